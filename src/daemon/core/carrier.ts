@@ -1,0 +1,75 @@
+/**
+ * A carrier moves a network's packets; the mesh is the first of four. A network (src/daemon/app) owns the device,
+ * addresses and routes, and runs one carrier on it.
+ */
+import type { EngineCounters } from "./engine.js";
+
+export type PathKind = "direct" | "relay" | "gateway" | "postgres" | "tcp" | "none";
+export type PeerState = "up" | "connecting" | "idle" | "offline" | "refused";
+
+/** `code` is one word with hyphens, such as "wrong-psk"; `message` is for people. */
+export interface Reason {
+  code: string;
+  message: string;
+}
+
+/** Times are milliseconds since 1970 of the wall clock, for display only. */
+export interface PeerView {
+  virtualIp: string;
+  name?: string;
+  path: PathKind;
+  state: PeerState;
+  reason?: Reason;
+  endpoint?: string;
+  rttSeconds?: number;
+  rxBytes: number;
+  txBytes: number;
+  rxPackets: number;
+  txPackets: number;
+  lastHandshake?: number;
+  since: number;
+  cipher?: string;
+  foreign: boolean;
+  /** Lower-case hex. */
+  nodeKey?: string;
+  /** Newest first. */
+  endpoints: string[];
+  pinnedSince?: number;
+}
+
+export interface ServerView {
+  address: string;
+  state: "up" | "silent" | "unresolved";
+  lastHeardSeconds?: number;
+}
+
+export interface CarrierView {
+  /** "connecting": no server has answered yet or all are silent; tunnels may live all the same. */
+  state: "up" | "connecting" | "error";
+  reason?: Reason;
+  publicEndpoint?: string;
+  servers: ServerView[];
+  peers: PeerView[];
+  counters: EngineCounters;
+  unknownDestinations: { address: string; packets: number }[];
+  /** Data ciphers offered, best first. */
+  ciphers: string[];
+  /** Remarks for people on the network as a whole. */
+  notes: string[];
+}
+
+export interface Carrier {
+  start(): Promise<void>;
+  /** Idempotent; says goodbye to peers and releases everything. */
+  stop(): Promise<void>;
+  /** Resolves when the network works (mesh: a server confirmed this node); rejects with a VpnError when it can't (virtual IP
+   *  held by another) or when the signal aborts. */
+  ready(signal: AbortSignal): Promise<void>;
+  view(): CarrierView;
+  /** Called at each change of state of the carrier or a peer. */
+  onChange: () => void;
+  /** Forgets a peer's pin and ends its session; false: there was none. */
+  forgetPeer(virtualIp: string): Promise<boolean>;
+  /** Round trip inside the tunnel, seconds; rejects with VpnError `no-reply` after the time-out. */
+  ping(virtualIp: string, timeoutSeconds: number): Promise<number>;
+}
