@@ -1,0 +1,48 @@
+// What the packet threads and the control thread share.
+#pragma once
+#include <atomic>
+#include <memory>
+
+#include "clock.h"
+#include "counters.h"
+#include "event_queue.h"
+#include "mailbox.h"
+#include "peer.h"
+#include "prefix_table.h"
+#include "reclaim.h"
+#include "session.h"
+#include "udp.h"
+#include "unknown_destinations.h"
+
+namespace vpnd {
+
+struct Dataplane {
+  Dataplane(int tun, UdpSockets udp, size_t mtu_, int control_wake, std::function<void()> on_event)
+      : tun_fd(tun), sockets(udp), mtu(mtu_), events(std::move(on_event), drops),
+        control_mail(1024, std::max<size_t>(2048, mtu_ + 256), control_wake),
+        handshake_mail(512, 2048, control_wake) {}
+  ~Dataplane() { delete routes.load(); }
+
+  const int tun_fd;
+  const UdpSockets sockets;
+  const size_t mtu;  // largest inner packet, bytes
+
+  // Never null once the engine is made; find() within a Reclaimer section.
+  std::atomic<const PrefixTable*> routes{new PrefixTable({})};
+  SessionStore sessions;
+  Reclaimer reclaimer;
+
+  DropCounters drops;
+  Traffic tx;
+  Traffic rx;
+  UnknownDestinations unknown;
+
+  EventQueue events;
+  // Two boxes, so that a flood of handshakes displaces nothing of authenticated peers.
+  Mailbox control_mail;
+  Mailbox handshake_mail;
+
+  std::atomic<bool> stopping{false};
+};
+
+}  // namespace vpnd

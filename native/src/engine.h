@@ -1,0 +1,84 @@
+// The mesh engine: what src/daemon/core/engine.ts describes, without N-API.
+#pragma once
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "address.h"
+#include "bytes.h"
+#include "event_queue.h"
+
+namespace vpnd {
+
+struct Epoch {
+  Bytes dtls_psk;
+  Bytes identity_key;
+  Bytes probe_psk;
+};
+
+struct Identity {
+  bool badger = false;
+  Bytes network_id;  // 32
+  Bytes node_seed;   // 32, Ed25519
+  Bytes record;      // at most kMaxRecord
+  std::vector<Epoch> epochs;  // the preferred one first
+};
+
+struct EngineOptions {
+  Identity identity;
+  int tun_fd = -1;
+  int udp4_fd = -1;  // -1: none
+  int udp6_fd = -1;
+  size_t mtu = 1400;
+  unsigned threads = 1;
+  unsigned ping_interval_ms = 5000;
+  unsigned dead_after_ms = 15000;
+  std::function<void()> on_event;
+};
+
+struct PeerInfo {
+  uint64_t rx_bytes = 0, tx_bytes = 0, rx_packets = 0, tx_packets = 0;
+  std::optional<double> rtt_seconds, idle_seconds, handshake_age_seconds;
+  std::string endpoint;  // empty: none
+  std::string cipher;    // empty: none
+};
+
+struct EngineInfo {
+  uint64_t rx_bytes = 0, tx_bytes = 0, rx_packets = 0, tx_packets = 0;
+  std::vector<std::pair<const char*, uint64_t>> drops;  // only reasons that occurred
+};
+
+class Engine {
+ public:
+  // Null and a message in `error` when the options make no sense or memory is short. Owns the descriptors only on success.
+  static std::unique_ptr<Engine> make(EngineOptions options, std::string& error);
+  ~Engine();
+
+  // All of these may be called from one thread (TypeScript's); none blocks but stop().
+  void start();
+  void stop();
+  std::deque<Event> drain_events();
+  void send(const Endpoint& to, View data);
+  void connect(uint32_t tag, const Endpoint& to);
+  void abort(uint32_t tag);
+  void admit(uint32_t assoc, uint32_t peer);
+  void refuse(uint32_t assoc, uint8_t reason);
+  void set_peer(uint32_t peer, std::vector<Prefix> prefixes);
+  void remove_peer(uint32_t peer);
+  void close_peer(uint32_t peer);
+  void ping(uint32_t peer, uint64_t token);
+  void set_identity(Identity identity);
+
+  std::optional<PeerInfo> peer_info(uint32_t peer) const;
+  EngineInfo info() const;
+  std::vector<std::pair<Address, uint64_t>> unknown_destinations() const;
+
+ private:
+  struct Impl;
+  explicit Engine(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace vpnd

@@ -1,0 +1,23 @@
+// The two directions of a packet's way, and the threads that run them.
+#pragma once
+#include <memory>
+
+namespace vpnd {
+
+struct Dataplane;
+
+// Inside to outside (TUN to UDP) and outside to inside. One thread runs both, or two run one each.
+class PacketThreads {
+ public:
+  PacketThreads(Dataplane& dataplane, unsigned threads);
+  ~PacketThreads();  // stops
+  void start();
+  // Idempotent; returns when the threads have ended.
+  void stop();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace vpnd

@@ -1,0 +1,37 @@
+// The engine's UDP sockets, at most one for each family, and the maker of all of vpnd's sockets.
+#pragma once
+#include <optional>
+#include <string>
+
+#include "address.h"
+#include "bytes.h"
+
+namespace vpnd {
+
+struct SocketRequest {
+  int family = 4;            // 4 or 6 (IPv6 only)
+  bool tcp = false;
+  uint16_t port = 0;         // 0: the kernel chooses
+  std::string address;       // empty: any
+  uint32_t mark = 0;         // SO_MARK; 0: none. Set before bind, so that no packet leaves without it
+};
+
+// Makes a non-blocking, close-on-exec socket, bound when it is UDP or has a port or address; UDP sockets get large buffers and
+// may fragment. Returns 0 or an errno value; `port` is the port bound.
+int make_socket(const SocketRequest& request, int& fd, uint16_t& port);
+
+class UdpSockets {
+ public:
+  UdpSockets(int fd4, int fd6) : fd4_(fd4), fd6_(fd6) {}
+  int fd4() const { return fd4_; }
+  int fd6() const { return fd6_; }
+  int fd_for(const Endpoint& to) const { return to.address.family == 4 ? fd4_ : fd6_; }
+  // Sends one datagram; false when the kernel refused it or there is no socket of that family. Any thread.
+  bool send(const Endpoint& to, View data) const noexcept;
+
+ private:
+  int fd4_;
+  int fd6_;
+};
+
+}  // namespace vpnd
