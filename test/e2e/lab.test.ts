@@ -1,0 +1,129 @@
+/** The lab itself: a NAT that is not what it says would make every other test worthless. */
+import assert from "node:assert/strict";
+import type { Host, Router } from "../lab/lab.js";
+import { labSuite } from "../lab/suite.js";
+import { UdpPuppet } from "../lab/udp-puppet.js";
+
+interface Scene {
+  servers: [Host, Host];
+  puppets: [UdpPuppet, UdpPuppet];
+}
+
+const port = 5000;
+
+labSuite<Scene>(
+  "lab",
+  async (lab) => {
+    const servers: [Host, Host] = [await lab.publicHost("one"), await lab.publicHost("two")];
+    const puppets: [UdpPuppet, UdpPuppet] = [
+      await UdpPuppet.start(servers[0], port),
+      await UdpPuppet.start(servers[1], port),
+    ];
+    return { servers, puppets };
+  },
+  (step) => {
+    /** Sends to both servers from behind a router and tells how each of them sees the sender. */
+    async function seenBy(scene: Scene, inner: Host, name: string) {
+      const puppet = await UdpPuppet.start(inner, port);
+      const [one, two] = scene.servers;
+      puppet.send(one.address, port, `${name}-to-one`);
+      puppet.send(two.address, port, `${name}-to-two`);
+      const views = await Promise.all([
+        scene.puppets[0].receive(`${name}-to-one`),
+        scene.puppets[1].receive(`${name}-to-two`),
+      ]);
+      return { puppet, views };
+    }
+
+    /** A datagram from an address that the inner host never wrote to; a welcome one sent afterwards marks the end. */
+    async function unsolicited(
+      scene: Scene,
+      lab: import("../lab/lab.js").Lab,
+      name: string,
+      router: Router,
+      puppet: UdpPuppet,
+      seenPort: number,
+      target: string,
+    ): Promise<boolean> {
+      const stranger = await UdpPuppet.start(await lab.publicHost(`${name}-x`), port);
+      stranger.send(target, seenPort, `${name}-stranger`);
+      // The stranger's packets are on their way before the answer below is asked for.
+      stranger.send(scene.servers[0].address, port, `${name}-sent`);
+      await scene.puppets[0].receive(`${name}-sent`);
+      scene.puppets[0].send(target, seenPort, `${name}-answer`);
+      assert.deepEqual(await puppet.receive(`${name}-answer`), {
+        address: scene.servers[0].address,
+        port,
+      });
+      assert.ok(router.publicAddress);
+      return puppet.received(`${name}-stranger`) !== undefined;
+    }
+
+    step("port-restricted NATs keep the port and refuse the unsolicited", async (scene, lab) => {
+      const router = await lab.router("nat1", "port-restricted");
+      const inner = await lab.hostBehind("in1", router);
+      assert.equal(inner.address, "192.168.10.10");
+      const { puppet, views } = await seenBy(scene, inner, "restricted");
+      assert.deepEqual(views, [
+        { address: router.publicAddress, port },
+        { address: router.publicAddress, port },
+      ]);
+      assert.equal(
+        await unsolicited(scene, lab, "restricted", router, puppet, port, router.publicAddress),
+        false,
+      );
+    });
+
+    step("a port is kept even if a stranger knocked first", async (scene, lab) => {
+      const router = await lab.router("nat2", "port-restricted");
+      const inner = await lab.hostBehind("in2", router);
+      scene.puppets[0].send(router.publicAddress, port, "knock");
+      scene.puppets[0].send(scene.servers[1].address, port, "knocked");
+      await scene.puppets[1].receive("knocked");
+      const { views } = await seenBy(scene, inner, "knocked-upon");
+      assert.deepEqual(views[0], { address: router.publicAddress, port });
+    });
+
+    step("symmetric NATs map each destination to another port", async (scene, lab) => {
+      const router = await lab.router("nat3", "symmetric");
+      const inner = await lab.hostBehind("in3", router);
+      const { puppet, views } = await seenBy(scene, inner, "symmetric");
+      assert.equal(views[0]?.address, router.publicAddress);
+      assert.notEqual(views[0]?.port, views[1]?.port);
+      const seen = views[0]?.port ?? 0;
+      assert.equal(
+        await unsolicited(scene, lab, "symmetric", router, puppet, seen, router.publicAddress),
+        false,
+      );
+    });
+
+    step("filtered routers keep addresses and refuse the unsolicited", async (scene, lab) => {
+      const router = await lab.router("fw", "filtered");
+      const inner = await lab.hostBehind("in4", router);
+      const { puppet, views } = await seenBy(scene, inner, "filtered");
+      assert.deepEqual(views[0], { address: inner.address, port });
+      assert.equal(await unsolicited(scene, lab, "filtered", router, puppet, port, inner.address), false);
+    });
+
+    step("open routers let everything in", async (scene, lab) => {
+      const router = await lab.router("open", "open");
+      const inner = await lab.hostBehind("in5", router);
+      const { puppet, views } = await seenBy(scene, inner, "open");
+      assert.deepEqual(views[0], { address: inner.address, port });
+      assert.equal(await unsolicited(scene, lab, "open", router, puppet, port, inner.address), true);
+    });
+
+    step("blocked routers drop UDP but not ICMP", async (scene, lab) => {
+      const router = await lab.router("nat6", "blocked", { allowUdpPort: 9944 });
+      const inner = await lab.hostBehind("in6", router);
+      const server = await UdpPuppet.start(scene.servers[0], 9944);
+      const puppet = await UdpPuppet.start(inner, port);
+      puppet.send(scene.servers[0].address, port, "blocked");
+      puppet.send(scene.servers[0].address, 9944, "allowed");
+      await server.receive("allowed");
+      assert.equal(scene.puppets[0].received("blocked"), undefined);
+      const ping = await inner.exec("ping", ["-c", "1", "-W", "2", scene.servers[1].address]);
+      assert.equal(ping.code, 0, ping.stdout);
+    });
+  },
+);
