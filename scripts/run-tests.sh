@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# run-tests.sh unit|integration|e2e|interop [PATTERN]: the TypeScript tests of one kind; PATTERN is part of a file's path.
+set -uo pipefail
+cd "$(dirname "$(readlink -f "$0")")/.."
+
+fail() {
+  printf 'run-tests: %s\n%s\n' "$1" "$2" >&2
+  exit 2
+}
+
+kind=${1:-}
+pattern=${2:-}
+concurrency=2
+case $kind in
+  unit) find_args=(src test/sim test/lab scripts -name '*.spec.ts' -o -path 'test/sim/*' -name '*.test.ts') ;;
+  integration) find_args=(test/integration -name '*.test.ts') ;;
+  e2e) find_args=(test/e2e -name '*.test.ts') concurrency=1 ;;
+  interop) find_args=(test/interop -name '*.test.ts') concurrency=1 ;;
+  *) fail "unknown kind of tests: ${kind:-none}" "use: unit, integration, e2e or interop" ;;
+esac
+
+if [ "$kind" != unit ]; then
+  [ "$(id -u)" -eq 0 ] || fail "$kind tests need root: they make network namespaces and TUN devices" "run: sudo -E npm run test:$kind"
+  for program in daemon/app ctl iex/app; do
+    [ -f "dist/$program/main.js" ] || fail "the programs are not built" "run: npm run build"
+  done
+fi
+
+mapfile -t files < <(find "${find_args[@]}" 2>/dev/null | sort | grep -F -- "$pattern")
+[ "${#files[@]}" -gt 0 ] || fail "no $kind tests${pattern:+ match $pattern}" "look into test/ and src/"
+exec node --import tsx --test --test-reporter spec --test-concurrency "$concurrency" "${files[@]}"

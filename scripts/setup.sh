@@ -1,0 +1,69 @@
+#!/usr/bin/env bash
+# Installs what Debian must provide, then the npm packages, then builds. Safe to run again.
+set -euo pipefail
+cd "$(dirname "$(readlink -f "$0")")/.."
+
+fail() {
+  printf 'setup: %s\n%s\n' "$1" "$2" >&2
+  exit 1
+}
+
+command -v node >/dev/null || fail "Node.js is missing" "install Node.js 20 or newer, then run this again"
+major=$(node -p 'process.versions.node.split(".")[0]')
+[ "$major" -ge 20 ] || fail "Node.js $(node -v) is too old" "install Node.js 20 or newer, then run this again"
+command -v npm >/dev/null || fail "npm is missing" "install npm, then run this again"
+
+# What it is there for: command (or file), Debian package.
+needed=(
+  "ip iproute2"
+  "nft nftables"
+  "ping iputils-ping"
+  "sysctl procps"
+  "iperf3 iperf3"
+  "openssl openssl"
+  "gnutls-cli gnutls-bin"
+  "g++ g++"
+  "make make"
+)
+missing=()
+for entry in "${needed[@]}"; do
+  read -r command package <<<"$entry"
+  command -v "$command" >/dev/null || missing+=("$package")
+done
+
+# Headers for the addon: beside the node binary, or in the system's include folder.
+prefix=$(dirname "$(dirname "$(readlink -f "$(command -v node)")")")
+headers() {
+  for folder in "$prefix/include/node" /usr/include/node /usr/include/nodejs/src; do
+    [ -f "$folder/node_api.h" ] && return 0
+  done
+  return 1
+}
+if ! headers; then
+  if [ "$prefix" = /usr ]; then missing+=(libnode-dev); else
+    fail "the headers of Node.js are missing (node_api.h)" "install Node.js with its include folder, such as the official tar file"
+  fi
+fi
+
+if [ "${#missing[@]}" -gt 0 ]; then
+  command -v apt-get >/dev/null ||
+    fail "packages are missing: ${missing[*]}" "install them with this system's package manager, then run this again"
+  [ "$(id -u)" -eq 0 ] ||
+    fail "packages are missing: ${missing[*]}" "run this as root, or: sudo apt-get install ${missing[*]}"
+  echo "setup: installing ${missing[*]}"
+  export DEBIAN_FRONTEND=noninteractive
+  apt-get update -q
+  apt-get install -y -q --no-install-recommends "${missing[@]}"
+  headers || fail "the headers of Node.js are missing (node_api.h)" "install the development package of Node.js"
+fi
+
+# The lock file's digest says whether node_modules is what it should be.
+stamp=node_modules/.vpnd-setup
+digest=$(sha256sum package-lock.json package.json | sha256sum | cut -d' ' -f1)
+if [ ! -f "$stamp" ] || [ "$(cat "$stamp")" != "$digest" ]; then
+  npm ci --no-audit --no-fund
+  printf '%s\n' "$digest" >"$stamp"
+fi
+
+npm run --silent build
+echo "setup: done"
