@@ -1,0 +1,147 @@
+import { VpnError } from "../../../common/errors.js";
+import { parseVirtualIp } from "./cidr.js";
+
+/** What was asked for at `join`, checked and in canonical form; empty or 0 stays what it means: automatic. */
+export interface JoinOptions {
+  network: string;
+  /** "HOST:PORT" each. */
+  iex: readonly string[];
+  virtualIp: string;
+  badger: boolean;
+  listenPort: number;
+  device: string;
+  mtu: number;
+  nodeName: string;
+}
+
+/** A joined network as it is kept on disk; secrets are apart. */
+export interface NetworkConfig {
+  name: string;
+  carrier: "mesh";
+  asked: JoinOptions;
+  /** In force: given, or chosen by vpnd. */
+  device: string;
+  mtu: number;
+  nodeName: string;
+  /** UDP port; 0 until the first start. */
+  port: number;
+  /** False after `down`. */
+  up: boolean;
+  /** Milliseconds since 1970, for display. */
+  joined: number;
+}
+
+export const defaultMtu = 1400;
+/** IFNAMSIZ less the closing zero. */
+const deviceNameMax = 15;
+
+const usage = (message: string, hint: string): VpnError => new VpnError("usage", message, { hint });
+
+/** @throws VpnError `usage` when the label is not `[a-z0-9][a-z0-9-]{0,31}` */
+export function checkLabel(name: string): void {
+  if (/^[a-z0-9][a-z0-9-]{0,31}$/.test(name)) return;
+  throw usage(
+    `${JSON.stringify(name.slice(0, 64))} is no network label`,
+    "use up to 32 lower-case letters, digits and hyphens, such as office",
+  );
+}
+
+/** Checks what came over the API. @throws VpnError `usage` */
+export function checkJoinOptions(raw: JoinOptions): JoinOptions {
+  const network = raw.network === "" ? "default" : raw.network;
+  checkLabel(network);
+  if (raw.virtualIp === "") {
+    throw usage("no virtual IP", "give an address with prefix length, such as --vip 10.0.0.10/16");
+  }
+  const vip = parseVirtualIp(raw.virtualIp);
+  if (raw.iex.length === 0) throw usage("no rendezvous server", "name one: --iex HOST:PORT");
+  if (raw.iex.length > 16) throw usage("too many rendezvous servers (at most 16)", "name fewer with --iex");
+  checkMtu(raw.mtu, vip.family);
+  if (raw.listenPort > 65_535) throw usage(`${raw.listenPort} is no UDP port`, "use --listen-port 1..65535");
+  if (raw.device !== "") checkDevice(raw.device);
+  const iex = [...new Set(raw.iex.map(checkServer))];
+  return { ...raw, network, iex, virtualIp: vip.text, nodeName: checkNodeName(raw.nodeName) };
+}
+
+/** Fills in what was left to vpnd. */
+export function makeConfig(asked: JoinOptions, hostName: string, now: number): NetworkConfig {
+  return {
+    name: asked.network,
+    carrier: "mesh",
+    asked,
+    device: asked.device === "" ? `vpn-${asked.network}`.slice(0, deviceNameMax) : asked.device,
+    mtu: asked.mtu === 0 ? defaultMtu : asked.mtu,
+    nodeName: asked.nodeName === "" ? nodeNameOf(hostName) : asked.nodeName,
+    port: asked.listenPort,
+    up: true,
+    joined: now,
+  };
+}
+
+/** Names of the options in which a second `join` differs; empty: it asks for what there is. */
+export function differences(config: NetworkConfig, asked: JoinOptions): string[] {
+  const had = config.asked;
+  const differs: string[] = [];
+  const compare = (option: string, same: boolean): void => {
+    if (!same) differs.push(option);
+  };
+  compare("--iex", [...had.iex].sort().join() === [...asked.iex].sort().join());
+  compare("--vip", had.virtualIp === asked.virtualIp);
+  compare("--badger", had.badger === asked.badger);
+  compare("--listen-port", had.listenPort === asked.listenPort);
+  // A default that is spelled out is the same thing.
+  const filled = makeConfig(asked, config.nodeName, 0);
+  compare("--device", config.device === filled.device);
+  compare("--mtu", config.mtu === filled.mtu);
+  compare("--name", had.nodeName === asked.nodeName || config.nodeName === asked.nodeName);
+  return differs;
+}
+
+function checkServer(text: string): string {
+  const match = /^(?:\[([0-9a-fA-F:.%]+)\]|([A-Za-z0-9._-]+)):(\d{1,5})$/.exec(text);
+  const port = Number(match?.[3]);
+  if (!match || port < 1 || port > 65_535 || text.length > 300) {
+    throw usage(
+      `${JSON.stringify(text.slice(0, 300))} is no rendezvous server`,
+      "write HOST:PORT or [IPV6]:PORT, such as --iex iex.example.net:9944",
+    );
+  }
+  return match[1] === undefined ? `${match[2]?.toLowerCase()}:${port}` : `[${match[1]}]:${port}`;
+}
+
+function checkMtu(mtu: number, family: 4 | 6): void {
+  if (mtu === 0) return;
+  const min = family === 6 ? 1280 : 576;
+  if (mtu >= min && mtu <= 65_535) return;
+  throw usage(
+    `MTU ${mtu} is out of range`,
+    `use --mtu ${min}..65535${family === 6 ? " (IPv6 needs 1280)" : ""}, or auto`,
+  );
+}
+
+function checkDevice(device: string): void {
+  if (/^[A-Za-z0-9_][A-Za-z0-9_.-]*$/.test(device) && device.length <= deviceNameMax) return;
+  throw usage(
+    `${JSON.stringify(device.slice(0, 64))} is no device name`,
+    `use up to ${deviceNameMax} letters, digits, dots, hyphens and underscores`,
+  );
+}
+
+/** As node records have it: one DNS label. */
+const nodeNameRule = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
+
+function checkNodeName(name: string): string {
+  const lower = name.toLowerCase();
+  if (name === "" || nodeNameRule.test(lower)) return lower;
+  throw usage(
+    `${JSON.stringify(name.slice(0, 64))} is no node name`,
+    "use up to 63 letters, digits and hyphens: --name alpha",
+  );
+}
+
+/** A node name from a host name, whatever that looks like. */
+function nodeNameOf(hostName: string): string {
+  const label = (hostName.toLowerCase().split(".")[0] ?? "").replace(/[^a-z0-9-]/g, "-").slice(0, 63);
+  const trimmed = label.replace(/^-+/, "").replace(/-+$/, "");
+  return trimmed === "" ? "node" : trimmed;
+}

@@ -1,0 +1,15 @@
+import type { Item } from "../system/items.js";
+import type { NetworkConfig } from "./config.js";
+
+/**
+ * What a network wants of the machine. The connected route of the virtual prefix comes with the address.
+ * @param exists the device is there already and was named by the user
+ */
+export function networkItems(config: NetworkConfig, exists: boolean): Item[] {
+  const { device } = config;
+  return [
+    { kind: exists ? "existing-tun" : "tun", name: device },
+    { kind: "link", device, mtu: config.mtu },
+    { kind: "address", device, address: config.asked.virtualIp },
+  ];
+}

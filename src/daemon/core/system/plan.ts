@@ -1,0 +1,88 @@
+import { VpnError } from "../../../common/errors.js";
+import type { Item, Link, Machine, Step } from "./items.js";
+
+/**
+ * Which steps bring the items about on this machine, in order; what is so already needs none.
+ * @throws VpnError `conflict` or `failed` when something that is not ours is in the way
+ */
+export function planSteps(items: readonly Item[], machine: Machine): Step[] {
+  const created = new Set(items.filter((item) => item.kind === "tun").map((item) => item.name));
+  return items.flatMap((item) => planItem(item, machine, created));
+}
+
+function planItem(item: Item, machine: Machine, created: ReadonlySet<string>): Step[] {
+  switch (item.kind) {
+    case "tun":
+      if (machine.links.has(item.name)) {
+        throw new VpnError("conflict", `device ${item.name} exists already and is not ours`, {
+          hint: `choose another with --device, or remove it: ip link del ${item.name}`,
+        });
+      }
+      return [{ kind: "create-tun", name: item.name }];
+    case "existing-tun":
+      checkAttachable(item.name, machine.links.get(item.name));
+      return [{ kind: "attach-tun", name: item.name }];
+    case "link":
+      return planLink(item, machine, created);
+    case "address": {
+      const link = machine.links.get(item.device);
+      if (link?.addresses.includes(item.address)) return [];
+      const step: Step = { kind: "add-address", device: item.device, address: item.address };
+      return [link && !created.has(item.device) ? { ...step, ifindex: link.ifindex } : step];
+    }
+    case "route": {
+      const link = machine.links.get(item.device);
+      const step: Step = { kind: "add-route", device: item.device, prefix: item.prefix };
+      if (item.source !== undefined) step.source = item.source;
+      if (link && !created.has(item.device)) step.ifindex = link.ifindex;
+      return [step];
+    }
+    case "sysctl": {
+      const before = machine.sysctls.get(item.key);
+      if (before === undefined) {
+        throw new VpnError("failed", `this kernel has no setting ${item.key.replaceAll("/", ".")}`);
+      }
+      return before === item.value ? [] : [{ kind: "set-sysctl", key: item.key, value: item.value, before }];
+    }
+    case "nft-table":
+      if (machine.nftTables.has(`${item.family} ${item.name}`)) {
+        throw new VpnError("conflict", `nftables table ${item.family} ${item.name} exists already`, {
+          hint: `see whose it is: nft list table ${item.family} ${item.name}`,
+        });
+      }
+      return [{ kind: "add-nft-table", family: item.family, name: item.name, commands: item.commands }];
+  }
+}
+
+function planLink(
+  item: { device: string; mtu: number },
+  machine: Machine,
+  created: ReadonlySet<string>,
+): Step[] {
+  const { device, mtu } = item;
+  if (created.has(device)) return [{ kind: "set-link", device, mtu, created: true }];
+  const link = machine.links.get(device);
+  if (!link) throw new VpnError("failed", `device ${device} does not exist`);
+  if (link.up && link.mtu === mtu) return [];
+  const before = { ifindex: link.ifindex, mtu: link.mtu, up: link.up, addresses: link.addresses };
+  return [{ kind: "set-link", device, mtu, created: false, before }];
+}
+
+function checkAttachable(name: string, link: Link | undefined): void {
+  if (!link) throw new VpnError("failed", `device ${name} does not exist`);
+  if (link.type !== "tun") {
+    throw new VpnError("conflict", `device ${name} is not a TUN device`, {
+      hint: "choose another name with --device",
+    });
+  }
+  if (link.tunMode === "tap") {
+    throw new VpnError("conflict", `device ${name} is a TAP device; a mesh needs TUN`, {
+      hint: `make one: ip tuntap add dev NAME mode tun`,
+    });
+  }
+  if (link.persistent === false) {
+    throw new VpnError("conflict", `device ${name} belongs to another program`, {
+      hint: "choose another name with --device",
+    });
+  }
+}

@@ -1,0 +1,118 @@
+import type { Machine, Step } from "./items.js";
+
+/** What the executing half can be told to do; arguments go to the program as they are, never through a shell. */
+export type Action =
+  | { type: "ip"; args: readonly string[] }
+  | { type: "nft"; input: string }
+  | { type: "sysctl"; key: string; value: string };
+
+const family = (address: string): string => (address.includes(":") ? "-6" : "-4");
+
+/** The actions of a step; opening TUN devices is the executor's own business. */
+export function applyActions(step: Step): Action[] {
+  switch (step.kind) {
+    case "create-tun":
+    case "attach-tun":
+      return [];
+    case "set-link": {
+      const set = {
+        type: "ip",
+        args: ["link", "set", "dev", step.device, "mtu", `${step.mtu}`, "up"],
+      } as const;
+      // Without it the kernel sends router solicitations and multicast reports into the tunnel.
+      const quiet = { type: "ip", args: ["link", "set", "dev", step.device, "addrgenmode", "none"] } as const;
+      return step.created ? [quiet, set] : [set];
+    }
+    case "add-address": {
+      const args = ["addr", "add", step.address, "dev", step.device];
+      return [{ type: "ip", args: step.address.includes(":") ? [...args, "nodad"] : args }];
+    }
+    case "add-route": {
+      const source = step.source === undefined ? [] : ["src", step.source];
+      return [
+        {
+          type: "ip",
+          args: [family(step.prefix), "route", "add", step.prefix, "dev", step.device, ...source],
+        },
+      ];
+    }
+    case "set-sysctl":
+      return [{ type: "sysctl", key: step.key, value: step.value }];
+    case "add-nft-table": {
+      const add = { add: { table: { family: step.family, name: step.name } } };
+      return [{ type: "nft", input: JSON.stringify({ nftables: [add, ...step.commands] }) }];
+    }
+  }
+}
+
+/**
+ * The actions that take a step back, as far as there is something to take back: a device that is gone, or that another one
+ * took the place of, is left alone.
+ */
+export function undoActions(step: Step, machine: Machine): Action[] {
+  switch (step.kind) {
+    case "create-tun": {
+      const link = machine.links.get(step.name);
+      if (link?.type !== "tun") return [];
+      // A TUN of ours ends with its descriptor, so one that outlived it under the same index was handed on by us.
+      return step.ifindex === link.ifindex ? [{ type: "ip", args: ["link", "del", "dev", step.name] }] : [];
+    }
+    case "attach-tun":
+      return [];
+    case "set-link": {
+      const link = machine.links.get(step.device);
+      const { before } = step;
+      if (!before || !link || link.ifindex !== before.ifindex) return [];
+      const set = ["link", "set", "dev", step.device, "mtu", `${before.mtu}`, before.up ? "up" : "down"];
+      // A lower MTU or going down makes the kernel drop IPv6 addresses.
+      const lost = before.addresses.filter((address) => !link.addresses.includes(address));
+      return [
+        { type: "ip", args: set },
+        ...lost.map((address) => ({
+          type: "ip" as const,
+          args: ["addr", "add", address, "dev", step.device],
+        })),
+      ];
+    }
+    case "add-address": {
+      const link = machine.links.get(step.device);
+      if (!isSame(link, step.ifindex) || !link?.addresses.includes(step.address)) return [];
+      return [{ type: "ip", args: ["addr", "del", step.address, "dev", step.device] }];
+    }
+    case "add-route":
+      if (!isSame(machine.links.get(step.device), step.ifindex)) return [];
+      return [{ type: "ip", args: [family(step.prefix), "route", "del", step.prefix, "dev", step.device] }];
+    case "set-sysctl":
+      // Changed by somebody since: theirs now.
+      return machine.sysctls.get(step.key) === step.value
+        ? [{ type: "sysctl", key: step.key, value: step.before }]
+        : [];
+    case "add-nft-table":
+      if (!machine.nftTables.has(`${step.family} ${step.name}`)) return [];
+      return [
+        {
+          type: "nft",
+          input: JSON.stringify({
+            nftables: [{ delete: { table: { family: step.family, name: step.name } } }],
+          }),
+        },
+      ];
+  }
+}
+
+/** Addresses and routes on a device that we made go with it; only those on an existing one carry its index. */
+function isSame(link: { ifindex: number } | undefined, ifindex: number | undefined): boolean {
+  return link !== undefined && link.ifindex === ifindex;
+}
+
+/** Names of what must be looked at before steps are planned or taken back. */
+export function touched(steps: readonly Step[]): { devices: string[]; sysctls: string[] } {
+  const devices = new Set<string>();
+  const sysctls = new Set<string>();
+  for (const step of steps) {
+    if (step.kind === "create-tun" || step.kind === "attach-tun") devices.add(step.name);
+    else if (step.kind === "set-sysctl") sysctls.add(step.key);
+    else if (step.kind !== "add-nft-table") devices.add(step.device);
+  }
+  return { devices: [...devices], sysctls: [...sysctls] };
+}

@@ -1,0 +1,205 @@
+import { mkdir, readdir, readFile, rename } from "node:fs/promises";
+import { join } from "node:path";
+import { VpnError } from "../../../common/errors.js";
+import { checkJoinOptions, checkLabel, type NetworkConfig } from "../../core/network/config.js";
+import { errorCode, removeFile, syncFolder, writeFileAtomic } from "../atomic-file.js";
+
+/** Kept apart from everything else, never shown. */
+export interface NetworkSecrets {
+  /** As `parsePsk` returned it. */
+  psk: Uint8Array;
+  /** Ed25519 seed of the node key, 32 bytes. */
+  nodeSeed: Uint8Array;
+}
+
+/** What a network learned: pins and own endpoints, in the carrier's own form. */
+export type Learned = Record<string, unknown>;
+
+export interface StoredNetwork {
+  config: NetworkConfig;
+  secrets: NetworkSecrets;
+  learned: Learned;
+}
+
+/** A network whose files cannot be used; they stay where they are until it is left. */
+export interface DamagedNetwork {
+  name: string;
+  file: string;
+  message: string;
+}
+
+const folders = ["networks", "secrets", "peers"] as const;
+type Folder = (typeof folders)[number];
+
+/** Networks on disk: networks/NAME.json, secrets/NAME.json, peers/NAME.json, each written whole. */
+export class StateStore {
+  readonly #root: string;
+
+  constructor(root: string) {
+    this.#root = root;
+  }
+
+  /** Makes the folders. */
+  async open(): Promise<void> {
+    for (const folder of folders) await mkdir(join(this.#root, folder), { recursive: true, mode: 0o700 });
+    await syncFolder(this.#root);
+  }
+
+  /** All networks, those that cannot be read apart. */
+  async load(): Promise<{ networks: StoredNetwork[]; damaged: DamagedNetwork[] }> {
+    const networks: StoredNetwork[] = [];
+    const damaged: DamagedNetwork[] = [];
+    for (const file of (await readdir(join(this.#root, "networks"))).sort()) {
+      const name = /^([a-z0-9][a-z0-9-]{0,31})\.json$/.exec(file)?.[1];
+      if (name === undefined) continue;
+      let reading: Folder = "networks";
+      try {
+        const config = parseConfig(await this.#read(reading, name), name);
+        reading = "secrets";
+        const secrets = parseSecrets(await this.#read(reading, name));
+        reading = "peers";
+        const learned = await this.#readLearned(name);
+        networks.push({ config, secrets, learned });
+      } catch (error) {
+        const why = errorCode(error) === "ENOENT" ? "it is missing" : String((error as Error).message);
+        const path = this.#path(reading, name);
+        damaged.push({ name, file: path, message: `cannot use ${path}: ${why}` });
+      }
+    }
+    return { networks, damaged };
+  }
+
+  /** Writes a new or changed network; the config comes last, so that a half-written join is no network. */
+  async save(network: StoredNetwork): Promise<void> {
+    const { name } = network.config;
+    try {
+      await this.saveLearned(name, network.learned);
+      const secrets = {
+        version: 1,
+        psk: base64(network.secrets.psk),
+        nodeSeed: base64(network.secrets.nodeSeed),
+      };
+      await this.#write("secrets", name, secrets);
+      await this.saveConfig(network.config);
+    } catch (error) {
+      await this.remove(name).catch(() => {});
+      throw error;
+    }
+  }
+
+  async saveConfig(config: NetworkConfig): Promise<void> {
+    await this.#write("networks", config.name, { version: 1, ...config });
+  }
+
+  async saveLearned(name: string, learned: Learned): Promise<void> {
+    await this.#write("peers", name, { version: 1, learned });
+  }
+
+  /** Forgets a network; the config goes first, for the reason that it came last. */
+  async remove(name: string): Promise<void> {
+    await removeFile(this.#path("networks", name));
+    await removeFile(this.#path("secrets", name));
+    await removeFile(this.#path("peers", name));
+  }
+
+  /** Moves a damaged network's files aside. @returns their new names */
+  async setAside(name: string, suffix: string): Promise<string[]> {
+    const kept: string[] = [];
+    for (const folder of folders) {
+      const path = this.#path(folder, name);
+      const aside = `${path}.damaged-${suffix}`;
+      try {
+        await rename(path, aside);
+        kept.push(aside);
+      } catch (error) {
+        if (errorCode(error) !== "ENOENT") throw VpnError.from(error, "failed");
+      }
+    }
+    return kept;
+  }
+
+  #path(folder: Folder, name: string): string {
+    checkLabel(name);
+    return join(this.#root, folder, `${name}.json`);
+  }
+
+  async #read(folder: Folder, name: string): Promise<Record<string, unknown>> {
+    let value: unknown;
+    const text = await readFile(this.#path(folder, name), "utf8");
+    try {
+      value = JSON.parse(text);
+    } catch {
+      // The parser's message quotes the file, which may be secret.
+      throw new Error("it is not JSON");
+    }
+    if (!isObject(value) || value.version !== 1) throw new Error("it is not a state file of this version");
+    return value;
+  }
+
+  async #readLearned(name: string): Promise<Learned> {
+    try {
+      const { learned } = await this.#read("peers", name);
+      if (!isObject(learned)) throw new Error("it lacks what was learned");
+      return learned;
+    } catch (error) {
+      if (errorCode(error) === "ENOENT") return {};
+      throw error;
+    }
+  }
+
+  #write(folder: Folder, name: string, value: unknown): Promise<void> {
+    return writeFileAtomic(this.#path(folder, name), `${JSON.stringify(value, undefined, 1)}\n`);
+  }
+}
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString("base64");
+
+function parseConfig(file: Record<string, unknown>, name: string): NetworkConfig {
+  const { asked, device, mtu, nodeName, port, up, joined } = file;
+  const whole =
+    file.name === name &&
+    file.carrier === "mesh" &&
+    isObject(asked) &&
+    typeof device === "string" &&
+    typeof mtu === "number" &&
+    typeof nodeName === "string" &&
+    typeof port === "number" &&
+    typeof up === "boolean" &&
+    typeof joined === "number";
+  if (!whole) throw new Error("it lacks fields, or they have the wrong types");
+  const { iex, virtualIp, badger, listenPort } = asked;
+  const askedWhole =
+    asked.network === name &&
+    Array.isArray(iex) &&
+    iex.every((server) => typeof server === "string") &&
+    typeof virtualIp === "string" &&
+    typeof badger === "boolean" &&
+    typeof listenPort === "number" &&
+    typeof asked.device === "string" &&
+    typeof asked.mtu === "number" &&
+    typeof asked.nodeName === "string";
+  if (!askedWhole) throw new Error("it lacks options, or they have the wrong types");
+  const options = checkJoinOptions({
+    network: name,
+    iex,
+    virtualIp,
+    badger,
+    listenPort,
+    device: asked.device as string,
+    mtu: asked.mtu as number,
+    nodeName: asked.nodeName as string,
+  });
+  return { name, carrier: "mesh", asked: options, device, mtu, nodeName, port, up, joined };
+}
+
+function parseSecrets(file: Record<string, unknown>): NetworkSecrets {
+  const { psk, nodeSeed } = file;
+  if (typeof psk !== "string" || typeof nodeSeed !== "string") throw new Error("it lacks keys");
+  const secrets = { psk: Buffer.from(psk, "base64"), nodeSeed: Buffer.from(nodeSeed, "base64") };
+  if (secrets.nodeSeed.length !== 32 || secrets.psk.length < 1)
+    throw new Error("its keys have the wrong length");
+  return secrets;
+}

@@ -1,0 +1,129 @@
+import type { Logger } from "pino";
+import { VpnError } from "../../../common/errors.js";
+import { describeStep, describeUndo, type Item } from "../../core/system/items.js";
+import { planSteps } from "../../core/system/plan.js";
+import { applyActions, undoActions } from "../../core/system/undo.js";
+import type { Executor } from "./executor.js";
+import type { Journal, JournalEntry } from "./journal.js";
+import {
+  type LocalPrefix,
+  observeForItems,
+  observeForSteps,
+  readLink,
+  readLocalPrefixes,
+} from "./observe.js";
+
+/**
+ * The one door for changes to the machine. Each change belongs to an owner (a network), is on disk before it happens, and
+ * is taken back in reverse order. Calls run one after the other.
+ */
+export class SystemDoor {
+  readonly #executor: Executor;
+  readonly #journal: Journal;
+  readonly #log: Logger;
+  #queue: Promise<unknown> = Promise.resolve();
+
+  constructor(parts: { executor: Executor; journal: Journal; log: Logger }) {
+    this.#executor = parts.executor;
+    this.#journal = parts.journal;
+    this.#log = parts.log;
+  }
+
+  /** The steps that `apply` would take, a line each. */
+  async plan(items: readonly Item[]): Promise<string[]> {
+    return planSteps(items, await observeForItems(this.#executor, items)).map(describeStep);
+  }
+
+  /** What `undo` would do, a line each. */
+  planUndo(owner: string): string[] {
+    const mine = this.#journal.entries.filter((entry) => entry.owner === owner);
+    return mine.reverse().map((entry) => describeUndo(entry.step));
+  }
+
+  /** Whether a link of this name exists. */
+  async hasLink(name: string): Promise<boolean> {
+    return (await readLink(this.#executor, name)) !== undefined;
+  }
+
+  localPrefixes(): Promise<LocalPrefix[]> {
+    return readLocalPrefixes(this.#executor);
+  }
+
+  /**
+   * Brings the items about; all of them, or none.
+   * @returns the descriptor of the TUN device among them; the caller owns it
+   */
+  apply(owner: string, items: readonly Item[]): Promise<{ tunFd?: number }> {
+    return this.#serial(() => this.#apply(owner, items));
+  }
+
+  /** Takes back everything of the owner. Close the TUN's descriptor before. Never throws: what fails is logged. */
+  undo(owner: string): Promise<void> {
+    return this.#serial(async () => {
+      await this.#undo((entry) => entry.owner === owner);
+    });
+  }
+
+  /** Takes back whatever the journal holds. @returns what was done, a line each */
+  undoAll(): Promise<string[]> {
+    return this.#serial(() => this.#undo(() => true));
+  }
+
+  async #apply(owner: string, items: readonly Item[]): Promise<{ tunFd?: number }> {
+    const steps = planSteps(items, await observeForItems(this.#executor, items));
+    let tunFd: number | undefined;
+    try {
+      for (const step of steps) {
+        const entry: JournalEntry = { owner, step, done: false };
+        this.#journal.entries.push(entry);
+        // Also brings the done mark of the step before to the disk.
+        await this.#journal.save();
+        if (step.kind === "create-tun" || step.kind === "attach-tun") {
+          tunFd = this.#executor.openTun(step.name).fd;
+          if (step.kind === "create-tun") {
+            const link = await readLink(this.#executor, step.name);
+            if (link) step.ifindex = link.ifindex;
+          }
+        }
+        for (const action of applyActions(step)) await this.#executor.run(action);
+        entry.done = true;
+        this.#log.debug({ network: owner, change: describeStep(step) }, "system change");
+      }
+      await this.#journal.save();
+    } catch (error) {
+      if (tunFd !== undefined) this.#executor.closeFd(tunFd);
+      await this.#undo((entry) => entry.owner === owner);
+      throw VpnError.from(error, "failed");
+    }
+    return tunFd === undefined ? {} : { tunFd };
+  }
+
+  async #undo(chosen: (entry: JournalEntry) => boolean): Promise<string[]> {
+    const done: string[] = [];
+    const entries = this.#journal.entries.filter(chosen);
+    if (entries.length === 0) return done;
+    for (const entry of entries.reverse()) {
+      try {
+        // Looked at anew for each step: taking one back may change what the next one finds.
+        const machine = await observeForSteps(this.#executor, [entry.step]);
+        const actions = undoActions(entry.step, machine);
+        for (const action of actions) await this.#executor.run(action);
+        if (actions.length > 0) done.push(describeUndo(entry.step));
+      } catch (error) {
+        this.#log.warn({ network: entry.owner, err: error, change: describeUndo(entry.step) }, "undo failed");
+      }
+    }
+    this.#journal.entries = this.#journal.entries.filter((entry) => !chosen(entry));
+    // A full disk must not keep the machine from being put in order; the next start finds nothing left to undo.
+    await this.#journal
+      .save()
+      .catch((error: unknown) => this.#log.warn({ err: error }, "journal not written"));
+    return done;
+  }
+
+  #serial<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#queue.then(work);
+    this.#queue = result.catch(() => {});
+    return result;
+  }
+}

@@ -1,0 +1,102 @@
+import { execFile } from "node:child_process";
+import { readFile, writeFile } from "node:fs/promises";
+import { VpnError } from "../../../common/errors.js";
+import type { Action } from "../../core/system/undo.js";
+import { errorCode } from "../atomic-file.js";
+
+/** How the door touches the machine; replaced in tests. */
+export interface Executor {
+  run(action: Action): Promise<void>;
+  /** Standard output of `ip -j ARGS`, parsed; undefined when `ip` says that the thing does not exist. */
+  readIp(args: readonly string[]): Promise<unknown>;
+  readSysctl(key: string): Promise<string | undefined>;
+  /** "family name" of each table; empty when nft is not installed. */
+  nftTables(): Promise<string[]>;
+  /** Opens (and thereby makes, if there is none) a TUN device. */
+  openTun(name: string): { fd: number };
+  closeFd(fd: number): void;
+}
+
+const timeoutMs = 10_000;
+
+interface Run {
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
+/** Runs a program with arguments (no shell) and bounded output and time. */
+function runProgram(program: string, args: readonly string[], input?: string): Promise<Run> {
+  return new Promise((resolve, reject) => {
+    const options = {
+      timeout: timeoutMs,
+      maxBuffer: 64 << 20,
+      env: { LC_ALL: "C", PATH: "/usr/sbin:/usr/bin:/sbin:/bin" },
+    };
+    const child = execFile(program, [...args], options, (error, stdout, stderr) => {
+      if (error === null) return resolve({ code: 0, stdout, stderr });
+      if (typeof error.code === "number") return resolve({ code: error.code, stdout, stderr });
+      const missing = errorCode(error) === "ENOENT";
+      reject(
+        new VpnError("failed", missing ? `cannot run ${program}: it is not installed` : error.message, {
+          hint: missing
+            ? `install it: apt install ${program === "ip" ? "iproute2" : "nftables"}`
+            : "try again",
+          cause: error,
+        }),
+      );
+    });
+    // The program may end before it has read everything.
+    child.stdin?.on("error", () => {});
+    child.stdin?.end(input ?? "");
+  });
+}
+
+const sysctlPath = (key: string): string => {
+  if (!/^net(\/[A-Za-z0-9_.@-]+)+$/.test(key) || key.includes("..")) {
+    throw new VpnError("internal", `refusing to touch sysctl ${key}`);
+  }
+  return `/proc/sys/${key}`;
+};
+
+/** The real machine. TUN devices come from the addon. */
+export function machineExecutor(tun: Pick<Executor, "openTun" | "closeFd">): Executor {
+  return {
+    async run(action) {
+      if (action.type === "sysctl") return writeFile(sysctlPath(action.key), action.value);
+      const { code, stderr } =
+        action.type === "ip"
+          ? await runProgram("ip", action.args)
+          : await runProgram("nft", ["-j", "-f", "-"], action.input);
+      if (code === 0) return;
+      const what = stderr.trim().split("\n")[0] ?? "";
+      const said = action.type === "ip" ? `ip ${action.args.join(" ")}` : "nft";
+      throw new VpnError("failed", `${said}: ${what.replace(/^(RTNETLINK answers|Error): /, "")}`);
+    },
+    async readIp(args) {
+      const { code, stdout, stderr } = await runProgram("ip", ["-j", ...args]);
+      if (code !== 0) {
+        if (/does not exist|Cannot find device/.test(stderr)) return undefined;
+        throw new VpnError("failed", `ip ${args.join(" ")}: ${stderr.trim().split("\n")[0] ?? ""}`);
+      }
+      return stdout.trim() === "" ? [] : JSON.parse(stdout);
+    },
+    async readSysctl(key) {
+      try {
+        return (await readFile(sysctlPath(key), "utf8")).trim();
+      } catch (error) {
+        if (errorCode(error) === "ENOENT") return undefined;
+        throw error;
+      }
+    },
+    async nftTables() {
+      const { code, stdout } = await runProgram("nft", ["list", "tables"]);
+      if (code !== 0) return [];
+      return stdout
+        .split("\n")
+        .map((line) => line.replace(/^table /, "").trim())
+        .filter((line) => line !== "");
+    },
+    ...tun,
+  };
+}
