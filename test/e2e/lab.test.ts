@@ -1,7 +1,9 @@
 /** The lab itself: a NAT that is not what it says would make every other test worthless. */
 import assert from "node:assert/strict";
-import type { Host, Router } from "../lab/lab.js";
+import type { Host, Lab, Router } from "../lab/lab.js";
+import { snapshot } from "../lab/snapshot.js";
 import { labSuite } from "../lab/suite.js";
+import { copyFile, iperf, ping } from "../lab/traffic.js";
 import { UdpPuppet } from "../lab/udp-puppet.js";
 
 interface Scene {
@@ -38,7 +40,7 @@ labSuite<Scene>(
     /** A datagram from an address that the inner host never wrote to; a welcome one sent afterwards marks the end. */
     async function unsolicited(
       scene: Scene,
-      lab: import("../lab/lab.js").Lab,
+      lab: Lab,
       name: string,
       router: Router,
       puppet: UdpPuppet,
@@ -124,6 +126,27 @@ labSuite<Scene>(
       assert.equal(scene.puppets[0].received("blocked"), undefined);
       const ping = await inner.exec("ping", ["-c", "1", "-W", "2", scene.servers[1].address]);
       assert.equal(ping.code, 0, ping.stdout);
+    });
+
+    step("ping, iperf3 and copies measure what they say", async (scene) => {
+      const [one, two] = scene.servers;
+      assert.equal((await ping(one, two.address)).received, 3);
+      assert.equal((await ping(one, "203.0.113.200", { count: 1, waitSeconds: 1 })).received, 0);
+      assert.ok((await iperf(one, two, two.address, { seconds: 1 })) > 1e6);
+      assert.ok((await iperf(one, two, two.address, { seconds: 1, reverse: true })) > 1e6);
+      const copy = await copyFile(one, two, two.address6, 5_000_000);
+      assert.equal(copy.bytes, 5_000_000);
+      assert.equal(copy.receivedSha256, copy.sentSha256);
+    });
+
+    step("a snapshot shows a link, an address and a rule that were left", async (scene) => {
+      const [host] = scene.servers;
+      const before = await snapshot(host);
+      assert.equal(await snapshot(host), before);
+      await host.ip("rule", "add", "fwmark", "1", "lookup", "100");
+      assert.notEqual(await snapshot(host), before);
+      await host.ip("rule", "del", "fwmark", "1", "lookup", "100");
+      assert.equal(await snapshot(host), before);
     });
   },
 );

@@ -1,0 +1,22 @@
+/** What a host's network consists of, as text, to show that nothing was left behind. */
+import type { Machine } from "./machine.js";
+
+export async function snapshot(machine: Machine): Promise<string> {
+  const commands: [string, ...string[]][] = [
+    ["ip", "-br", "link"],
+    ["ip", "-br", "addr"],
+    ["ip", "route", "show", "table", "all"],
+    ["ip", "-6", "route", "show", "table", "all"],
+    ["ip", "rule"],
+    ["ip", "-6", "rule"],
+    ["nft", "list", "ruleset"],
+    ["sh", "-c", "sysctl -a 2>/dev/null | grep -E '^net\\.ipv[46]\\.(ip_forward|conf)'"],
+    ["cat", "/etc/resolv.conf"],
+  ];
+  const parts: string[] = [];
+  for (const [command, ...args] of commands) {
+    const { stdout } = await machine.exec(command, args);
+    parts.push(`$ ${command} ${args.join(" ")}`, stdout.trimEnd());
+  }
+  return parts.join("\n");
+}
