@@ -1,6 +1,7 @@
 // What the packet threads and the control thread share.
 #pragma once
 #include <atomic>
+#include <algorithm>
 #include <memory>
 
 #include "clock.h"

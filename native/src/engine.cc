@@ -1,0 +1,147 @@
+#include "engine.h"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "control_thread.h"
+#include "packet_threads.h"
+
+namespace vpnd {
+
+struct Engine::Impl {
+  Impl(const EngineOptions& options, int wake, std::unique_ptr<DtlsContext> context)
+      : wake_fd(wake),
+        dataplane(options.tun_fd, UdpSockets(options.udp4_fd, options.udp6_fd), options.mtu, wake, options.on_event),
+        control(dataplane, wake, options, std::move(context)),
+        packets(dataplane, options.threads) {}
+
+  ~Impl() {
+    packets.stop();
+    control.stop();
+  }
+
+  const int wake_fd;
+  Dataplane dataplane;
+  ControlThread control;
+  PacketThreads packets;
+  bool started = false;
+  bool stopped = false;
+};
+
+namespace {
+
+std::string check(const EngineOptions& o) {
+  const Identity& id = o.identity;
+  if (o.tun_fd < 0) return "no TUN descriptor";
+  if (o.udp4_fd < 0 && o.udp6_fd < 0) return "no UDP socket";
+  if (o.mtu < 68 || o.mtu > 65535 - 128) return "MTU out of range";
+  if (o.threads < 1 || o.threads > 2) return "threads must be 1 or 2";
+  if (o.ping_interval_ms == 0 || o.dead_after_ms == 0) return "probe intervals must not be 0";
+  if (id.network_id.size() != kPublicKeySize) return "network id must be 32 bytes";
+  if (id.node_seed.size() != 32) return "node seed must be 32 bytes";
+  if (id.record.size() > kMaxRecord) return "node record too large";
+  if (id.epochs.empty()) return "no PSK epoch";
+  for (const Epoch& e : id.epochs) {
+    if (e.dtls_psk.empty() || e.dtls_psk.size() > 256 || e.identity_key.empty() || e.probe_psk.empty()) return "bad PSK epoch";
+  }
+  return "";
+}
+
+}  // namespace
+
+Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Engine::~Engine() { stop(); }
+
+std::unique_ptr<Engine> Engine::make(EngineOptions options, std::string& error) {
+  error = check(options);
+  if (!error.empty()) return nullptr;
+  auto context = DtlsContext::make(error);
+  if (!context) return nullptr;
+  const int wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (wake < 0) {
+    error = "no descriptor left";
+    return nullptr;
+  }
+  auto impl = std::make_unique<Impl>(options, wake, std::move(context));
+  if (!impl->dataplane.sessions.valid()) {
+    error = "no memory for sessions";
+    impl.reset();
+    close(wake);
+    return nullptr;
+  }
+  return std::unique_ptr<Engine>(new Engine(std::move(impl)));
+}
+
+void Engine::start() {
+  if (impl_->started) return;
+  impl_->started = true;
+  impl_->control.start();
+  impl_->packets.start();
+}
+
+void Engine::stop() {
+  if (impl_->stopped) return;
+  impl_->stopped = true;
+  impl_->packets.stop();
+  impl_->control.stop();
+  const UdpSockets& udp = impl_->dataplane.sockets;
+  for (const int fd : {impl_->dataplane.tun_fd, udp.fd4(), udp.fd6(), impl_->wake_fd}) {
+    if (fd >= 0) close(fd);
+  }
+}
+
+std::deque<Event> Engine::drain_events() { return impl_->dataplane.events.drain(); }
+
+void Engine::send(const Endpoint& to, View data) {
+  if (impl_->stopped) return;
+  if (!impl_->dataplane.sockets.send(to, data)) impl_->dataplane.drops.add(Drop::send_error);
+}
+
+void Engine::connect(uint32_t tag, const Endpoint& to) {
+  impl_->control.post([c = &impl_->control, tag, to] { c->handshakes().connect(tag, to); });
+}
+void Engine::abort(uint32_t tag) {
+  impl_->control.post([c = &impl_->control, tag] { c->handshakes().abort(tag); });
+}
+void Engine::admit(uint32_t assoc, uint32_t peer) {
+  impl_->control.post([c = &impl_->control, assoc, peer] { c->handshakes().admit(assoc, peer); });
+}
+void Engine::refuse(uint32_t assoc, uint8_t reason) {
+  impl_->control.post([c = &impl_->control, assoc, reason] { c->handshakes().refuse(assoc, reason); });
+}
+void Engine::set_peer(uint32_t peer, std::vector<Prefix> prefixes) {
+  impl_->control.post([c = &impl_->control, peer, prefixes = std::move(prefixes)] { c->peers().set(peer, prefixes); });
+}
+void Engine::remove_peer(uint32_t peer) {
+  impl_->control.post([c = &impl_->control, peer] {
+    c->handshakes().drop_peer(peer);
+    c->peers().remove(peer, CloseReason::removed);
+  });
+}
+void Engine::close_peer(uint32_t peer) {
+  impl_->control.post([c = &impl_->control, peer] {
+    c->handshakes().drop_peer(peer);
+    c->peers().close(peer, CloseReason::removed);
+  });
+}
+void Engine::ping(uint32_t peer, uint64_t token) {
+  impl_->control.post([c = &impl_->control, peer, token] { c->peers().ping(peer, token); });
+}
+void Engine::set_identity(Identity identity) {
+  impl_->control.post([c = &impl_->control, identity = std::move(identity)] { c->handshakes().set_identity(identity); });
+}
+
+std::optional<PeerInfo> Engine::peer_info(uint32_t peer) const { return impl_->control.peers().info(peer); }
+
+EngineInfo Engine::info() const {
+  const Dataplane& d = impl_->dataplane;
+  EngineInfo out{d.rx.bytes.get(), d.tx.bytes.get(), d.rx.packets.get(), d.tx.packets.get(), {}};
+  for (size_t i = 0; i < drop_names.size(); i++) {
+    if (const uint64_t n = d.drops.by_reason[i].get()) out.drops.emplace_back(drop_names[i], n);
+  }
+  return out;
+}
+
+std::vector<std::pair<Address, uint64_t>> Engine::unknown_destinations() const { return impl_->dataplane.unknown.list(); }
+
+}  // namespace vpnd
