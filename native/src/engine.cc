@@ -20,6 +20,11 @@ struct Engine::Impl {
     control.stop();
   }
 
+  // After stop() the descriptors are gone, and commands have nobody to go to.
+  void post(std::function<void()> command) {
+    if (!stopped) control.post(std::move(command));
+  }
+
   const int wake_fd;
   Dataplane dataplane;
   ControlThread control;
@@ -98,37 +103,37 @@ void Engine::send(const Endpoint& to, View data) {
 }
 
 void Engine::connect(uint32_t tag, const Endpoint& to) {
-  impl_->control.post([c = &impl_->control, tag, to] { c->handshakes().connect(tag, to); });
+  impl_->post([c = &impl_->control, tag, to] { c->handshakes().connect(tag, to); });
 }
 void Engine::abort(uint32_t tag) {
-  impl_->control.post([c = &impl_->control, tag] { c->handshakes().abort(tag); });
+  impl_->post([c = &impl_->control, tag] { c->handshakes().abort(tag); });
 }
 void Engine::admit(uint32_t assoc, uint32_t peer) {
-  impl_->control.post([c = &impl_->control, assoc, peer] { c->handshakes().admit(assoc, peer); });
+  impl_->post([c = &impl_->control, assoc, peer] { c->handshakes().admit(assoc, peer); });
 }
 void Engine::refuse(uint32_t assoc, uint8_t reason) {
-  impl_->control.post([c = &impl_->control, assoc, reason] { c->handshakes().refuse(assoc, reason); });
+  impl_->post([c = &impl_->control, assoc, reason] { c->handshakes().refuse(assoc, reason); });
 }
 void Engine::set_peer(uint32_t peer, std::vector<Prefix> prefixes) {
-  impl_->control.post([c = &impl_->control, peer, prefixes = std::move(prefixes)] { c->peers().set(peer, prefixes); });
+  impl_->post([c = &impl_->control, peer, prefixes = std::move(prefixes)] { c->peers().set(peer, prefixes); });
 }
 void Engine::remove_peer(uint32_t peer) {
-  impl_->control.post([c = &impl_->control, peer] {
+  impl_->post([c = &impl_->control, peer] {
     c->handshakes().drop_peer(peer);
     c->peers().remove(peer, CloseReason::removed);
   });
 }
 void Engine::close_peer(uint32_t peer) {
-  impl_->control.post([c = &impl_->control, peer] {
+  impl_->post([c = &impl_->control, peer] {
     c->handshakes().drop_peer(peer);
     c->peers().close(peer, CloseReason::removed);
   });
 }
 void Engine::ping(uint32_t peer, uint64_t token) {
-  impl_->control.post([c = &impl_->control, peer, token] { c->peers().ping(peer, token); });
+  impl_->post([c = &impl_->control, peer, token] { c->peers().ping(peer, token); });
 }
 void Engine::set_identity(Identity identity) {
-  impl_->control.post([c = &impl_->control, identity = std::move(identity)] { c->handshakes().set_identity(identity); });
+  impl_->post([c = &impl_->control, identity = std::move(identity)] { c->handshakes().set_identity(identity); });
 }
 
 std::optional<PeerInfo> Engine::peer_info(uint32_t peer) const { return impl_->control.peers().info(peer); }
