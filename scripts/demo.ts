@@ -1,0 +1,202 @@
+/**
+ * npm run demo: two hosts behind two NATs join a mesh and carry real TCP, on this machine, with the real programs.
+ * Every step is checked; the exit code is 1 if any failed. Everything is removed at the end, also after Ctrl-C.
+ */
+import { join } from "node:path";
+import { must } from "../test/lab/command.js";
+import { type Host, Lab, repository } from "../test/lab/lab.js";
+import { Daemon, iexd, iexPort } from "../test/lab/programs.js";
+import { copyFile, iperf, ping } from "../test/lab/traffic.js";
+
+const coloured = process.stdout.isTTY && (process.env["NO_COLOR"] ?? "") === "";
+const paint = (code: number, text: string) => (coloured ? `\u001b[${code}m${text}\u001b[0m` : text);
+const bold = (text: string) => paint(1, text);
+const dim = (text: string) => paint(2, text);
+const green = (text: string) => paint(32, text);
+const red = (text: string) => paint(31, text);
+const cyan = (text: string) => paint(36, text);
+
+const say = (text = "") => process.stdout.write(`${text}\n`);
+const indent = (text: string) => text.trimEnd().replace(/^/gm, "    ");
+
+interface Node {
+  name: string;
+  daemon: Daemon;
+  host: Host;
+  vip: string;
+}
+
+const drawing = `
+                        ${bold("iexd")}  203.0.113.1:${iexPort}
+                          |
+   -----------------------+------------------------  203.0.113.0/24, "the internet"
+        |                                    |
+   NAT 203.0.113.2                      NAT 203.0.113.3      port-restricted, nothing forwarded
+        |                                    |
+   192.168.10.0/24                      192.168.10.0/24      the same private subnet on purpose
+        |                                    |
+   ${bold("alice")} 192.168.10.10                  ${bold("bob")} 192.168.10.10
+   vpn   10.0.0.1/16                    vpn 10.0.0.2/16
+`;
+
+class Demo {
+  #number = 0;
+  readonly #start = performance.now();
+
+  constructor(readonly lab: Lab) {}
+
+  /** A heading, the work, and how long it took. The first failure ends the demo. */
+  async step<T>(title: string, work: () => Promise<T>): Promise<T> {
+    this.#number += 1;
+    say(`${bold(cyan(`${this.#number}. ${title}`))}`);
+    const start = performance.now();
+    try {
+      const value = await work();
+      say(`    ${green("ok")} ${dim(`${((performance.now() - start) / 1000).toFixed(1)} s`)}\n`);
+      return value;
+    } catch (error) {
+      say(`    ${red("failed")}\n${indent(error instanceof Error ? error.message : String(error))}\n`);
+      throw error;
+    }
+  }
+
+  /** Runs vpnctl on a node, and shows it as its user would see it. */
+  async ctl(node: Node, args: readonly string[]): Promise<string> {
+    this.show(node, `vpnctl ${args.join(" ").replaceAll(this.lab.folder, "")}`);
+    const env = coloured ? { NO_COLOR: "", FORCE_COLOR: "1", COLUMNS: "110" } : { COLUMNS: "110" };
+    const output = await node.daemon.ok(args, { env });
+    say(indent(output));
+    return output;
+  }
+
+  show(node: Node, command: string): void {
+    say(`  ${dim(`${node.name}$`)} ${command}`);
+  }
+
+  get seconds(): string {
+    return ((performance.now() - this.#start) / 1000).toFixed(0);
+  }
+}
+
+function ensure(condition: boolean, message: string): void {
+  if (!condition) throw new Error(message);
+}
+
+async function show(demo: Demo, lab: Lab): Promise<void> {
+  const { server, nodes } = await demo.step(
+    "An internet with two NATs, from network namespaces",
+    async () => {
+      say(drawing);
+      const server = await lab.publicHost("server");
+      const nats = [await lab.router("nat1", "port-restricted"), await lab.router("nat2", "port-restricted")];
+      const nodes: Node[] = [];
+      for (const [index, nat] of nats.entries()) {
+        const name = index === 0 ? "alice" : "bob";
+        const host = await lab.hostBehind(name, nat);
+        nodes.push({ name, host, daemon: new Daemon(host), vip: `10.0.0.${index + 1}` });
+      }
+      return { server, nodes };
+    },
+  );
+  const [alice, bob] = nodes;
+  if (alice === undefined || bob === undefined) throw new Error("the hosts were not built");
+
+  await demo.step("Without a VPN they cannot reach each other", async () => {
+    demo.show(alice, "ping 203.0.113.3   # bob's NAT: no way to bob");
+    const result = await bob.host.exec("ping", ["-n", "-c", "1", "-W", "1", alice.vip]);
+    ensure(result.code !== 0, "bob reached alice's virtual IP before there was a VPN");
+  });
+
+  await demo.step("Start iexd on the public host and vpnd on both hosts", async () => {
+    say(`  ${dim("server$")} iexd --badger`);
+    for (const node of nodes) demo.show(node, "vpnd");
+    await Promise.all([iexd(server), ...nodes.map((node) => node.daemon.start())]);
+  });
+
+  const key = join(lab.folder, "mesh.key");
+  await demo.step("One key for the mesh, and two joins", async () => {
+    await demo.ctl(alice, ["psk", "generate", "--out", key]);
+    for (const node of nodes) {
+      const iex = `${server.address}:${iexPort}`;
+      const args = ["join", "--iex", iex, "--vip", `${node.vip}/16`, "--psk-file", key, "--name", node.name];
+      await demo.ctl(node, args);
+    }
+  });
+
+  await demo.step("They find each other through both NATs", async () => {
+    await Promise.all([alice.daemon.peerUp(bob.vip, 30_000), bob.daemon.peerUp(alice.vip, 30_000)]);
+    await demo.ctl(alice, ["peers"]);
+    await demo.ctl(bob, ["peers"]);
+  });
+
+  await demo.step("Ping both ways", async () => {
+    for (const [from, to] of [
+      [alice, bob],
+      [bob, alice],
+    ] as const) {
+      demo.show(from, `ping -c 5 ${to.vip}`);
+      const result = await ping(from.host, to.vip, { count: 5 });
+      say(indent(result.output.split("\n").slice(-3).join("\n")));
+      ensure(result.received === result.sent, `${result.sent - result.received} pings were lost`);
+    }
+  });
+
+  await demo.step("TCP through the tunnel, measured by iperf3", async () => {
+    for (const reverse of [false, true]) {
+      demo.show(alice, `iperf3 -c ${bob.vip} -C cubic -t 5${reverse ? " -R" : ""}`);
+      const rate = await iperf(alice.host, bob.host, bob.vip, { seconds: 5, reverse });
+      say(indent(`${(rate / 1e6).toFixed(0)} Mbit/s received by ${reverse ? alice.name : bob.name}`));
+    }
+  });
+
+  await demo.step("A file of 100 MB, checked by SHA-256", async () => {
+    const copy = await copyFile(alice.host, bob.host, bob.vip, 100_000_000, 60_000);
+    say(indent(`sent      ${copy.sentSha256}\nreceived  ${copy.receivedSha256}`));
+    say(indent(`${copy.bytes} bytes in ${copy.seconds.toFixed(1)} s, start of both programs included`));
+    ensure(copy.bytes === 100_000_000, "the file arrived incomplete");
+    ensure(copy.sentSha256 === copy.receivedSha256, "the file was changed on its way");
+  });
+
+  await demo.step("What vpnd counted", async () => {
+    await demo.ctl(alice, ["stats"]);
+    const stats = await alice.daemon.stats();
+    ensure(stats.txBytes > 100_000_000, `only ${stats.txBytes} bytes were counted`);
+  });
+
+  await demo.step("Leave: nothing stays on the hosts", async () => {
+    for (const node of nodes) {
+      await demo.ctl(node, ["leave"]);
+      ensure((await node.daemon.stop()) === 0, `vpnd of ${node.name} ended badly`);
+      const links = await node.host.ip("-br", "link");
+      ensure(!links.includes("vpn-"), `a device was left:\n${links}`);
+      const rules = await must("ip", ["netns", "exec", node.host.netns, "nft", "list", "ruleset"]);
+      ensure(rules.trim() === "", `nftables rules were left:\n${rules}`);
+    }
+  });
+}
+
+async function main(): Promise<number> {
+  say(bold("\nvpnd demo: a mesh VPN between two hosts that nobody can reach from outside\n"));
+  let lab: Lab;
+  try {
+    lab = await Lab.create("demo");
+  } catch (error) {
+    process.stderr.write(`demo: ${error instanceof Error ? error.message : error}\n`);
+    return 1;
+  }
+  const demo = new Demo(lab);
+  try {
+    await show(demo, lab);
+    say(green(bold(`All steps passed in ${demo.seconds} s.`)));
+    return 0;
+  } catch (error) {
+    lab.markFailed(error);
+    say(red(bold("The demo failed.")));
+    return 1;
+  } finally {
+    await lab.close();
+    say(dim(`Torn down: namespaces, programs and files are gone; ${repository} is as it was.`));
+  }
+}
+
+process.exitCode = await main();
