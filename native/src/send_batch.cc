@@ -39,12 +39,13 @@ void SendBatch::flush() noexcept {
       at += static_cast<unsigned>(sent);
       continue;
     }
-    if (errno == EAGAIN && !waited) {
+    const bool full = errno == EAGAIN;
+    if (full && !waited) {
       waited = true;
       if (wait_writable()) continue;
     }
     // Any other error belongs to the first message; a socket that stays full takes none of the rest.
-    const unsigned lost = errno == EAGAIN || waited ? used_ - at : 1;
+    const unsigned lost = full ? used_ - at : 1;
     dataplane_.drops.add(Drop::send_error, lost);
     at += lost;
   }

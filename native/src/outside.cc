@@ -1,0 +1,97 @@
+#include "outside.h"
+
+#include "ip_packet.h"
+#include "tun.h"
+
+namespace vpnd {
+
+Outside::Outside(Dataplane& dataplane)
+    : dataplane_(dataplane), buffers_(std::make_unique_for_overwrite<uint8_t[]>(kStride * kBatch)) {
+  for (unsigned i = 0; i < kBatch; i++) {
+    parts_[i] = {slot(i), 65536};
+    headers_[i].msg_hdr.msg_name = &addresses_[i];
+    headers_[i].msg_hdr.msg_iov = &parts_[i];
+    headers_[i].msg_hdr.msg_iovlen = 1;
+  }
+}
+
+void Outside::round(int fd) noexcept {
+  for (mmsghdr& h : headers_) h.msg_hdr.msg_namelen = sizeof(sockaddr_storage);
+  const int got = recvmmsg(fd, headers_.data(), kBatch, MSG_DONTWAIT, nullptr);
+  if (got <= 0) return;  // nothing there, or an error of an earlier send, which this call has cleared
+  now_ms_ = coarse_ms();
+  for (unsigned i = 0; i < static_cast<unsigned>(got); i++) {
+    handle(Endpoint::from(reinterpret_cast<const sockaddr*>(&addresses_[i])), slot(i), headers_[i].msg_len);
+  }
+}
+
+void Outside::handle(const Endpoint& from, uint8_t* data, size_t size) noexcept {
+  if (size == 0) return dataplane_.drops.add(Drop::unknown_type);
+  const uint8_t first = data[0];
+  if (first == kRecordType) return record(from, data, size);
+  if (first >= 20 && first <= 24) {
+    return post(dataplane_.handshake_mail, {Mail::Kind::dtls, from, 0, 0, {data, size}}, Drop::handshake_queue_full);
+  }
+  if (first == 0x7b || first == 0xe0) {
+    Event event;
+    event.type = Event::Type::datagram;
+    event.endpoint = from.text();
+    event.data.assign(data, data + size);
+    return dataplane_.events.push_datagram(std::move(event));
+  }
+  if (first == 0 && size == 1) return dataplane_.drops.add(Drop::punch);
+  const bool reserved = first <= 3 || first == 0xe1 || first == 0xe2;
+  dataplane_.drops.add(reserved ? Drop::reserved : Drop::unknown_type);
+}
+
+void Outside::record(const Endpoint& from, uint8_t* data, size_t size) noexcept {
+  RecordHeader header;
+  if (!parse_record({data, size}, header)) return dataplane_.drops.add(Drop::malformed_record);
+  Session* session = dataplane_.sessions.find(header.rx_index);
+  if (!session) return dataplane_.drops.add(Drop::unknown_index);
+  ReplayWindow& replay = session->state->replay;
+  if (!replay.fresh(header.sequence)) return dataplane_.drops.add(Drop::replayed);
+  const View plain = open_record(*session, data, size);
+  if (plain.data() == nullptr) return dataplane_.drops.add(Drop::bad_tag);
+  const bool newest = replay.accept(header.sequence);
+  session->peer->last_rx_ms.store(now_ms_, std::memory_order_relaxed);
+  if (!session->confirmed.load(std::memory_order_relaxed)) {
+    // Posted before the packet is handled, and again with the next record if there was no room.
+    const bool posted = dataplane_.control_mail.post({Mail::Kind::confirmed, from, header.rx_index, 0, {}});
+    session->confirmed.store(posted, std::memory_order_relaxed);
+    if (!posted) dataplane_.drops.add(Drop::control_queue_full);
+  }
+  // A record that was overtaken may come from the address before a move, and would undo it.
+  if (newest) note_path(*session, from);
+  inner(*session, from, plain);
+}
+
+void Outside::note_path(Session& session, const Endpoint& from) noexcept {
+  const Endpoint* path = session.peer->path.load(std::memory_order_acquire);
+  if ((path && *path == from) || session.roam_pending.exchange(true, std::memory_order_acq_rel)) return;
+  if (dataplane_.control_mail.post({Mail::Kind::roam, from, session.rx_index, 0, {}})) return;
+  session.roam_pending.store(false, std::memory_order_release);
+  dataplane_.drops.add(Drop::control_queue_full);
+}
+
+void Outside::inner(Session& session, const Endpoint& from, View plain) noexcept {
+  if (plain.empty()) return dataplane_.drops.add(Drop::malformed_inner);
+  if (plain[0] < 0x40) {
+    return post(dataplane_.control_mail, {Mail::Kind::control, from, session.rx_index, 0, plain}, Drop::control_queue_full);
+  }
+  IpHeader header;
+  if (!parse_ip(plain, header)) return dataplane_.drops.add(Drop::malformed_inner);
+  Peer& peer = *session.peer;
+  if (dataplane_.routes.load(std::memory_order_acquire)->find(header.source) != &peer) {
+    return dataplane_.drops.add(Drop::foreign_source);
+  }
+  if (write_tun(dataplane_.tun_fd, plain) != 0) return dataplane_.drops.add(Drop::tun_error);
+  peer.rx.add(plain.size());
+  dataplane_.rx.add(plain.size());
+}
+
+void Outside::post(Mailbox& box, const Mail& mail, Drop when_full) noexcept {
+  if (!box.post(mail)) dataplane_.drops.add(when_full);
+}
+
+}  // namespace vpnd
