@@ -8,7 +8,7 @@ import { type Host, Lab, repository } from "../test/lab/lab.js";
 import { Daemon, iexd, iexPort } from "../test/lab/programs.js";
 import { copyFile, iperf, ping } from "../test/lab/traffic.js";
 
-const coloured = process.stdout.isTTY && (process.env["NO_COLOR"] ?? "") === "";
+const coloured = process.stdout.isTTY && (process.env.NO_COLOR ?? "") === "";
 const paint = (code: number, text: string) => (coloured ? `\u001b[${code}m${text}\u001b[0m` : text);
 const bold = (text: string) => paint(1, text);
 const dim = (text: string) => paint(2, text);

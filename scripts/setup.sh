@@ -20,6 +20,7 @@ needed=(
   "ping iputils-ping"
   "sysctl procps"
   "iperf3 iperf3"
+  "tcpdump tcpdump"
   "openssl openssl"
   "gnutls-cli gnutls-bin"
   "g++ g++"
@@ -31,17 +32,15 @@ for entry in "${needed[@]}"; do
   command -v "$command" >/dev/null || missing+=("$package")
 done
 
-# Headers for the addon: beside the node binary, or in the system's include folder.
+# The engine's tests link the system's OpenSSL; the addon uses the one inside Node.
+[ -f /usr/include/openssl/ssl.h ] || missing+=(libssl-dev)
+
+# Headers for the addon are where native/Makefile looks: beside the node binary.
 prefix=$(dirname "$(dirname "$(readlink -f "$(command -v node)")")")
-headers() {
-  for folder in "$prefix/include/node" /usr/include/node /usr/include/nodejs/src; do
-    [ -f "$folder/node_api.h" ] && return 0
-  done
-  return 1
-}
+headers() { [ -f "$prefix/include/node/node_api.h" ]; }
 if ! headers; then
   if [ "$prefix" = /usr ]; then missing+=(libnode-dev); else
-    fail "the headers of Node.js are missing (node_api.h)" "install Node.js with its include folder, such as the official tar file"
+    fail "the headers of Node.js are missing (node_api.h)" "install Node.js with its include folder, such as the official archive has"
   fi
 fi
 

@@ -1,6 +1,8 @@
 /** The lab itself: a NAT that is not what it says would make every other test worthless. */
 import assert from "node:assert/strict";
-import type { Host, Lab, Router } from "../lab/lab.js";
+import { existsSync, rmSync } from "node:fs";
+import { must, waitFor } from "../lab/command.js";
+import { type Host, type Lab, type Router, repository } from "../lab/lab.js";
 import { snapshot } from "../lab/snapshot.js";
 import { labSuite } from "../lab/suite.js";
 import { copyFile, iperf, ping } from "../lab/traffic.js";
@@ -147,6 +149,28 @@ labSuite<Scene>(
       assert.notEqual(await snapshot(host), before);
       await host.ip("rule", "del", "fwmark", "1", "lookup", "100");
       assert.equal(await snapshot(host), before);
+    });
+
+    step("an interrupted lab removes its namespaces and programs", async (_scene, lab) => {
+      const script = [
+        `const { Lab } = await import("${repository}/test/lab/lab.ts");`,
+        'const lab = await Lab.create("interrupted");',
+        'const host = await lab.publicHost("victim");',
+        'const program = host.spawn("sleep", "sleep", ["600"]);',
+        'process.stdout.write("pid " + program.pid + " built\\n");',
+        "setInterval(() => undefined, 1000);",
+      ].join("\n");
+      const loader = `${repository}/node_modules/tsx/dist/loader.mjs`;
+      const args = ["--import", loader, "--input-type=module", "-e", script];
+      const program = lab.internet.spawn("inner-lab", process.execPath, args);
+      await program.until(() => program.log.includes(" built"), 20_000, "the inner lab is built");
+      const inner = Number(/pid (\d+) built/.exec(program.log)?.[1]);
+      assert.ok(existsSync(`/proc/${inner}`));
+      program.kill("SIGINT");
+      assert.equal(await program.ended(), 130);
+      assert.ok(!(await must("ip", ["netns", "list"])).includes(`vl${program.pid}-`));
+      await waitFor(() => !existsSync(`/proc/${inner}`), 5_000, "its program is gone");
+      rmSync(`${repository}/.test-logs/interrupted`, { recursive: true });
     });
   },
 );
