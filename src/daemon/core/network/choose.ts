@@ -26,9 +26,10 @@ export function chooseNetwork(asked: string, names: readonly string[]): string {
   return only;
 }
 
-/** Networks of a listing: the one asked for, or all. */
+/** Networks of a listing: the one asked for, or all. @throws VpnError `not-configured` when there is none */
 export function chooseNetworks(asked: string, names: readonly string[]): string[] {
-  return asked === "" ? [...names].sort() : [chooseNetwork(asked, names)];
+  if (asked !== "" || names.length === 0) return [chooseNetwork(asked, names)];
+  return [...names].sort();
 }
 
 const joinHint = "join one: vpnctl join --iex HOST:PORT --vip ADDRESS/LENGTH --psk-file FILE";

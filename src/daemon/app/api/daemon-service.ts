@@ -1,0 +1,57 @@
+import { create } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { type DaemonService, GetVersionResponseSchema } from "../../../common/gen/vpnd/v1/daemon_pb.js";
+import type { KeyService } from "../../../common/gen/vpnd/v1/key_pb.js";
+import type { ServiceImpl } from "../../../common/grpc/server.js";
+import type { Networks } from "../networks.js";
+import { listNetworks } from "./network-service.js";
+
+/** What the daemon knows of itself. */
+export interface About {
+  version: string;
+  /** Milliseconds since 1970. */
+  started: number;
+  stateDir: string;
+}
+
+export function daemonService(
+  networks: Networks,
+  about: About,
+): ServiceImpl<(typeof DaemonService)["method"]> {
+  return {
+    async getStatus() {
+      return {
+        version: about.version,
+        pid: process.pid,
+        started: timestampFromMs(about.started),
+        stateDir: about.stateDir,
+        networks: listNetworks(networks),
+      };
+    },
+    async getVersion() {
+      return create(GetVersionResponseSchema, {
+        version: about.version,
+        nodeVersion: process.versions.node,
+        opensslVersion: process.versions.openssl ?? "",
+      });
+    },
+  };
+}
+
+export function keyService(networks: Networks): ServiceImpl<(typeof KeyService)["method"]> {
+  return {
+    async getPskStatus({ network }) {
+      return {
+        networks: networks.listed(network).map((one) => {
+          const peers = one.carrier?.view().peers.filter((peer) => peer.state === "up").length ?? 0;
+          const since = timestampFromMs(one.config.joined);
+          return {
+            network: one.name,
+            badger: one.config.asked.badger,
+            epochs: [{ fingerprint: one.fingerprint, since, peers }],
+          };
+        }),
+      };
+    },
+  };
+}

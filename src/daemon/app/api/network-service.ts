@@ -1,0 +1,73 @@
+import { VpnError } from "../../../common/errors.js";
+import type { JoinRequest, NetworkService } from "../../../common/gen/vpnd/v1/network_pb.js";
+import type { CallContext, ServiceImpl } from "../../../common/grpc/server.js";
+import { signingKey } from "../../core/keys/ed25519.js";
+import type { Networks } from "../networks.js";
+import { damagedMessage, detailsMessage, networkMessage } from "./convert.js";
+
+/** A server is given this long when the caller does not say, seconds; also the most that it can ask for. */
+const defaultTimeout = 15;
+const longestTimeout = 600;
+
+export function networkService(networks: Networks): ServiceImpl<(typeof NetworkService)["method"]> {
+  return {
+    async join(request, context) {
+      const result = await join(networks, request, context);
+      return { ...result, network: networkMessage(result.network) };
+    },
+    async leave({ network, dryRun }) {
+      const { name, plan } = await networks.leave(network, dryRun);
+      return { network: name, plan };
+    },
+    async up({ network, dryRun }) {
+      const result = await networks.up(network, dryRun);
+      return { ...result, network: networkMessage(result.network) };
+    },
+    async down({ network, all, dryRun }) {
+      const { names, plan } = await networks.down(network, all, dryRun);
+      return { networks: names, plan };
+    },
+    async listNetworks() {
+      return { networks: listNetworks(networks) };
+    },
+    async getNetwork({ network }) {
+      const one = networks.get(network);
+      const nodeKey = Buffer.from(signingKey(one.secrets.nodeSeed).publicKey).toString("hex");
+      return { network: networkMessage(one), details: detailsMessage(one, nodeKey) };
+    },
+  };
+}
+
+/** All networks, those whose state is damaged too. */
+export function listNetworks(networks: Networks) {
+  return [...networks.all().map(networkMessage), ...networks.damaged().map(damagedMessage)];
+}
+
+function join(networks: Networks, request: JoinRequest, context: CallContext) {
+  if (request.carrier.case !== "mesh") {
+    throw new VpnError("usage", "no carrier that this vpnd knows", { hint: "use --iex HOST:PORT" });
+  }
+  const mesh = request.carrier.value;
+  const asked = request.timeoutSeconds > 0 ? request.timeoutSeconds : defaultTimeout;
+  if (!Number.isFinite(asked)) throw new VpnError("usage", "the time-out is no number of seconds");
+  return networks.join(
+    {
+      options: {
+        network: request.network,
+        iex: mesh.iex,
+        virtualIp: mesh.virtualIp,
+        badger: mesh.badger,
+        listenPort: mesh.listenPort,
+        device: request.device,
+        mtu: request.mtu,
+        nodeName: request.name,
+      },
+      psk: mesh.psk,
+      timeoutMs: Math.min(asked, longestTimeout) * 1000,
+      expectPeers: request.expectPeers,
+      noWait: request.noWait,
+      dryRun: request.dryRun,
+    },
+    context.signal,
+  );
+}

@@ -1,0 +1,30 @@
+import { join } from "node:path";
+import type { Logger } from "pino";
+import { VpnError } from "../../common/errors.js";
+import { SystemDoor } from "../io/system/door.js";
+import { type Executor, machineExecutor } from "../io/system/executor.js";
+import { currentPlace, Journal, type Recovered } from "../io/system/journal.js";
+
+/**
+ * Takes the state folder for this process. The lock ends with the process.
+ * @throws VpnError `already-exists` when another vpnd has it
+ */
+export function lockState(stateDir: string, lockFile: (path: string) => number | undefined): void {
+  if (lockFile(join(stateDir, "lock")) !== undefined) return;
+  throw new VpnError("already-exists", `another vpnd uses the state folder ${stateDir}`, {
+    hint: "stop it first, or choose another --state-dir",
+  });
+}
+
+/** The door to the machine, with what an earlier vpnd left in its journal. Call with the lock held. */
+export async function openDoor(
+  stateDir: string,
+  tun: Pick<Executor, "openTun" | "closeFd">,
+  log: Logger,
+): Promise<{ door: SystemDoor; left: Recovered }> {
+  const journal = new Journal(join(stateDir, "journal.json"), await currentPlace());
+  const left = await journal.load();
+  if (left.state === "damaged")
+    log.error({ kept: left.keptAs }, "the journal made no sense and was set aside");
+  return { door: new SystemDoor({ executor: machineExecutor(tun), journal, log }), left };
+}

@@ -1,0 +1,93 @@
+import { randomBytes } from "node:crypto";
+import { availableParallelism, hostname } from "node:os";
+import type { Logger } from "pino";
+import { VpnError } from "../../common/errors.js";
+import { findGroup } from "../io/api-socket.js";
+import { openStateFolder } from "../io/state/folder.js";
+import { StateStore } from "../io/state/store.js";
+import type { Executor } from "../io/system/executor.js";
+import { Api } from "./api/server.js";
+import type { Arguments } from "./arguments.js";
+import { lockState, openDoor } from "./changes.js";
+import { Networks } from "./networks.js";
+import type { MakeCarrier, Platform } from "./platform.js";
+import { version } from "./version.js";
+
+/** What the daemon needs of the native addon. */
+export interface Native extends Platform, Pick<Executor, "openTun"> {
+  /** Undefined: another process holds it. */
+  lockFile(path: string): number | undefined;
+}
+
+/** All of a running vpnd. `stop` takes back what `start` did, however far it came. */
+export class Daemon {
+  readonly #args: Arguments;
+  readonly #native: Native;
+  readonly #makeCarrier: MakeCarrier;
+  readonly #log: Logger;
+  /** In the order of their effects; run in reverse. */
+  readonly #undo: (() => Promise<unknown>)[] = [];
+
+  constructor(args: Arguments, native: Native, makeCarrier: MakeCarrier, log: Logger) {
+    this.#args = args;
+    this.#native = native;
+    this.#makeCarrier = makeCarrier;
+    this.#log = log;
+  }
+
+  /** @param stop aborts a start that is under way */
+  async start(stop: AbortSignal): Promise<void> {
+    const { stateDir, socket } = this.#args;
+    const log = this.#log;
+    openStateFolder(stateDir);
+    lockState(stateDir, this.#native.lockFile);
+    const { door, left } = await openDoor(stateDir, this.#native, log);
+    if (left.state === "elsewhere") log.warn({ netns: left.netns }, "left from another network namespace");
+    for (const change of await door.undoAll()) log.warn({ change }, "took back what a killed vpnd left");
+    this.#undo.push(() => door.undoAll());
+    const store = new StateStore(stateDir);
+    await store.open();
+    stop.throwIfAborted();
+    const networks = new Networks(
+      {
+        door,
+        store,
+        platform: this.#native,
+        makeCarrier: this.#makeCarrier,
+        threads: availableParallelism() < 4 ? 1 : 2,
+        log,
+        now: Date.now,
+      },
+      { random: (bytes) => new Uint8Array(randomBytes(bytes)), hostName: hostname() },
+    );
+    this.#undo.push(() => networks.stop());
+    stop.addEventListener("abort", () => void networks.stop(), { once: true });
+    await networks.restore();
+    stop.throwIfAborted();
+    const about = { version: version(), started: Date.now(), stateDir };
+    const api = await Api.open({ path: socket, group: this.#group(), networks, about, log });
+    this.#undo.push(() => api.close());
+    log.info({ socket, stateDir, version: about.version, pid: process.pid }, "ready");
+  }
+
+  /** Never throws; idempotent. */
+  async stop(): Promise<void> {
+    for (let undo = this.#undo.pop(); undo; undo = this.#undo.pop()) {
+      await undo().catch((error: unknown) => this.#log.error({ err: error }, "stop"));
+    }
+  }
+
+  /** The socket's group; undefined leaves it to root. */
+  #group(): number | undefined {
+    const { group, groupGiven } = this.#args;
+    const id = findGroup(group);
+    if (id !== undefined) return id;
+    if (groupGiven) {
+      throw new VpnError("failed", `there is no group ${group}`, {
+        hint: `make it: groupadd --system ${group}`,
+      });
+    }
+    this.#log.warn({ group }, "there is no such group: only root may use the socket");
+    return undefined;
+  }
+}

@@ -1,0 +1,284 @@
+import type { Logger } from "pino";
+import { VpnError } from "../../common/errors.js";
+import { fingerprint } from "../../common/psk.js";
+import type { Carrier, Reason } from "../core/carrier.js";
+import type { NetworkConfig } from "../core/network/config.js";
+import { networkItems } from "../core/network/items.js";
+import { checkOverlap } from "../core/network/overlap.js";
+import type { Learned, NetworkSecrets, StateStore, StoredNetwork } from "../io/state/store.js";
+import type { SystemDoor } from "../io/system/door.js";
+import { Mutex } from "./mutex.js";
+import type { MakeCarrier, Platform } from "./platform.js";
+import { openUdpSockets } from "./sockets.js";
+
+export interface NetworkParts {
+  door: SystemDoor;
+  store: StateStore;
+  platform: Platform;
+  makeCarrier: MakeCarrier;
+  /** Packet threads. */
+  threads: 1 | 2;
+  log: Logger;
+  /** Milliseconds since 1970. */
+  now: () => number;
+  onChange: () => void;
+  /** The other networks, for the check of overlapping prefixes. */
+  others: (name: string) => NetworkConfig[];
+}
+
+/**
+ * Where a network is in its life. `starting` has pieces that nobody else may use yet; `error` has none, and tries again
+ * when its timer fires; only `running` has a carrier.
+ */
+export type Life =
+  | { state: "down" }
+  | { state: "starting" }
+  | { state: "running"; carrier: Carrier; stopped: AbortController }
+  | { state: "error"; reason: Reason; retry?: NodeJS.Timeout };
+
+const pingIntervalMs = 5_000;
+const deadAfterMs = 15_000;
+const firstRetryMs = 10_000;
+const lastRetryMs = 300_000;
+
+/** One network: its device, addresses, sockets and carrier. All changes run under `exclusive`. */
+export class Network {
+  config: NetworkConfig;
+  readonly secrets: NetworkSecrets;
+  /** Milliseconds since 1970 of the last change of state. */
+  since: number;
+  /** False once it was left: whoever waited for it must look again. */
+  joined = true;
+  readonly #parts: NetworkParts;
+  readonly #mutex = new Mutex();
+  #learned: Learned;
+  #kept: boolean;
+  #writing: Promise<void> = Promise.resolve();
+  #retryMs = firstRetryMs;
+  #life: Life = { state: "down" };
+
+  /** @param kept it is on disk already, and so is what it learns from now on */
+  constructor(stored: StoredNetwork, parts: NetworkParts, kept: boolean) {
+    this.config = stored.config;
+    this.secrets = stored.secrets;
+    this.#learned = stored.learned;
+    this.#parts = parts;
+    this.#kept = kept;
+    this.since = parts.now();
+  }
+
+  get name(): string {
+    return this.config.name;
+  }
+
+  get life(): Life {
+    return this.#life;
+  }
+
+  get threads(): number {
+    return this.#parts.threads;
+  }
+
+  get fingerprint(): string {
+    return fingerprint(this.secrets.psk);
+  }
+
+  get carrier(): Carrier | undefined {
+    return this.#life.state === "running" ? this.#life.carrier : undefined;
+  }
+
+  exclusive<T>(work: () => Promise<T>): Promise<T> {
+    return this.#mutex.run(work);
+  }
+
+  /** The changes to the machine that `start` would make. @throws VpnError as `start` */
+  async plan(): Promise<string[]> {
+    return this.#parts.door.plan(await this.#items());
+  }
+
+  planStop(): string[] {
+    return this.#parts.door.planUndo(this.name);
+  }
+
+  /** Brings it up; on failure nothing is left of it. Call under `exclusive`. */
+  async start(): Promise<Carrier> {
+    if (this.#life.state === "running") return this.#life.carrier;
+    this.#enter({ state: "starting" });
+    try {
+      const carrier = await this.#bringUp();
+      carrier.onChange = this.#parts.onChange;
+      this.#enter({ state: "running", carrier, stopped: new AbortController() });
+      return carrier;
+    } catch (error) {
+      this.#enter({ state: "down" });
+      throw VpnError.from(error, "failed");
+    }
+  }
+
+  /** Takes it down; idempotent. Call under `exclusive`. */
+  async stop(): Promise<void> {
+    const life = this.#life;
+    if (life.state === "running") {
+      life.stopped.abort(new VpnError("cancelled", `network ${this.name} is stopped`));
+      await life.carrier.stop().catch((error: unknown) => {
+        this.#parts.log.error({ network: this.name, err: error }, "carrier did not stop cleanly");
+      });
+    }
+    await this.#parts.door.undo(this.name);
+    this.#enter({ state: "down" });
+    await this.#writing;
+  }
+
+  /**
+   * Brings it up for good without anybody waiting: what fails is shown as its state and tried again, later each time.
+   * Call under `exclusive`; returns when the first attempt is over.
+   */
+  async startInBackground(): Promise<void> {
+    try {
+      const carrier = await this.start();
+      this.watch(carrier);
+    } catch (error) {
+      this.retryLater(VpnError.from(error));
+    }
+  }
+
+  /** Follows a started carrier: it may still find out that it can't work. */
+  watch(carrier: Carrier): void {
+    const life = this.#life;
+    if (life.state !== "running") return;
+    const { stopped } = life;
+    carrier.ready(stopped.signal).then(
+      () => {
+        this.#retryMs = firstRetryMs;
+        this.#parts.log.info({ network: this.name, virtualIp: this.config.asked.virtualIp }, "network is up");
+        this.#parts.onChange();
+      },
+      (error: unknown) => {
+        if (stopped.signal.aborted) return;
+        void this.exclusive(async () => {
+          if (stopped.signal.aborted) return;
+          await this.stop();
+          this.retryLater(VpnError.from(error));
+        });
+      },
+    );
+  }
+
+  /** From now on it and what it learns are on disk. */
+  async keep(): Promise<void> {
+    await this.#parts.store.save({ config: this.config, secrets: this.secrets, learned: this.#learned });
+    this.#kept = true;
+  }
+
+  async setUp(up: boolean): Promise<void> {
+    if (this.config.up === up) return;
+    const config = { ...this.config, up };
+    await this.#parts.store.saveConfig(config);
+    this.config = config;
+  }
+
+  /** Removes it from the disk; nothing is written for it any more. */
+  async forget(): Promise<void> {
+    this.#kept = false;
+    await this.#writing;
+    await this.#parts.store.remove(this.name);
+  }
+
+  /** Marks it as left. */
+  retire(): void {
+    this.joined = false;
+    this.#enter({ state: "down" });
+  }
+
+  async #items() {
+    const { door, others } = this.#parts;
+    checkOverlap(this.config, others(this.name), await door.localPrefixes());
+    const exists = this.config.asked.device !== "" && (await door.hasLink(this.config.device));
+    return networkItems(this.config, exists);
+  }
+
+  async #bringUp(): Promise<Carrier> {
+    const { door, platform, makeCarrier, threads, log } = this.#parts;
+    const { listenPort } = this.config.asked;
+    const { tunFd } = await door.apply(this.name, await this.#items());
+    if (tunFd === undefined) throw new VpnError("internal", "the device was not opened");
+    // Whoever makes the engine gives it the descriptors; until then they are ours to close.
+    let owned = [tunFd];
+    try {
+      const { port, sockets } = openUdpSockets(platform, this.config.port, listenPort !== 0);
+      owned = [tunFd, ...sockets.map((socket) => socket.fd)];
+      await this.#keepPort(port);
+      const { mtu } = this.config;
+      const carrier = makeCarrier({
+        config: this.config,
+        secrets: this.secrets,
+        learned: this.#learned,
+        onLearned: (learned) => this.#learn(learned),
+        engine: (identity) => {
+          const timing = { pingIntervalMs, deadAfterMs };
+          const engine = platform.createMeshEngine({ identity, tunFd, mtu, sockets, threads, ...timing });
+          owned = [];
+          return engine;
+        },
+      });
+      try {
+        await carrier.start();
+      } catch (error) {
+        await carrier.stop().catch(() => {});
+        throw error;
+      }
+      log.info({ network: this.name, device: this.config.device, port }, "network started");
+      return carrier;
+    } catch (error) {
+      for (const fd of owned) platform.closeFd(fd);
+      await door.undo(this.name);
+      throw error;
+    }
+  }
+
+  async #keepPort(port: number): Promise<void> {
+    if (this.config.port === port) return;
+    if (this.config.port !== 0) {
+      this.#parts.log.warn(
+        { network: this.name, port: this.config.port, instead: port },
+        "UDP port is taken",
+      );
+    }
+    this.config = { ...this.config, port };
+    if (this.#kept) await this.#parts.store.saveConfig(this.config);
+  }
+
+  #learn(learned: Learned): void {
+    this.#learned = learned;
+    if (!this.#kept) return;
+    this.#writing = this.#writing.then(async () => {
+      if (!this.#kept || this.#learned !== learned) return;
+      await this.#parts.store.saveLearned(this.name, learned).catch((error: unknown) => {
+        this.#parts.log.error({ network: this.name, err: error }, "cannot keep what was learned of peers");
+      });
+    });
+  }
+
+  /** Shows the error as its state, and tries again later. Call under `exclusive`, with nothing of it up. */
+  retryLater(error: VpnError): void {
+    const reason = { code: error.code, message: error.message };
+    const wait = this.#retryMs;
+    this.#retryMs = Math.min(wait * 2, lastRetryMs);
+    const again = (): void => {
+      void this.exclusive(async () => {
+        if (this.#life.state === "error" && this.#life.retry === retry) await this.startInBackground();
+      });
+    };
+    const retry = setTimeout(again, wait);
+    retry.unref();
+    this.#parts.log.error({ network: this.name, reason, retrySeconds: wait / 1000 }, "network does not work");
+    this.#enter({ state: "error", reason, retry });
+  }
+
+  #enter(life: Life): void {
+    if (this.#life.state === "error") clearTimeout(this.#life.retry);
+    if (this.#life.state !== life.state) this.since = this.#parts.now();
+    this.#life = life;
+    this.#parts.onChange();
+  }
+}

@@ -1,0 +1,275 @@
+import { VpnError } from "../../common/errors.js";
+import { isWeak, parsePsk } from "../../common/psk.js";
+import { chooseNetwork, chooseNetworks } from "../core/network/choose.js";
+import {
+  checkJoinOptions,
+  differences,
+  type JoinOptions,
+  makeConfig,
+  type NetworkConfig,
+} from "../core/network/config.js";
+import type { DamagedNetwork } from "../io/state/store.js";
+import { ChangeFeed } from "./change-feed.js";
+import { Network, type NetworkParts } from "./network.js";
+import { type JoinWait, waitForJoin } from "./wait-for-join.js";
+
+export interface JoinRequest extends JoinWait {
+  options: JoinOptions;
+  /** As typed. */
+  psk: Uint8Array;
+  noWait: boolean;
+  dryRun: boolean;
+}
+
+export interface JoinResult {
+  network: Network;
+  alreadyJoined: boolean;
+  notes: string[];
+  plan: string[];
+}
+
+/** The networks of this vpnd. */
+export class Networks {
+  readonly feed = new ChangeFeed();
+  readonly #parts: NetworkParts;
+  readonly #random: (bytes: number) => Uint8Array;
+  readonly #hostName: string;
+  readonly #networks = new Map<string, Network>();
+  readonly #damaged = new Map<string, DamagedNetwork>();
+  readonly #stopping = new AbortController();
+
+  constructor(
+    parts: Omit<NetworkParts, "onChange" | "others">,
+    more: { random: (bytes: number) => Uint8Array; hostName: string },
+  ) {
+    this.#random = more.random;
+    this.#hostName = more.hostName;
+    this.#parts = {
+      ...parts,
+      onChange: () => this.feed.changed(),
+      others: (name) => this.all().flatMap((one) => (one.name === name ? [] : [one.config])),
+    };
+  }
+
+  all(): Network[] {
+    return [...this.#networks.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  damaged(): DamagedNetwork[] {
+    return [...this.#damaged.values()];
+  }
+
+  names(): string[] {
+    return [...this.#networks.keys(), ...this.#damaged.keys()].sort();
+  }
+
+  /** @throws VpnError as `chooseNetwork`, or `failed` for a damaged one */
+  get(asked: string): Network {
+    return this.#find(chooseNetwork(asked, this.names()));
+  }
+
+  /** For listings: the one asked for, or all that are usable. @throws VpnError `not-configured` when there is none */
+  listed(asked: string): Network[] {
+    if (asked !== "") return [this.get(asked)];
+    chooseNetworks("", this.names());
+    return this.all();
+  }
+
+  /** Brings back what was joined before. Does not wait for servers; a network that fails does not hold up others. */
+  async restore(): Promise<void> {
+    const { networks, damaged } = await this.#parts.store.load();
+    for (const one of damaged) {
+      this.#damaged.set(one.name, one);
+      this.#parts.log.error({ network: one.name, file: one.file }, one.message);
+    }
+    for (const stored of networks) {
+      this.#networks.set(stored.config.name, new Network(stored, this.#parts, true));
+    }
+    for (const network of this.all()) {
+      if (this.#stopping.signal.aborted) return;
+      if (network.config.up) await network.exclusive(() => network.startInBackground());
+    }
+  }
+
+  /** @param signal aborts when the caller goes away: then nothing is joined */
+  async join(request: JoinRequest, signal: AbortSignal): Promise<JoinResult> {
+    const options = checkJoinOptions(request.options);
+    const psk = parsePsk(request.psk, { badger: options.badger });
+    if (request.noWait && request.expectPeers > 0) {
+      throw new VpnError("usage", "--no-wait and --expect-peers exclude each other", { hint: "drop one" });
+    }
+    for (;;) {
+      this.#refuseDamaged(options.network);
+      const existing = this.#networks.get(options.network);
+      if (!existing) break;
+      const same = await existing.exclusive(
+        async () => existing.joined && this.#same(existing, options, psk),
+      );
+      signal.throwIfAborted();
+      if (same) return this.#already(existing);
+    }
+    this.#stopping.signal.throwIfAborted();
+    const config = makeConfig(options, this.#hostName, this.#parts.now());
+    const secrets = { psk, nodeSeed: this.#random(32) };
+    const network = new Network({ config, secrets, learned: {} }, this.#parts, false);
+    const notes = joinNotes(config, request.psk);
+    if (request.dryRun) return { network, alreadyJoined: false, notes, plan: await network.plan() };
+    // From here on the label, the prefix and the device are taken.
+    this.#networks.set(config.name, network);
+    const both = AbortSignal.any([signal, this.#stopping.signal]);
+    await network.exclusive(() => this.#joinNew(network, request, both));
+    return { network, alreadyJoined: false, notes, plan: [] };
+  }
+
+  /** Forgets a network. A damaged one's files are moved aside instead. */
+  async leave(asked: string, dryRun: boolean): Promise<{ name: string; plan: string[] }> {
+    const name = chooseNetwork(asked, this.names());
+    const damaged = this.#damaged.get(name);
+    if (damaged) {
+      if (dryRun) return { name, plan: [`move the damaged files of ${name} aside`] };
+      const kept = await this.#parts.store.setAside(name, `${this.#parts.now()}`);
+      this.#damaged.delete(name);
+      this.#parts.log.warn({ network: name, kept }, "damaged network was left, its files are kept");
+      this.feed.changed();
+      return { name, plan: [] };
+    }
+    return this.#on(this.#find(name), async (network) => {
+      if (dryRun) return { name, plan: [...network.planStop(), `forget network ${name} and its keys`] };
+      await network.stop();
+      await network.forget();
+      this.#drop(network);
+      this.#parts.log.info({ network: name }, "network left");
+      return { name, plan: [] };
+    });
+  }
+
+  async up(
+    asked: string,
+    dryRun: boolean,
+  ): Promise<{ network: Network; alreadyUp: boolean; plan: string[] }> {
+    return this.#on(this.get(asked), async (network) => {
+      if (network.carrier) return { network, alreadyUp: true, plan: [] };
+      if (dryRun) return { network, alreadyUp: false, plan: await network.plan() };
+      const carrier = await network.start().catch((error: unknown) => {
+        if (network.config.up) network.retryLater(VpnError.from(error));
+        throw error;
+      });
+      try {
+        await network.setUp(true);
+      } catch (error) {
+        await network.stop();
+        throw error;
+      }
+      network.watch(carrier);
+      return { network, alreadyUp: false, plan: [] };
+    });
+  }
+
+  /** @param all every network that is not down, instead of the one asked for */
+  async down(asked: string, all: boolean, dryRun: boolean): Promise<{ names: string[]; plan: string[] }> {
+    if (all && asked !== "") {
+      throw new VpnError("usage", "--all and a network exclude each other", { hint: "drop one" });
+    }
+    const chosen = all ? this.all().filter((one) => one.config.up) : [this.get(asked)];
+    const plan: string[] = [];
+    for (const one of chosen) {
+      await this.#on(one, async (network) => {
+        if (dryRun) {
+          plan.push(...network.planStop());
+          return;
+        }
+        await network.setUp(false);
+        await network.stop();
+        this.#parts.log.info({ network: network.name }, "network is down");
+      });
+    }
+    return { names: chosen.map((one) => one.name), plan };
+  }
+
+  /** Takes everything down and keeps it joined; ends joins that are under way. */
+  async stop(): Promise<void> {
+    this.#stopping.abort(
+      new VpnError("cancelled", "vpnd is stopping", { hint: "try again once it is back" }),
+    );
+    await Promise.all(this.all().map((network) => network.exclusive(() => network.stop())));
+  }
+
+  async #joinNew(network: Network, request: JoinRequest, signal: AbortSignal): Promise<void> {
+    try {
+      const carrier = await network.start();
+      if (!request.noWait) await waitForJoin(carrier, network.config, request, signal);
+      signal.throwIfAborted();
+      await network.keep();
+      this.#parts.log.info({ network: network.name, fingerprint: network.fingerprint }, "network joined");
+      if (request.noWait) network.watch(carrier);
+    } catch (error) {
+      await network.stop();
+      this.#drop(network);
+      throw error;
+    }
+    if (request.expectPeers > 0 && network.carrier) await this.#expectPeers(network, request, signal);
+  }
+
+  async #expectPeers(network: Network, request: JoinRequest, signal: AbortSignal): Promise<void> {
+    const wanted = request.expectPeers;
+    const up = (): number => network.carrier?.view().peers.filter((peer) => peer.state === "up").length ?? 0;
+    const limit = AbortSignal.any([signal, AbortSignal.timeout(request.timeoutMs)]);
+    for await (const _ of this.feed.ticks(limit, 0)) if (up() >= wanted) return;
+    signal.throwIfAborted();
+    throw new VpnError("no-reply", `joined ${network.name}, but ${up()} of ${wanted} peers are up`, {
+      hint: `see why: vpnctl peers -n ${network.name}`,
+    });
+  }
+
+  /** Runs under the network's lock, unless it was left meanwhile. */
+  #on<T>(network: Network, work: (network: Network) => Promise<T>): Promise<T> {
+    return network.exclusive(async () => {
+      this.#stopping.signal.throwIfAborted();
+      if (!network.joined) {
+        throw new VpnError("not-found", `network ${network.name} was left`, { hint: "see: vpnctl networks" });
+      }
+      return work(network);
+    });
+  }
+
+  #find(name: string): Network {
+    this.#refuseDamaged(name);
+    const network = this.#networks.get(name);
+    if (!network) throw new VpnError("not-found", `network ${name} is not joined`);
+    return network;
+  }
+
+  #refuseDamaged(name: string): void {
+    const damaged = this.#damaged.get(name);
+    if (!damaged) return;
+    throw new VpnError("failed", `network ${name}: ${damaged.message}`, {
+      hint: `put the file right and restart vpnd, or forget it: vpnctl leave ${name}`,
+    });
+  }
+
+  #same(existing: Network, options: JoinOptions, psk: Uint8Array): boolean {
+    const differs = differences(existing.config, options);
+    if (Buffer.compare(existing.secrets.psk, psk) !== 0) differs.push("the PSK");
+    if (differs.length === 0) return true;
+    throw new VpnError(
+      "conflict",
+      `network ${existing.name} is joined with other options: ${differs.join(", ")} differ`,
+      { hint: `change it: vpnctl set ${existing.name}; or leave it first: vpnctl leave ${existing.name}` },
+    );
+  }
+
+  #already(network: Network): JoinResult {
+    const notes = network.config.up ? [] : [`it is down; bring it up: vpnctl up ${network.name}`];
+    return { network, alreadyJoined: true, notes, plan: [] };
+  }
+
+  #drop(network: Network): void {
+    this.#networks.delete(network.name);
+    network.retire();
+  }
+}
+
+function joinNotes(config: NetworkConfig, psk: Uint8Array): string[] {
+  if (!config.asked.badger || !isWeak(psk)) return [];
+  return ["the PSK is weak: who records the traffic can guess it"];
+}

@@ -1,0 +1,25 @@
+import type { Carrier } from "../core/carrier.js";
+import type { EngineIdentity, EngineOptions, MeshEngine } from "../core/engine.js";
+import type { NetworkConfig } from "../core/network/config.js";
+import type { Learned, NetworkSecrets } from "../io/state/store.js";
+
+/** What networks need of the native addon. */
+export interface Platform {
+  /** Errors carry the system's code ("EADDRINUSE"). */
+  makeSocket(options: { family: 4 | 6; kind: "udp"; port: number }): { fd: number; port: number };
+  closeFd(fd: number): void;
+  createMeshEngine(options: EngineOptions): MeshEngine;
+}
+
+/** What a carrier is made from. */
+export interface CarrierInput {
+  config: NetworkConfig;
+  secrets: NetworkSecrets;
+  learned: Learned;
+  /** Makes the engine on the network's device and sockets; to be called once. */
+  engine: (identity: EngineIdentity) => MeshEngine;
+  /** Called with all that is to be kept, at each change. */
+  onLearned: (learned: Learned) => void;
+}
+
+export type MakeCarrier = (input: CarrierInput) => Carrier;

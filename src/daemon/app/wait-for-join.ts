@@ -1,0 +1,50 @@
+import { VpnError } from "../../common/errors.js";
+import type { Carrier } from "../core/carrier.js";
+import type { NetworkConfig } from "../core/network/config.js";
+
+export interface JoinWait {
+  /** How long the servers may be silent. */
+  timeoutMs: number;
+  /** Also wait for this many peers; 0: don't. */
+  expectPeers: number;
+}
+
+/** An entry that might be our own older self is a conflict if it is still there after 35 s; allow it a little more. */
+const proofMs = 40_000;
+
+/**
+ * Waits until a server confirmed the node.
+ * @throws VpnError `no-reply` when all servers are silent, `conflict` when the virtual IP is another's
+ */
+export async function waitForJoin(
+  carrier: Carrier,
+  config: NetworkConfig,
+  wait: JoinWait,
+  signal: AbortSignal,
+): Promise<void> {
+  const over = new AbortController();
+  const expire = (): void => {
+    const servers = config.asked.iex.join(", ");
+    over.abort(
+      new VpnError("no-reply", `no answer from ${servers} for ${wait.timeoutMs / 1000} s`, {
+        hint: "is iexd running there, and UDP let through? To keep trying: --no-wait",
+      }),
+    );
+  };
+  let timer = setTimeout(() => {
+    // A server that answers may yet have to tell whose the virtual IP is.
+    const heard = carrier.view().servers.some((server) => server.state === "up");
+    if (heard) timer = setTimeout(expire, proofMs);
+    else expire();
+  }, wait.timeoutMs);
+  const both = AbortSignal.any([signal, over.signal]);
+  try {
+    await carrier.ready(both);
+  } catch (error) {
+    // Whoever aborted knows best why.
+    both.throwIfAborted();
+    throw error;
+  } finally {
+    clearTimeout(timer);
+  }
+}
