@@ -60,7 +60,9 @@ fi
 stamp=node_modules/.vpnd-setup
 digest=$(sha256sum package-lock.json package.json | sha256sum | cut -d' ' -f1)
 if [ ! -f "$stamp" ] || [ "$(cat "$stamp")" != "$digest" ]; then
-  npm ci --no-audit --no-fund
+  # Not `npm ci`: it refuses a lock file without the optional packages of other platforms, which not every registry has.
+  # This installs what is locked, checks its integrity, and leaves the lock file as it is.
+  npm install --no-save --no-audit --no-fund
   printf '%s\n' "$digest" >"$stamp"
 fi
 
