@@ -1,0 +1,174 @@
+#include "mesh_engine.h"
+
+#include "arguments.h"
+#include "values.h"
+
+namespace vpnd::face {
+
+namespace {
+
+constexpr size_t kMaxDatagram = 65507;
+
+std::optional<uint32_t> read_id(const Napi::CallbackInfo& info, size_t at, const char* name) {
+  return read_number(info.Env(), info[at], name, 1, UINT32_MAX);
+}
+
+}  // namespace
+
+void MeshEngine::define(Napi::Env env, Napi::Object exports) {
+  exports.Set("MeshEngine", DefineClass(env, "MeshEngine",
+                                        {InstanceMethod<&MeshEngine::start>("start"),
+                                         InstanceMethod<&MeshEngine::stop>("stop"),
+                                         InstanceMethod<&MeshEngine::send>("send"),
+                                         InstanceMethod<&MeshEngine::connect>("connect"),
+                                         InstanceMethod<&MeshEngine::abort>("abort"),
+                                         InstanceMethod<&MeshEngine::admit>("admit"),
+                                         InstanceMethod<&MeshEngine::refuse>("refuse"),
+                                         InstanceMethod<&MeshEngine::set_peer>("setPeer"),
+                                         InstanceMethod<&MeshEngine::remove_peer>("removePeer"),
+                                         InstanceMethod<&MeshEngine::close_peer>("closePeer"),
+                                         InstanceMethod<&MeshEngine::ping>("ping"),
+                                         InstanceMethod<&MeshEngine::set_identity>("setIdentity"),
+                                         InstanceMethod<&MeshEngine::peer_counters>("peerCounters"),
+                                         InstanceMethod<&MeshEngine::counters>("counters"),
+                                         InstanceMethod<&MeshEngine::unknown_destinations>("unknownDestinations")}));
+}
+
+MeshEngine::MeshEngine(const Info& info) : Napi::ObjectWrap<MeshEngine>(info), env_(info.Env()) {
+  const Napi::Env env = info.Env();
+  auto options = read_engine_options(env, info[0]);
+  if (!options) return;
+  if (!info[1].IsFunction()) {
+    throw_type_error(env, "onEvents must be a function");
+    return;
+  }
+  // A queue of one: a call that waits will find the events of all calls refused meanwhile.
+  const Napi::String name = Napi::String::New(env, "vpnd engine events");
+  if (napi_create_threadsafe_function(env, info[1], nullptr, name, 1, 1, nullptr, nullptr, this, deliver, &wake_) != napi_ok) {
+    Napi::Error::New(env, "no thread-safe function").ThrowAsJavaScriptException();
+    return;
+  }
+  napi_unref_threadsafe_function(env, wake_);
+  options->on_event = [wake = wake_] { napi_call_threadsafe_function(wake, nullptr, napi_tsfn_nonblocking); };
+  std::string error;
+  engine_ = Engine::make(std::move(*options), error);
+  if (!engine_) {
+    end();
+    Napi::Error::New(env, "cannot make the engine: " + error).ThrowAsJavaScriptException();
+    return;
+  }
+  // Hooks run last in, first out: ours before that of the thread-safe function, so the threads end before it goes.
+  napi_add_env_cleanup_hook(env, on_environment_end, this);
+}
+
+MeshEngine::~MeshEngine() {
+  if (engine_) napi_remove_env_cleanup_hook(env_, on_environment_end, this);
+  end();
+}
+
+void MeshEngine::on_environment_end(void* self) { static_cast<MeshEngine*>(self)->end(); }
+
+void MeshEngine::end() {
+  stopped_ = true;
+  if (engine_) engine_->stop();
+  if (wake_) napi_release_threadsafe_function(std::exchange(wake_, nullptr), napi_tsfn_abort);
+}
+
+void MeshEngine::deliver(napi_env raw_env, napi_value callback, void* context, void*) {
+  if (!raw_env || !callback) return;  // the environment is ending
+  auto* self = static_cast<MeshEngine*>(context);
+  if (self->stopped_) return;
+  const Napi::Env env(raw_env);
+  const Napi::HandleScope scope(env);
+  const std::deque<Event> events = self->engine_->drain_events();
+  if (events.empty()) return;
+  Napi::Array array = Napi::Array::New(env, events.size());
+  uint32_t i = 0;
+  for (const Event& event : events) {
+    const Napi::HandleScope inner(env);
+    array.Set(i++, event_object(env, event));
+  }
+  // An exception stays pending and becomes an uncaughtException, like that of any other callback.
+  Napi::Function(env, callback).Call({array});
+}
+
+void MeshEngine::start(const Info&) {
+  if (!stopped_) engine_->start();
+}
+
+void MeshEngine::stop(const Info&) { end(); }
+
+void MeshEngine::send(const Info& info) {
+  const auto to = read_endpoint(info.Env(), info[0]);
+  if (!to) return;
+  const auto data = read_bytes(info.Env(), info[1], "data", 0, kMaxDatagram);
+  if (data) engine_->send(*to, *data);
+}
+
+void MeshEngine::connect(const Info& info) {
+  const auto tag = read_id(info, 0, "tag");
+  if (!tag) return;
+  if (const auto to = read_endpoint(info.Env(), info[1])) engine_->connect(*tag, *to);
+}
+
+void MeshEngine::abort(const Info& info) {
+  if (const auto tag = read_id(info, 0, "tag")) engine_->abort(*tag);
+}
+
+void MeshEngine::admit(const Info& info) {
+  const auto assoc = read_id(info, 0, "assoc");
+  if (!assoc) return;
+  if (const auto peer = read_id(info, 1, "peer")) engine_->admit(*assoc, *peer);
+}
+
+void MeshEngine::refuse(const Info& info) {
+  const auto assoc = read_id(info, 0, "assoc");
+  if (!assoc) return;
+  if (const auto reason = read_number(info.Env(), info[1], "reason", 1, 255)) engine_->refuse(*assoc, static_cast<uint8_t>(*reason));
+}
+
+void MeshEngine::set_peer(const Info& info) {
+  const auto peer = read_id(info, 0, "peer");
+  if (!peer) return;
+  if (auto prefixes = read_prefixes(info.Env(), info[1])) engine_->set_peer(*peer, std::move(*prefixes));
+}
+
+void MeshEngine::remove_peer(const Info& info) {
+  if (const auto peer = read_id(info, 0, "peer")) engine_->remove_peer(*peer);
+}
+
+void MeshEngine::close_peer(const Info& info) {
+  if (const auto peer = read_id(info, 0, "peer")) engine_->close_peer(*peer);
+}
+
+void MeshEngine::ping(const Info& info) {
+  const auto peer = read_id(info, 0, "peer");
+  if (!peer) return;
+  if (const auto token = read_token(info.Env(), info[1], "token")) engine_->ping(*peer, *token);
+}
+
+void MeshEngine::set_identity(const Info& info) {
+  if (auto identity = read_identity(info.Env(), info[0])) engine_->set_identity(std::move(*identity));
+}
+
+Napi::Value MeshEngine::peer_counters(const Info& info) {
+  const auto peer = read_id(info, 0, "peer");
+  if (!peer) return {};
+  const auto found = engine_->peer_info(*peer);
+  return found ? peer_object(info.Env(), *found) : info.Env().Undefined();
+}
+
+Napi::Value MeshEngine::counters(const Info& info) { return engine_object(info.Env(), engine_->info()); }
+
+Napi::Value MeshEngine::unknown_destinations(const Info& info) {
+  Napi::Array out = Napi::Array::New(info.Env());
+  for (const auto& [address, packets] : engine_->unknown_destinations()) {
+    Napi::Object entry = Napi::Object::New(info.Env());
+    entry.Set("address", address.text());
+    entry.Set("packets", static_cast<double>(packets));
+    out.Set(out.Length(), entry);
+  }
+  return out;
+}
+
+}  // namespace vpnd::face

@@ -1,0 +1,126 @@
+#include "system.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "aead.h"
+#include "arguments.h"
+#include "tun.h"
+#include "udp.h"
+
+namespace vpnd::face {
+
+namespace {
+
+constexpr uint32_t kMaxFd = 1 << 30;
+
+// openTun({ name, tap }) -> { fd, name }
+Napi::Value open_tun_device(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const auto options = read_object(env, info[0], "options");
+  if (!options) return {};
+  const auto name = read_text(env, options->Get("name"), "name", 15);
+  const auto tap = read_bool(env, options->Get("tap"), "tap");
+  if (!name || !tap) return {};
+  TunDevice device;
+  if (const int error = open_tun(*name, *tap, device)) {
+    throw_system_error(env, error, "open_tun", *name);
+    return {};
+  }
+  Napi::Object out = Napi::Object::New(env);
+  out.Set("fd", device.fd);
+  out.Set("name", device.name);
+  return out;
+}
+
+// makeSocket({ family, kind, port, address, mark }) -> { fd, port }
+Napi::Value make_bound_socket(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const auto options = read_object(env, info[0], "options");
+  if (!options) return {};
+  const auto family = read_number(env, options->Get("family"), "family", 4, 6);
+  const auto kind = read_text(env, options->Get("kind"), "kind", 3);
+  const auto port = read_number(env, options->Get("port"), "port", 0, 65535);
+  const auto address = read_text(env, options->Get("address"), "address", 64);
+  const auto mark = read_number(env, options->Get("mark"), "mark", 0, UINT32_MAX);
+  if (!family || !kind || !port || !address || !mark) return {};
+  if (*kind != "udp" && *kind != "tcp") {
+    throw_type_error(env, "kind must be \"udp\" or \"tcp\"");
+    return {};
+  }
+  const SocketRequest request{static_cast<int>(*family), *kind == "tcp", static_cast<uint16_t>(*port), *address, *mark};
+  int fd = -1;
+  uint16_t bound = 0;
+  if (const int error = make_socket(request, fd, bound)) {
+    throw_system_error(env, error, "make_socket", *address);
+    return {};
+  }
+  Napi::Object out = Napi::Object::New(env);
+  out.Set("fd", fd);
+  out.Set("port", static_cast<uint32_t>(bound));
+  return out;
+}
+
+void close_fd(const Napi::CallbackInfo& info) {
+  const auto fd = read_number(info.Env(), info[0], "fd", 0, kMaxFd);
+  if (fd && close(static_cast<int>(*fd)) != 0) throw_system_error(info.Env(), errno, "close");
+}
+
+// lockFile(path) -> fd, or undefined when another process holds the lock. Closing the descriptor releases it.
+Napi::Value lock_file(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const auto path = read_text(env, info[0], "path", 4095);
+  if (!path) return {};
+  const int fd = open(path->c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (fd < 0) {
+    throw_system_error(env, errno, "open", *path);
+    return {};
+  }
+  if (flock(fd, LOCK_EX | LOCK_NB) == 0) return Napi::Number::New(env, fd);
+  const int error = errno;
+  close(fd);
+  if (error != EWOULDBLOCK) throw_system_error(env, error, "flock", *path);
+  return env.Undefined();
+}
+
+// peerCredentials(fd) -> { pid, uid, gid } of the process that connected a Unix socket
+Napi::Value peer_credentials(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const auto fd = read_number(env, info[0], "fd", 0, kMaxFd);
+  if (!fd) return {};
+  ucred credentials{};
+  socklen_t size = sizeof credentials;
+  if (getsockopt(static_cast<int>(*fd), SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) {
+    throw_system_error(env, errno, "getsockopt");
+    return {};
+  }
+  Napi::Object out = Napi::Object::New(env);
+  out.Set("pid", static_cast<double>(credentials.pid));
+  out.Set("uid", static_cast<double>(credentials.uid));
+  out.Set("gid", static_cast<double>(credentials.gid));
+  return out;
+}
+
+// ciphers() -> names of the data ciphers, this machine's best first
+Napi::Value ciphers(const Napi::CallbackInfo& info) {
+  Napi::Array out = Napi::Array::New(info.Env());
+  for (const Cipher cipher : cipher_preference()) out.Set(out.Length(), std::string(cipher_name(cipher)));
+  return out;
+}
+
+}  // namespace
+
+void export_system(Napi::Env env, Napi::Object exports) {
+  exports.Set("openTun", Napi::Function::New<open_tun_device>(env, "openTun"));
+  exports.Set("makeSocket", Napi::Function::New<make_bound_socket>(env, "makeSocket"));
+  exports.Set("closeFd", Napi::Function::New<close_fd>(env, "closeFd"));
+  exports.Set("lockFile", Napi::Function::New<lock_file>(env, "lockFile"));
+  exports.Set("peerCredentials", Napi::Function::New<peer_credentials>(env, "peerCredentials"));
+  exports.Set("ciphers", Napi::Function::New<ciphers>(env, "ciphers"));
+}
+
+}  // namespace vpnd::face
