@@ -1,0 +1,51 @@
+/** A member that poses as a node already known, with a key of its own, gets nowhere until somebody says so. */
+import assert from "node:assert/strict";
+import { type Daemon, iexd, iexPort, type JoinOptions, pskGenerate, vpnd } from "../lab/programs.js";
+import { labSuite } from "../lab/suite.js";
+import { ping, reachable } from "../lab/traffic.js";
+
+interface Scene {
+  a: Daemon;
+  b: Daemon;
+  impostor: Daemon;
+  asB: JoinOptions;
+}
+
+labSuite<Scene>(
+  "pins",
+  async (lab) => {
+    const server = await lab.publicHost("server");
+    await iexd(server);
+    const [a, b, impostor] = await Promise.all([
+      lab.publicHost("a").then((host) => vpnd(host)),
+      lab.publicHost("b").then((host) => vpnd(host)),
+      lab.publicHost("c").then((host) => vpnd(host)),
+    ]);
+    const common = { iex: `${server.address}:${iexPort}`, psk: await pskGenerate() };
+    const asB = { ...common, vip: "10.60.0.2/24", name: "b", timeout: 60 };
+    await Promise.all([a.join({ ...common, vip: "10.60.0.1/24", name: "a" }), b.join(asB)]);
+    await Promise.all([a.peerUp("10.60.0.2"), b.peerUp("10.60.0.1")]);
+    return { a, b, impostor, asB };
+  },
+  (step) => {
+    step("a node with another key and a known virtual IP is refused", async ({ a, b, impostor, asB }) => {
+      await b.stop();
+      await impostor.ok([...impostor.joinArgs({ ...asB, more: ["--no-wait"] })]);
+      const seen = await a.peer(
+        "10.60.0.2",
+        (peer) => peer.state === "refused" && /pin/.test(peer.reason?.code ?? ""),
+        90_000,
+        "refused by its pin",
+      );
+      assert.match(seen.reason?.message ?? "", /peer remove/);
+      assert.equal((await ping(a.host, "10.60.0.2", { count: 2, waitSeconds: 1 })).received, 0);
+      assert.equal((await ping(impostor.host, "10.60.0.1", { count: 2, waitSeconds: 1 })).received, 0);
+    });
+
+    step("peer remove forgets the pin, and the new node is let in", async ({ a, impostor }) => {
+      await a.ok(["peer", "remove", "10.60.0.2"]);
+      await a.peerUp("10.60.0.2", 60_000);
+      await reachable(impostor.host, "10.60.0.1", 30_000);
+    });
+  },
+);
