@@ -22,6 +22,7 @@ export async function waitForJoin(
   wait: JoinWait,
   signal: AbortSignal,
 ): Promise<void> {
+  signal.throwIfAborted();
   const over = new AbortController();
   const expire = (): void => {
     const servers = config.asked.iex.join(", ");

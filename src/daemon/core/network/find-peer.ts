@@ -15,7 +15,8 @@ export function findPeer<T extends PeerNames>(asked: string, peers: readonly T[]
   if (asked === "") throw new VpnError("usage", "no peer named", { hint: "see them: vpnctl peers" });
   const word = asked.toLowerCase();
   const named = (peer: T): boolean => peer.name?.toLowerCase() === word;
-  const qualified = (peer: T): boolean => `${peer.name?.toLowerCase() ?? ""}.${peer.network}` === word;
+  const qualified = (peer: T): boolean =>
+    peer.name !== undefined && `${peer.name.toLowerCase()}.${peer.network}` === word;
   const found = peers.filter((peer) => peer.virtualIp === word || named(peer) || qualified(peer));
   const [first, ...more] = found;
   if (first === undefined) {

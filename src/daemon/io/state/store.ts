@@ -82,7 +82,7 @@ export class StateStore {
       await this.#write("secrets", name, secrets);
       await this.saveConfig(network.config);
     } catch (error) {
-      await this.remove(name).catch(() => {});
+      for (const folder of folders) await removeFile(this.#path(folder, name)).catch(() => {});
       throw error;
     }
   }

@@ -1,0 +1,397 @@
+import assert from "node:assert/strict";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, test } from "node:test";
+import { pino } from "pino";
+import { VpnError } from "../../common/errors.js";
+import type { Carrier, CarrierView } from "../core/carrier.js";
+import { StateStore } from "../io/state/store.js";
+import { SystemDoor } from "../io/system/door.js";
+import { Journal } from "../io/system/journal.js";
+import { MemoryMachine } from "../io/system/memory-machine.js";
+import { type JoinRequest, Networks } from "./networks.js";
+import type { CarrierInput } from "./platform.js";
+
+/** A carrier that does as it is told; its "engine" is the descriptor of the device. */
+class TestCarrier implements Carrier {
+  onChange = (): void => {};
+  started = false;
+  answered = true;
+  failStart: VpnError | undefined;
+  view_: Partial<CarrierView> = {};
+  #settle = { resolve: (): void => {}, reject: (_: unknown): void => {} };
+  readonly #ready = new Promise<void>((resolve, reject) => {
+    this.#settle = { resolve, reject };
+  });
+  constructor(
+    readonly input: CarrierInput,
+    readonly onStop: () => void,
+  ) {
+    this.#ready.catch(() => {});
+  }
+  async start(): Promise<void> {
+    if (this.failStart) throw this.failStart;
+    this.started = true;
+  }
+  async stop(): Promise<void> {
+    this.onStop();
+  }
+  confirm(): void {
+    this.#settle.resolve();
+  }
+  fail(error: unknown): void {
+    this.#settle.reject(error);
+  }
+  async ready(signal: AbortSignal): Promise<void> {
+    await Promise.race([
+      this.#ready,
+      new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason))),
+    ]);
+  }
+  view(): CarrierView {
+    const counters = { rxBytes: 0, txBytes: 0, rxPackets: 0, txPackets: 0, drops: {} };
+    return {
+      state: "up",
+      servers: [],
+      peers: [],
+      counters,
+      unknownDestinations: [],
+      ciphers: [],
+      notes: [],
+      ...this.view_,
+    };
+  }
+  async forgetPeer(): Promise<boolean> {
+    return false;
+  }
+  async ping(): Promise<number> {
+    return 0.001;
+  }
+}
+
+let root = "";
+let machine = new MemoryMachine();
+let carriers: TestCarrier[] = [];
+let whenMade: (carrier: TestCarrier) => void = (carrier) => carrier.confirm();
+let sockets = 0;
+let nextPort = 40_000;
+let taken: { port: number; family: number }[] = [];
+let open: Networks[] = [];
+
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), "vd-networks-"));
+  machine = new MemoryMachine();
+  carriers = [];
+  whenMade = (carrier) => carrier.confirm();
+  sockets = 0;
+  nextPort = 40_000;
+  taken = [];
+  open = [];
+});
+afterEach(async () => {
+  for (const networks of open) await networks.stop();
+  rmSync(root, { recursive: true });
+});
+
+async function newNetworks(): Promise<Networks> {
+  const store = new StateStore(root);
+  await store.open();
+  const log = pino({ level: "silent" });
+  const journal = new Journal(join(root, "journal.json"), { bootId: "b", netns: "n" });
+  const networks = new Networks(
+    {
+      door: new SystemDoor({ executor: machine, journal, log }),
+      store,
+      platform: {
+        makeSocket: ({ family, port }) => {
+          const bound = port === 0 ? ++nextPort : port;
+          if (taken.some((one) => one.port === bound && one.family === family)) {
+            throw Object.assign(new Error("taken"), { code: "EADDRINUSE" });
+          }
+          sockets++;
+          return { fd: 1000 + sockets, port: bound };
+        },
+        closeFd: (fd) => {
+          if (fd > 1000) sockets--;
+          else machine.closeFd(fd);
+        },
+        createMeshEngine: () => {
+          throw new Error("not in this test");
+        },
+      },
+      makeCarrier: (input) => {
+        const carrier = new TestCarrier(input, () => {});
+        carriers.push(carrier);
+        whenMade(carrier);
+        return carrier;
+      },
+      threads: 1,
+      log,
+      now: () => 1000,
+    },
+    { random: (bytes) => new Uint8Array(bytes).fill(3), hostName: "alpha" },
+  );
+  open.push(networks);
+  return networks;
+}
+
+const psk = Buffer.from(Buffer.alloc(32, 5).toString("hex"));
+const request = (
+  parts: Partial<JoinRequest["options"]> = {},
+  more: Partial<JoinRequest> = {},
+): JoinRequest => ({
+  options: {
+    network: "",
+    iex: ["h:1"],
+    virtualIp: "10.0.0.10/16",
+    badger: false,
+    listenPort: 0,
+    device: "",
+    mtu: 0,
+    nodeName: "",
+    ...parts,
+  },
+  psk,
+  timeoutMs: 5_000,
+  expectPeers: 0,
+  noWait: false,
+  dryRun: false,
+  ...more,
+});
+const never = new AbortController().signal;
+const fails =
+  (code: string, message = /./) =>
+  (error: unknown) =>
+    error instanceof VpnError &&
+    error.code === code &&
+    message.test(error.message) &&
+    error.hint !== undefined;
+const stored = (): string[] => readdirSync(join(root, "networks"));
+
+/** Nothing of a network is on the machine or on the disk. */
+function assertNothingLeft(): void {
+  // The test's carrier does not own the device as the engine would.
+  assert.deepEqual(stored(), []);
+  assert.ok(!existsSync(join(root, "journal.json")));
+  assert.deepEqual(readdirSync(join(root, "secrets")), []);
+}
+
+test("a join brings up the device, is confirmed, and is kept", async () => {
+  const networks = await newNetworks();
+  const { network, alreadyJoined } = await networks.join(request(), never);
+  assert.equal(alreadyJoined, false);
+  assert.equal(network.name, "default");
+  assert.deepEqual(machine.links.get("vpn-default")?.addresses, ["10.0.0.10/16"]);
+  assert.equal(machine.links.get("vpn-default")?.mtu, 1400);
+  assert.deepEqual(stored(), ["default.json"]);
+  assert.ok(network.config.port > 0);
+});
+
+test("the same join again says so, another one is a conflict", async () => {
+  const networks = await newNetworks();
+  await networks.join(request(), never);
+  assert.equal((await networks.join(request(), never)).alreadyJoined, true);
+  await assert.rejects(networks.join(request({ mtu: 1300 }), never), fails("conflict", /--mtu/));
+  await assert.rejects(
+    networks.join(request({}, { psk: Buffer.from("6".repeat(64)) }), never),
+    fails("conflict", /PSK/),
+  );
+  assert.equal(carriers.length, 1);
+});
+
+test("a silent server ends a join with nothing left", async () => {
+  whenMade = () => {};
+  const networks = await newNetworks();
+  await assert.rejects(networks.join(request({}, { timeoutMs: 30 }), never), fails("no-reply", /h:1/));
+  assertNothingLeft();
+  assert.deepEqual(networks.names(), []);
+});
+
+test("a conflict ends a join with nothing left", async () => {
+  const conflict = new VpnError("conflict", 'virtual IP is held by "beta"', { hint: "another --vip" });
+  whenMade = (carrier) => carrier.fail(conflict);
+  const networks = await newNetworks();
+  await assert.rejects(networks.join(request(), never), fails("conflict", /beta/));
+  assertNothingLeft();
+});
+
+test("a caller that goes away joins nothing", async () => {
+  const away = new AbortController();
+  whenMade = () => away.abort(new VpnError("cancelled", "gone", { hint: "-" }));
+  const networks = await newNetworks();
+  await assert.rejects(networks.join(request(), away.signal), fails("cancelled"));
+  assertNothingLeft();
+});
+
+test("a carrier that does not start leaves nothing", async () => {
+  whenMade = (carrier) => {
+    carrier.failStart = new VpnError("failed", "no engine", { hint: "-" });
+  };
+  const networks = await newNetworks();
+  await assert.rejects(networks.join(request(), never), fails("failed", /no engine/));
+  assertNothingLeft();
+  assert.equal(machine.links.size, 0);
+  assert.equal(sockets, 0);
+});
+
+test("a disk that takes nothing fails the join with nothing left", async () => {
+  const networks = await newNetworks();
+  mkdirSync(join(root, "networks/default.json"));
+  await assert.rejects(
+    networks.join(request(), never),
+    (error) => error instanceof VpnError && /cannot write/.test(error.message),
+  );
+  rmSync(join(root, "networks/default.json"), { recursive: true });
+  assertNothingLeft();
+  assert.deepEqual(networks.names(), []);
+});
+
+test("a dry run prints the plan and changes nothing", async () => {
+  const networks = await newNetworks();
+  const { plan } = await networks.join(request({}, { dryRun: true }), never);
+  assert.deepEqual(plan, [
+    "create device vpn-default (tun)",
+    "set vpn-default up, mtu 1400",
+    "add address 10.0.0.10/16 to vpn-default",
+  ]);
+  assertNothingLeft();
+  assert.equal(machine.links.size, 0);
+});
+
+test("prefixes of other networks and of the machine are refused", async () => {
+  machine.links.set("eth0", {
+    name: "eth0",
+    ifindex: 2,
+    mtu: 1500,
+    up: true,
+    type: "veth",
+    addresses: ["192.168.1.5/24"],
+  });
+  const networks = await newNetworks();
+  await networks.join(request(), never);
+  await assert.rejects(
+    networks.join(request({ network: "b", virtualIp: "10.0.9.1/24" }), never),
+    fails("conflict", /network default/),
+  );
+  await assert.rejects(
+    networks.join(request({ network: "b", virtualIp: "192.168.0.1/16" }), never),
+    fails("conflict", /eth0/),
+  );
+  await assert.rejects(
+    networks.join(request({ network: "b", virtualIp: "10.5.0.1/24", device: "vpn-default" }), never),
+    fails("conflict"),
+  );
+  assert.deepEqual(stored(), ["default.json"]);
+});
+
+test("two joins of overlapping prefixes at once: one wins", async () => {
+  const networks = await newNetworks();
+  const results = await Promise.allSettled([
+    networks.join(request({ network: "a" }), never),
+    networks.join(request({ network: "b" }), never),
+  ]);
+  assert.ok(results.filter((result) => result.status === "fulfilled").length <= 1);
+});
+
+test("the same join twice at once: joined once", async () => {
+  const networks = await newNetworks();
+  const results = await Promise.all([networks.join(request(), never), networks.join(request(), never)]);
+  assert.deepEqual(results.map((result) => result.alreadyJoined).sort(), [false, true]);
+  assert.equal(carriers.length, 1);
+});
+
+test("a port that is taken: a chosen one moves, an asked one is refused", async () => {
+  taken = [{ port: 40_001, family: 6 }];
+  const networks = await newNetworks();
+  const { network } = await networks.join(request(), never);
+  assert.notEqual(network.config.port, 40_001);
+  taken = [{ port: 5000, family: 4 }];
+  await assert.rejects(
+    networks.join(request({ network: "b", virtualIp: "10.9.0.1/24", listenPort: 5000 }), never),
+    fails("conflict", /5000/),
+  );
+});
+
+test("down is kept over a restart, up networks come back", async () => {
+  const first = await newNetworks();
+  await first.join(request(), never);
+  await first.join(request({ network: "b", virtualIp: "10.9.0.1/24" }), never);
+  await first.down("b", false, false);
+  assert.deepEqual((await first.down("b", false, false)).names, ["b"]);
+  await first.stop();
+  machine = new MemoryMachine();
+  carriers = [];
+  whenMade = () => {};
+  const second = await newNetworks();
+  await second.restore();
+  assert.deepEqual(
+    second.all().map((one) => [one.name, one.life.state]),
+    [
+      ["b", "down"],
+      ["default", "running"],
+    ],
+  );
+  assert.equal((await second.up("b", false)).alreadyUp, false);
+  assert.equal((await second.up("b", false)).alreadyUp, true);
+  assert.equal(carriers.length, 2);
+});
+
+test("without waiting a join is kept before any server answered", async () => {
+  whenMade = () => {};
+  const networks = await newNetworks();
+  await networks.join(request({}, { noWait: true }), never);
+  assert.deepEqual(stored(), ["default.json"]);
+  carriers[0]?.fail(new VpnError("conflict", "held by another"));
+  for await (const _ of networks.feed.ticks(AbortSignal.timeout(5_000), 0, 1)) {
+    if (networks.get("").life.state === "error") break;
+  }
+  const { life } = networks.get("");
+  assert.equal(life.state === "error" && life.reason.code, "conflict");
+});
+
+test("expected peers that do not come: joined all the same, exit 8", async () => {
+  const networks = await newNetworks();
+  await assert.rejects(
+    networks.join(request({}, { expectPeers: 1, timeoutMs: 30 }), never),
+    fails("no-reply", /0 of 1/),
+  );
+  assert.deepEqual(stored(), ["default.json"]);
+});
+
+test("what a carrier learns is kept, but not after the network was left", async () => {
+  const networks = await newNetworks();
+  await networks.join(request(), never);
+  carriers[0]?.input.onLearned({ pins: [1] });
+  await networks.leave("", false);
+  carriers[0]?.input.onLearned({ pins: [2] });
+  await networks.stop();
+  assert.deepEqual(readdirSync(join(root, "peers")), []);
+  assert.deepEqual(networks.names(), []);
+});
+
+test("a damaged network is shown, refuses use, and can be left", async () => {
+  const first = await newNetworks();
+  await first.join(request(), never);
+  await first.stop();
+  writeFileSync(join(root, "secrets/default.json"), "{");
+  const networks = await newNetworks();
+  await networks.restore();
+  assert.equal(networks.damaged().length, 1);
+  await assert.rejects(networks.join(request(), never), fails("failed", /secrets\/default/));
+  assert.throws(() => networks.get(""), fails("failed"));
+  await networks.leave("default", false);
+  assert.ok(readdirSync(join(root, "secrets")).some((file) => file.startsWith("default.json.damaged-")));
+  assert.deepEqual(networks.names(), []);
+});
+
+test("stop ends a join that is under way", async () => {
+  const networks = await newNetworks();
+  let stopped = Promise.resolve();
+  whenMade = () => {
+    stopped = networks.stop();
+  };
+  await assert.rejects(networks.join(request(), never), fails("cancelled", /stopping/));
+  await stopped;
+  assertNothingLeft();
+});

@@ -1,0 +1,96 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { VpnError } from "../../../common/errors.js";
+import { describeStep, describeUndo, type Item, type Link, type Machine } from "./items.js";
+import { planSteps } from "./plan.js";
+import { undoActions } from "./undo.js";
+
+const link: Link = {
+  name: "tun7",
+  ifindex: 7,
+  mtu: 1500,
+  up: false,
+  type: "tun",
+  tunMode: "tun",
+  persistent: true,
+  addresses: ["192.0.2.1/24"],
+};
+const machine = (parts: Partial<Machine> & { link?: Link } = {}): Machine => ({
+  links: new Map(parts.link ? [[parts.link.name, parts.link]] : []),
+  sysctls: parts.sysctls ?? new Map(),
+  nftTables: parts.nftTables ?? new Set(),
+});
+
+const mesh = (device: string, kind: "tun" | "existing-tun"): Item[] => [
+  { kind, name: device },
+  { kind: "link", device, mtu: 1400 },
+  { kind: "address", device, address: "10.0.0.10/16" },
+];
+
+test("a device of ours is created, set up and given its address", () => {
+  assert.deepEqual(planSteps(mesh("vpn-x", "tun"), machine()).map(describeStep), [
+    "create device vpn-x (tun)",
+    "set vpn-x up, mtu 1400",
+    "add address 10.0.0.10/16 to vpn-x",
+  ]);
+});
+
+test("an existing device is remembered as it was", () => {
+  const steps = planSteps(mesh("tun7", "existing-tun"), machine({ link }));
+  assert.deepEqual(steps.map(describeUndo), [
+    "detach from device tun7",
+    "restore tun7: down, mtu 1500",
+    "remove address 10.0.0.10/16 from tun7",
+  ]);
+});
+
+test("what is so already needs no step, and so is not undone", () => {
+  const ready = { ...link, up: true, mtu: 1400, addresses: ["10.0.0.10/16"] };
+  assert.deepEqual(planSteps(mesh("tun7", "existing-tun"), machine({ link: ready })), [
+    { kind: "attach-tun", name: "tun7" },
+  ]);
+});
+
+test("what is in the way is refused", () => {
+  const refused: [Item, Machine][] = [
+    [{ kind: "tun", name: "tun7" }, machine({ link })],
+    [{ kind: "existing-tun", name: "tun7" }, machine()],
+    [{ kind: "existing-tun", name: "tun7" }, machine({ link: { ...link, type: "veth" } })],
+    [{ kind: "existing-tun", name: "tun7" }, machine({ link: { ...link, tunMode: "tap" } })],
+    [{ kind: "existing-tun", name: "tun7" }, machine({ link: { ...link, persistent: false } })],
+    [
+      { kind: "nft-table", family: "inet", name: "vpnd", commands: [] },
+      machine({ nftTables: new Set(["inet vpnd"]) }),
+    ],
+    [{ kind: "sysctl", key: "net/no/such", value: "1" }, machine()],
+  ];
+  for (const [item, state] of refused)
+    assert.throws(() => planSteps([item], state), VpnError, JSON.stringify(item));
+});
+
+test("an existing device gets back its state, and addresses that the kernel dropped", () => {
+  const [, set] = planSteps(mesh("tun7", "existing-tun"), machine({ link }));
+  assert.ok(set);
+  assert.deepEqual(undoActions(set, machine({ link: { ...link, up: true, mtu: 1400, addresses: [] } })), [
+    { type: "ip", args: ["link", "set", "dev", "tun7", "mtu", "1500", "down"] },
+    { type: "ip", args: ["addr", "add", "192.0.2.1/24", "dev", "tun7"] },
+  ]);
+});
+
+test("a device that another one took the place of is left alone", () => {
+  const steps = planSteps(mesh("tun7", "existing-tun"), machine({ link }));
+  const other = machine({ link: { ...link, ifindex: 8, addresses: ["10.0.0.10/16"] } });
+  for (const step of [...steps, { kind: "create-tun", name: "tun7", ifindex: 7 } as const]) {
+    assert.deepEqual(undoActions(step, other), []);
+    assert.deepEqual(undoActions(step, machine()), []);
+  }
+});
+
+test("a setting that somebody changed since is theirs", () => {
+  const before = machine({ sysctls: new Map([["net/ipv4/ip_forward", "0"]]) });
+  const [step] = planSteps([{ kind: "sysctl", key: "net/ipv4/ip_forward", value: "1" }], before);
+  assert.ok(step);
+  const now = (value: string) => machine({ sysctls: new Map([["net/ipv4/ip_forward", value]]) });
+  assert.deepEqual(undoActions(step, now("1")), [{ type: "sysctl", key: "net/ipv4/ip_forward", value: "0" }]);
+  assert.deepEqual(undoActions(step, now("2")), []);
+});

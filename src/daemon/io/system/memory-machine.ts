@@ -1,0 +1,97 @@
+import type { Link } from "../../core/system/items.js";
+import type { Executor } from "./executor.js";
+
+/** A machine in memory for tests of what drives the door: links, addresses, settings; says what was done. */
+export class MemoryMachine implements Executor {
+  readonly links = new Map<string, Link>();
+  readonly sysctls = new Map<string, string>();
+  readonly done: string[] = [];
+  /** Makes the action whose text holds this fail. */
+  failOn: string | undefined;
+  /** Called before each action. */
+  onAction: (text: string) => void = () => {};
+  readonly #tuns = new Map<number, string>();
+  #next = 100;
+
+  async run(action: Parameters<Executor["run"]>[0]): Promise<void> {
+    const text =
+      action.type === "ip" ? action.args.join(" ") : action.type === "nft" ? "nft" : `sysctl ${action.key}`;
+    this.onAction(text);
+    if (this.failOn !== undefined && text.includes(this.failOn)) throw new Error(`refused: ${text}`);
+    this.done.push(text);
+    if (action.type === "sysctl") this.sysctls.set(action.key, action.value);
+    if (action.type === "ip") this.#ip(action.args);
+  }
+
+  async readIp(args: readonly string[]): Promise<unknown> {
+    const at = args.indexOf("dev");
+    const name = at < 0 ? undefined : args[at + 1];
+    if (args.includes("route")) return [];
+    const chosen = [...this.links.values()].filter((link) => name === undefined || link.name === name);
+    if (name !== undefined && chosen.length === 0) return undefined;
+    return chosen.map((link) => ({
+      ifname: link.name,
+      ifindex: link.ifindex,
+      mtu: link.mtu,
+      flags: link.up ? ["UP"] : [],
+      linkinfo: { info_kind: link.type, info_data: { type: link.tunMode, persist: link.persistent } },
+      addr_info: link.addresses.map((address) => {
+        const [local, prefixlen] = address.split("/");
+        return { local, prefixlen: Number(prefixlen), scope: "global" };
+      }),
+    }));
+  }
+
+  async readSysctl(key: string): Promise<string | undefined> {
+    return this.sysctls.get(key);
+  }
+
+  async nftTables(): Promise<string[]> {
+    return [];
+  }
+
+  openTun(name: string): { fd: number } {
+    const fd = this.#next++;
+    const link = this.links.get(name);
+    if (!link)
+      this.#put({
+        name,
+        ifindex: fd,
+        mtu: 1500,
+        up: false,
+        type: "tun",
+        tunMode: "tun",
+        persistent: false,
+        addresses: [],
+      });
+    this.#tuns.set(fd, name);
+    return { fd };
+  }
+
+  closeFd(fd: number): void {
+    const name = this.#tuns.get(fd);
+    this.#tuns.delete(fd);
+    if (name !== undefined && this.links.get(name)?.persistent === false) this.links.delete(name);
+  }
+
+  #put(link: Link): void {
+    this.links.set(link.name, link);
+  }
+
+  #ip(args: readonly string[]): void {
+    const name = args[args.indexOf("dev") + 1] ?? "";
+    const link = this.links.get(name);
+    if (!link) throw new Error(`no device ${name}`);
+    const [object, verb, address] = args;
+    if (object === "link" && verb === "set") {
+      const mtu = args.indexOf("mtu");
+      const up = args.includes("up") || (link.up && !args.includes("down"));
+      this.#put({ ...link, up, mtu: mtu < 0 ? link.mtu : Number(args[mtu + 1]) });
+    }
+    if (object === "addr" && verb === "add")
+      this.#put({ ...link, addresses: [...link.addresses, address ?? ""] });
+    if (object === "addr" && verb === "del") {
+      this.#put({ ...link, addresses: link.addresses.filter((one) => one !== address) });
+    }
+  }
+}
