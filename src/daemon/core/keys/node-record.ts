@@ -5,6 +5,7 @@
 import { createCipheriv, createDecipheriv, hkdfSync } from "node:crypto";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import ipaddr from "ipaddr.js";
+import { canonicalAddress } from "../../../common/endpoint.js";
 import {
   NodeRecordBodySchema,
   type NodeRecordContents,
@@ -163,7 +164,7 @@ function fromPrefix(prefix: Prefix): AddressPrefix | undefined {
   const address = ipaddr.fromByteArray([...prefix.address]);
   // A mapped address is an IPv4 address in disguise: two texts for one address would defeat comparison.
   if (address.kind() === "ipv6" && address.range() === "ipv4Mapped") return undefined;
-  return { address: address.toString(), length: prefix.length };
+  return { address: canonicalAddress(address.toString()) ?? "", length: prefix.length };
 }
 
 function hostBits(address: string): number {

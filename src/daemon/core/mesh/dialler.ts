@@ -1,0 +1,197 @@
+/**
+ * Dialling a peer: one *attempt* tries its endpoints, the best first and the next a second later beside it, until one
+ * handshake succeeds; a failed attempt waits, longer each time.
+ */
+import type { Reason } from "../carrier.js";
+import type { Endpoint, HandshakeFailure, Refusal, Tag } from "../engine.js";
+import { backoffMs } from "./backoff.js";
+import { type Dial, labelOf, type Peer, virtualIpOf } from "./peer.js";
+import type { Context } from "./types.js";
+
+const dialBackoff = { firstMs: 500, maxMs: 30_000 };
+const nextEndpointMs = 1000;
+const maxBeside = 3;
+const maxTargets = 4;
+/** The engine ends handshakes by itself; this is for an event lost in its bounded queue. */
+const dialLimitMs = 40_000;
+/** Attempts of all peers at once. */
+const maxDialling = 32;
+const problemMs = 90_000;
+
+export class Dialler {
+  readonly #byTag = new Map<Tag, Peer>();
+
+  /** The peer that a tag was used for. */
+  peerOf(tag: Tag): Peer | undefined {
+    return this.#byTag.get(tag);
+  }
+
+  dialOf(peer: Peer, tag: Tag): Dial | undefined {
+    return peer.attempt.kind === "dialling" ? peer.attempt.running.get(tag) : undefined;
+  }
+
+  /** Starts or goes on with the attempt. @param wanted whether the peer should be dialled */
+  step(peer: Peer, wanted: boolean, targets: () => Endpoint[], context: Context): void {
+    const { now } = context.at;
+    const { attempt } = peer;
+    if (attempt.kind === "dialling") {
+      this.#advance(peer, context);
+      return;
+    }
+    if (!wanted) {
+      peer.attempt = { kind: "idle" };
+      return;
+    }
+    if (attempt.kind === "waiting" && now < attempt.until) return;
+    if (this.#byTag.size >= maxDialling) {
+      peer.attempt = { kind: "waiting", until: now + 100 + Math.floor(context.random() * 200) };
+      return;
+    }
+    const queue = targets().slice(0, maxTargets);
+    if (queue.length === 0) return;
+    peer.attempt = { kind: "dialling", running: new Map(), queue, nextAt: now };
+    this.#advance(peer, context);
+  }
+
+  wakeAt(peer: Peer): number {
+    const { attempt } = peer;
+    if (attempt.kind === "waiting") return attempt.until;
+    if (attempt.kind === "idle") return Number.POSITIVE_INFINITY;
+    let at = attempt.queue.length > 0 ? attempt.nextAt : Number.POSITIVE_INFINITY;
+    for (const dial of attempt.running.values()) at = Math.min(at, dial.since + dialLimitMs);
+    return at;
+  }
+
+  /** A handshake of this peer's attempt succeeded: the others would only replace it. */
+  admitted(peer: Peer, tag: Tag, context: Context): void {
+    if (peer.attempt.kind !== "dialling") return;
+    peer.attempt.queue = [];
+    for (const [other, dial] of peer.attempt.running) {
+      if (other === tag) dial.admitted = true;
+      else this.#drop(peer, other, context);
+    }
+  }
+
+  failed(peer: Peer, tag: Tag, problem: Peer["problem"], context: Context): void {
+    if (peer.attempt.kind !== "dialling" || !peer.attempt.running.delete(tag)) return;
+    this.#byTag.delete(tag);
+    // "Refused" and "wrong PSK" say more than that another endpoint of the peer was silent.
+    if (problem !== undefined && (problem.refused || peer.problem?.refused !== true)) peer.problem = problem;
+    peer.attempt.nextAt = context.at.now;
+    this.#advance(peer, context);
+  }
+
+  /** Stops and forgets the attempt; `except` lives on. */
+  end(peer: Peer, context: Context, except?: Tag): void {
+    if (peer.attempt.kind === "dialling") {
+      for (const tag of peer.attempt.running.keys()) {
+        if (tag === except) this.#byTag.delete(tag);
+        else this.#drop(peer, tag, context);
+      }
+    }
+    peer.attempt = { kind: "idle" };
+  }
+
+  /** A new endpoint appeared: do not wait. */
+  hurry(peer: Peer, context: Context): void {
+    peer.failures = 0;
+    if (peer.attempt.kind === "waiting") peer.attempt.until = context.at.now;
+  }
+
+  #advance(peer: Peer, context: Context): void {
+    const { now } = context.at;
+    const { attempt } = peer;
+    if (attempt.kind !== "dialling") return;
+    for (const [tag, dial] of attempt.running) {
+      if (now - dial.since >= dialLimitMs) this.#drop(peer, tag, context);
+    }
+    while (attempt.queue.length > 0 && attempt.running.size < maxBeside && now >= attempt.nextAt) {
+      const to = attempt.queue.shift();
+      if (to === undefined) break;
+      const tag = context.newTag();
+      attempt.running.set(tag, { to, since: now, admitted: false });
+      attempt.nextAt = now + nextEndpointMs;
+      this.#byTag.set(tag, peer);
+      context.emit({ type: "connect", tag, to });
+    }
+    if (attempt.running.size > 0 || attempt.queue.length > 0) return;
+    peer.failures += 1;
+    if (peer.redial === "moved") delete peer.redial;
+    peer.attempt = { kind: "waiting", until: now + backoffMs(dialBackoff, peer.failures, context.random()) };
+  }
+
+  #drop(peer: Peer, tag: Tag, context: Context): void {
+    this.#byTag.delete(tag);
+    if (peer.attempt.kind === "dialling") peer.attempt.running.delete(tag);
+    context.emit({ type: "abort", tag });
+  }
+}
+
+/** What a failed handshake means to people; undefined: nothing. */
+export function problemOfFailure(
+  peer: Peer,
+  reason: HandshakeFailure,
+  refusal: Refusal | undefined,
+  now: number,
+): Peer["problem"] {
+  const until = now + problemMs;
+  switch (reason) {
+    case "aborted":
+      return undefined;
+    case "wrong-psk":
+      return wrongPsk(now);
+    case "refused":
+      return { reason: refusalReason(peer, refusal), refused: true, until };
+    case "timeout":
+    case "hello-timeout":
+      return { reason: { code: "timeout", message: "no answer to the handshake" }, refused: false, until };
+    case "overload":
+      return { reason: { code: "overload", message: "too many handshakes at once" }, refused: false, until };
+    case "alert":
+      return {
+        reason: { code: "handshake", message: "the peer ended the handshake with an alert" },
+        refused: false,
+        until,
+      };
+  }
+}
+
+export function wrongPsk(now: number): NonNullable<Peer["problem"]> {
+  const message = "the peer uses another PSK; compare the fingerprints of: vpnctl psk status";
+  return { reason: { code: "wrong-psk", message }, refused: true, until: now + problemMs };
+}
+
+/** Our own refusal of what answered at the peer's address. */
+export function ownRefusal(peer: Peer, refusal: Refusal, now: number): NonNullable<Peer["problem"]> {
+  const messages: Partial<Record<Refusal, string>> = {
+    pinned:
+      `another node key than the known one answers for ${virtualIpOf(peer)}; ` +
+      `if the node was reinstalled: vpnctl peer remove ${virtualIpOf(peer)}`,
+    conflict: "it claims the virtual IP of this node",
+  };
+  const message = messages[refusal] ?? "its node record is not acceptable";
+  return { reason: { code: refusal, message }, refused: true, until: now + problemMs };
+}
+
+function refusalReason(peer: Peer, refusal: Refusal | undefined): Reason {
+  const name = labelOf(peer);
+  switch (refusal) {
+    case "pinned":
+      return {
+        code: "pinned",
+        message: `${name} knows this node's virtual IP under another key; there: vpnctl peer remove`,
+      };
+    case "version":
+      return { code: "version", message: `${name} speaks another version of the protocol` };
+    case "no-cipher":
+      return { code: "no-cipher", message: `${name} has no data cipher in common` };
+    case "conflict":
+      return { code: "conflict", message: `${name} sees this node's virtual IP as taken` };
+    case "excluded":
+      return { code: "excluded", message: `${name} has excluded this node` };
+    case undefined:
+      return { code: "refused", message: `${name} refused the session` };
+    default:
+      return { code: refusal, message: `${name} refused this node's hello` };
+  }
+}

@@ -1,0 +1,303 @@
+/**
+ * The mesh carrier's mind: inputs (engine events, maps, time) in, effects (engine commands, things to keep) out. It does no
+ * I/O and has neither clock nor randomness of its own; test/sim drives many of them in one process.
+ */
+import type { CarrierView, PeerState, PeerView, Reason, ServerView } from "../carrier.js";
+import type { Endpoint, EngineEvent, PeerId, Tag } from "../engine.js";
+import { isHostAddress, type Subnet } from "./address.js";
+import { hex } from "./admission.js";
+import { OwnAddress } from "./own-address.js";
+import { OwnEndpoints } from "./own-endpoints.js";
+import { endpointsOf, labelOf, type Peer, reasonOf, stateOf, virtualIpOf } from "./peer.js";
+import { Peers } from "./peers.js";
+import { type Pin, Pins } from "./pins.js";
+import { Servers } from "./servers.js";
+import type { Context, MapCodec, MapEntry, MeshConfig, MeshEffect, MeshInput, Moment } from "./types.js";
+
+/** What the core knows of a peer; the engine knows the rest. */
+export type CorePeerView = Omit<PeerView, "rxBytes" | "txBytes" | "rxPackets" | "txPackets"> & { id: PeerId };
+
+export interface CoreView {
+  state: CarrierView["state"];
+  reason?: Reason;
+  publicEndpoint?: Endpoint;
+  servers: ServerView[];
+  peers: CorePeerView[];
+  notes: string[];
+}
+
+const logLevelOf: Record<PeerState, "info" | "warn"> = {
+  up: "info",
+  connecting: "info",
+  idle: "info",
+  offline: "info",
+  refused: "warn",
+};
+
+export class MeshCore implements Context {
+  readonly config: MeshConfig;
+  at: Moment;
+  readonly #random: () => number;
+  readonly #servers: Servers;
+  readonly #own = new OwnAddress();
+  readonly #ownEndpoints: OwnEndpoints;
+  readonly #pins: Pins;
+  readonly #peers: Peers;
+  #subnets: readonly Subnet[] = [];
+  #publicEndpoint: Endpoint | undefined;
+  #effects: MeshEffect[] = [];
+  #lastTag = 0;
+  #shownState: CarrierView["state"] = "connecting";
+
+  /** @param random gives 0 <= x < 1 */
+  constructor(config: MeshConfig, codec: MapCodec, random: () => number, at: Moment) {
+    this.config = config;
+    this.at = at;
+    this.#random = random;
+    this.#servers = new Servers(config.servers, codec);
+    this.#ownEndpoints = new OwnEndpoints(config.ownEndpoints, at.now);
+    this.#pins = new Pins(config.pins);
+    this.#peers = new Peers(this.#pins, this.#own, this);
+  }
+
+  /** Handles one input; afterwards `wakeAt` says when the next tick is due. */
+  handle(input: MeshInput, at: Moment): MeshEffect[] {
+    this.at = at;
+    this.#effects = [];
+    this.#take(input);
+    this.#step();
+    return this.#effects;
+  }
+
+  /** When to come with a `tick` at the latest, monotonic milliseconds. */
+  wakeAt(): number {
+    const own = this.#own.wakeAt();
+    if (this.#own.taken) return own;
+    return Math.min(own, this.#servers.wakeAt(this.at.now), this.#peers.wakeAt());
+  }
+
+  /** Forgets the pin and the peer of an address; it may come back with another key. */
+  forget(virtualIp: string, at: Moment): { effects: MeshEffect[]; hadPin: boolean } {
+    this.at = at;
+    this.#effects = [];
+    const hadPin = this.#pins.forget(virtualIp);
+    if (hadPin) this.emit({ type: "persist-pins", pins: this.#pins.list(at.wall) });
+    this.#peers.forget(virtualIp);
+    this.#relist();
+    this.#step();
+    return { effects: this.#effects, hadPin };
+  }
+
+  /** The peer that has the address now. */
+  peerAt(virtualIp: string): { id: PeerId; up: boolean; foreign: boolean } | undefined {
+    const peer = this.#peers.table.byAddress(virtualIp);
+    if (peer === undefined) return undefined;
+    const { session } = peer;
+    return { id: peer.id, up: session.kind !== "none", foreign: session.kind !== "none" && session.foreign };
+  }
+
+  /** Foreign peers with a session: their counters are wanted as input. */
+  foreignPeers(): PeerId[] {
+    return [...this.#peers.table.all()]
+      .filter((peer) => peer.session.kind !== "none" && peer.session.foreign)
+      .map((peer) => peer.id);
+  }
+
+  pins(): Pin[] {
+    return this.#pins.list(this.at.wall);
+  }
+
+  ownEndpoints(): OwnEndpointList {
+    return this.#ownEndpoints.list();
+  }
+
+  view(at: Moment): CoreView {
+    const { error, note } = this.#own;
+    const view: CoreView = {
+      state: this.#state(at.now),
+      servers: this.#servers.view(at.now),
+      peers: [...this.#peers.table.all()].map((peer) => this.#peerView(peer, at)),
+      notes: note === undefined ? [] : [note],
+    };
+    if (this.#publicEndpoint !== undefined) view.publicEndpoint = this.#publicEndpoint;
+    if (view.state === "error" && error !== undefined) {
+      view.reason = { code: "conflict", message: error.message };
+    } else if (view.state === "connecting") {
+      view.reason = this.#waitingFor(view.servers);
+    }
+    return view;
+  }
+
+  emit(effect: MeshEffect): void {
+    this.#effects.push(effect);
+  }
+
+  random(): number {
+    return this.#random();
+  }
+
+  newTag(): Tag {
+    this.#lastTag += 1;
+    return this.#lastTag;
+  }
+
+  #take(input: MeshInput): void {
+    switch (input.type) {
+      case "start":
+      case "tick":
+        return;
+      case "resolved":
+        this.#servers.resolved(input.server, input.endpoints, this);
+        return;
+      case "interfaces":
+        this.#subnets = input.subnets;
+        this.#servers.setSubnets(input.subnets);
+        this.#peers.here = this.#here();
+        return;
+      case "counters":
+        this.#peers.onCounters(input.peers);
+        return;
+      case "engine":
+        this.#onEngine(input.event);
+    }
+  }
+
+  #onEngine(event: EngineEvent): void {
+    if (event.type === "datagram") this.#onDatagram(event.from, event.data);
+    else this.#peers.onEngine(event);
+  }
+
+  #onDatagram(from: Endpoint, data: Uint8Array): void {
+    if (this.#own.taken) return;
+    const map = this.#servers.onDatagram(from, data, this.at.now);
+    if (map === undefined) return;
+    const mine = map.entries[map.myIndex];
+    const confirmed = mine?.virtualIp === this.config.virtualIp;
+    if (mine !== undefined && confirmed) this.#confirmOwn(mine.publicEndpoint);
+    this.#relist();
+    const elsewhere = this.#elsewhere();
+    this.#own.onMap(confirmed, elsewhere, this);
+    if (!this.#own.contested) this.#peers.punch();
+  }
+
+  #confirmOwn(endpoint: Endpoint): void {
+    if (this.#publicEndpoint !== endpoint) {
+      this.#publicEndpoint = endpoint;
+      this.#peers.here = this.#here();
+      this.emit({ type: "changed" });
+    }
+    if (this.#ownEndpoints.confirm(endpoint, this.at.now, this.at.wall)) {
+      this.emit({ type: "persist-own-endpoints", endpoints: this.#ownEndpoints.list() });
+    }
+  }
+
+  /** Where the maps show our virtual IP, other than at endpoints of ours. */
+  #elsewhere(): Endpoint[] {
+    const entries = this.#servers.listing(this.at.now).get(this.config.virtualIp) ?? [];
+    return entries
+      .map((entry) => entry.publicEndpoint)
+      .filter((endpoint) => !this.#ownEndpoints.has(endpoint, this.at.now));
+  }
+
+  #relist(): void {
+    const subnet = { address: this.config.virtualIp, length: this.config.prefixLength };
+    const listing = new Map<string, MapEntry[]>();
+    for (const [address, entries] of this.#servers.listing(this.at.now)) {
+      if (address === this.config.virtualIp || !isHostAddress(address, subnet)) continue;
+      // Our own endpoint under another address: an entry of ours from before we changed it.
+      const others = entries.filter((entry) => entry.publicEndpoint !== this.#publicEndpoint);
+      if (others.length > 0) listing.set(address, others);
+    }
+    this.#peers.onListing(listing);
+  }
+
+  #step(): void {
+    const resting = this.#own.taken;
+    this.#own.step(this);
+    if (this.#own.taken) {
+      if (!resting) this.#peers.hangUp();
+      return;
+    }
+    if (resting) this.#servers.restart(this.at.now);
+    this.#servers.step(this);
+    this.#peers.step(this.#servers.anyAnswers(this.at.now), !this.#own.contested);
+    const state = this.#state(this.at.now);
+    if (state !== this.#shownState) {
+      this.#shownState = state;
+      this.emit({ type: "changed" });
+    }
+    this.#showPeers();
+  }
+
+  /** Tells the world of peers whose state changed. */
+  #showPeers(): void {
+    for (const peer of this.#peers.table.all()) {
+      const state = stateOf(peer, this.at.now);
+      if (state === peer.shown) continue;
+      peer.shown = state;
+      peer.since = this.at.wall;
+      const reason = reasonOf(peer, this.at.now);
+      this.emit({ type: "changed" });
+      this.emit({
+        type: "log",
+        level: logLevelOf[state],
+        message: `peer ${labelOf(peer)} is ${state}`,
+        fields: {
+          virtualIp: virtualIpOf(peer),
+          state,
+          ...(reason === undefined ? {} : { reason: reason.code }),
+        },
+      });
+    }
+  }
+
+  #here() {
+    return { publicEndpoint: this.#publicEndpoint, subnets: this.#subnets, port: this.config.port };
+  }
+
+  #state(now: number): CarrierView["state"] {
+    if (this.#own.taken) return "error";
+    return this.#own.ready && this.#servers.anyAnswers(now) ? "up" : "connecting";
+  }
+
+  #waitingFor(servers: readonly ServerView[]): Reason {
+    if (servers.some((server) => server.state === "up")) {
+      return { code: "unconfirmed", message: "finding out whether another node holds the virtual IP" };
+    }
+    const names = servers.map((server) => server.address).join(", ");
+    if (servers.every((server) => server.state === "unresolved")) {
+      return { code: "unresolved", message: `no address known for ${names}` };
+    }
+    return { code: "timeout", message: `no answer from ${names}` };
+  }
+
+  #peerView(peer: Peer, at: Moment): CorePeerView {
+    const { session } = peer;
+    const virtualIp = virtualIpOf(peer);
+    const view: CorePeerView = {
+      id: peer.id,
+      virtualIp,
+      path: session.kind === "none" ? "none" : "direct",
+      state: stateOf(peer, at.now),
+      since: peer.since,
+      foreign: session.kind !== "none" && session.foreign,
+      endpoints: endpointsOf(peer),
+    };
+    const reason = reasonOf(peer, at.now);
+    const pin = this.#pins.get(virtualIp, at.wall);
+    if (peer.name !== undefined) view.name = peer.name;
+    if (reason !== undefined) view.reason = reason;
+    if (peer.lastHandshake !== undefined) view.lastHandshake = peer.lastHandshake;
+    if (peer.nodeKey !== undefined) view.nodeKey = peer.nodeKey;
+    if (pin !== undefined) view.pinnedSince = pin.since;
+    const endpoint = view.endpoints[0];
+    if (endpoint !== undefined) view.endpoint = endpoint;
+    if (session.kind !== "none") view.cipher = session.cipher;
+    return view;
+  }
+}
+
+type OwnEndpointList = ReturnType<OwnEndpoints["list"]>;
+
+/** Lower-case hex of a node key, as views show it. */
+export const nodeKeyText = hex;

@@ -1,0 +1,508 @@
+/**
+ * The peers of a mesh and the rules between them and us: dialling, admitting, watching, forgetting.
+ */
+import type { EngineEvent, PeerCounters, PeerId } from "../engine.js";
+import { hostPrefix } from "./address.js";
+import { type Foreign, type Hello, hex, judgeForeign, judgeHello, peersAt } from "./admission.js";
+import { Dialler, ownRefusal, problemOfFailure, wrongPsk } from "./dialler.js";
+import { endpointsToTry, isLeader, type Surroundings } from "./listing.js";
+import type { OwnAddress } from "./own-address.js";
+import { labelOf, type Peer, virtualIpOf } from "./peer.js";
+import { PeerTable } from "./peer-table.js";
+import type { Pins } from "./pins.js";
+import { type Context, type MapEntry, punch } from "./types.js";
+
+type PeerEvent = Exclude<EngineEvent, { type: "datagram" }>;
+
+const closedHoldMs = 5000;
+const missingCloseMs = 35_000;
+/** A foreign peer may just have had nothing to say. */
+const missingForeignCloseMs = 10_000;
+const foreignIdleMs = 10_000;
+const foreignStaleMs = 20_000;
+const forgetOfflineMs = 600_000;
+const keepaliveMs = 10_000;
+const rekeyMs = 900_000;
+const otherSideRekeyMs = 30_000;
+const seeAgainMs = 3600_000;
+const maxPunched = 4;
+
+export class Peers {
+  readonly table = new PeerTable();
+  here: Surroundings = { publicEndpoint: undefined, subnets: [], port: 0 };
+  readonly #dialler = new Dialler();
+  readonly #pins: Pins;
+  readonly #own: OwnAddress;
+  readonly #context: Context;
+  #seenAt: number;
+
+  constructor(pins: Pins, own: OwnAddress, context: Context) {
+    this.#pins = pins;
+    this.#own = own;
+    this.#context = context;
+    this.#seenAt = context.at.now;
+  }
+
+  /** The maps of all servers that count, our own entries left out. */
+  onListing(listing: ReadonlyMap<string, MapEntry[]>): void {
+    const { now } = this.#context.at;
+    for (const [address, entries] of listing) {
+      const peer = this.table.byAddress(address) ?? this.#add(address);
+      if (peer === undefined || virtualIpOf(peer) !== address) continue;
+      const fresh = newEndpoints(peer, entries);
+      peer.listed = [...fresh, ...entries.filter((entry) => !fresh.includes(entry))].sort(
+        bySeen(peer, fresh),
+      );
+      delete peer.missingSince;
+      if (peer.holdUntil !== undefined && (now >= peer.holdUntil || fresh.length > 0)) delete peer.holdUntil;
+      if (fresh.length > 0) this.#onNewEndpoint(peer);
+    }
+    for (const peer of this.table.all()) {
+      if (listing.has(virtualIpOf(peer))) continue;
+      peer.listed = [];
+      peer.missingSince ??= now;
+    }
+  }
+
+  /** With each map the smaller address opens its NAT for the larger one, until there is a session and never after. */
+  punch(): void {
+    for (const peer of this.table.all()) {
+      if (peer.session.kind === "live" || peer.holdUntil !== undefined) continue;
+      if (isLeader(this.#context.config, peer)) continue;
+      for (const to of endpointsToTry(peer, this.here).slice(0, maxPunched)) {
+        this.#context.emit({ type: "send", to, data: punch });
+      }
+    }
+  }
+
+  onCounters(counters: ReadonlyMap<PeerId, PeerCounters>): void {
+    const { now } = this.#context.at;
+    for (const [id, { rxPackets, txPackets }] of counters) {
+      const peer = this.table.byId(id);
+      if (peer === undefined || peer.session.kind !== "live" || !peer.session.foreign) continue;
+      const last = peer.foreignCount;
+      if (last === undefined || last.rxPackets !== rxPackets) {
+        peer.foreignCount = { rxPackets, txPackets, since: now, idle: false };
+        if (peer.redial === "stale") delete peer.redial;
+        continue;
+      }
+      last.idle = now - last.since >= foreignIdleMs;
+      const unanswered = txPackets > last.txPackets && now - last.since >= foreignStaleMs;
+      if (unanswered && isLeader(this.#context.config, peer)) peer.redial ??= "stale";
+    }
+  }
+
+  onEngine(event: PeerEvent): void {
+    switch (event.type) {
+      case "hello":
+        this.#onHello(event);
+        return;
+      case "foreign":
+        this.#onForeign(event);
+        return;
+      case "up":
+        this.#onUp(event);
+        return;
+      case "failed": {
+        if (this.#own.isOurs(event.tag)) {
+          this.#own.failed(event.tag, this.#context);
+          return;
+        }
+        const peer = this.#dialler.peerOf(event.tag);
+        if (peer === undefined) return;
+        const problem = problemOfFailure(peer, event.reason, event.refusal, this.#context.at.now);
+        this.#dialler.failed(peer, event.tag, problem, this.#context);
+        return;
+      }
+      case "wrong-psk":
+        this.#onWrongPsk(event);
+        return;
+      case "closed":
+        this.#onClosed(event);
+        return;
+      default:
+        this.#onPeerEvent(event);
+        return;
+    }
+  }
+
+  /** @param answering whether a server answers @param mayDial false while our own address is in doubt */
+  step(answering: boolean, mayDial: boolean): void {
+    const { now } = this.#context.at;
+    for (const peer of [...this.table.all()]) {
+      // A silent server says nothing about who left.
+      if (!answering && peer.missingSince !== undefined) peer.missingSince = now;
+      this.#closeMissing(peer);
+      if (this.#forgetLongGone(peer)) continue;
+      this.#keepOpen(peer);
+      if (peer.rekeyAt !== undefined && now >= peer.rekeyAt) {
+        delete peer.rekeyAt;
+        peer.redial = "rekey";
+      }
+      const targets = () => endpointsToTry(peer, this.here);
+      this.#dialler.step(peer, mayDial && this.#wantsDial(peer), targets, this.#context);
+    }
+    if (now - this.#seenAt >= seeAgainMs) this.#seeAll();
+  }
+
+  wakeAt(): number {
+    let at = this.#seenAt + seeAgainMs;
+    for (const peer of this.table.all()) {
+      at = Math.min(at, this.#dialler.wakeAt(peer), peer.rekeyAt ?? at, peer.keepaliveAt ?? at);
+      if (peer.session.kind !== "none" && peer.missingSince !== undefined) {
+        at = Math.min(at, this.#missingCloseAt(peer, peer.missingSince));
+      }
+      if (peer.offlineSince !== undefined) at = Math.min(at, peer.offlineSince + forgetOfflineMs);
+      if (peer.problem !== undefined && peer.problem.until > this.#context.at.now) {
+        at = Math.min(at, peer.problem.until);
+      }
+      if (this.#wantsDial(peer) && peer.attempt.kind === "idle")
+        at = Math.min(at, this.#context.at.now + 1000);
+    }
+    return at;
+  }
+
+  /** Forgets the peer of an address altogether. */
+  forget(address: string): void {
+    const peer = this.table.byAddress(address);
+    if (peer !== undefined) this.#remove(peer);
+  }
+
+  /** Ends everything: our address belongs to another node. */
+  hangUp(): void {
+    for (const peer of [...this.table.all()]) this.#remove(peer);
+  }
+
+  #wantsDial(peer: Peer): boolean {
+    const leader = isLeader(this.#context.config, peer);
+    if (peer.session.kind === "live") return peer.redial !== undefined;
+    if (peer.session.kind === "silent") return leader;
+    return leader && peer.listed.length > 0 && peer.holdUntil === undefined;
+  }
+
+  #onNewEndpoint(peer: Peer): void {
+    this.#dialler.hurry(peer, this.#context);
+    const { session } = peer;
+    if (session.kind !== "live" || !isLeader(this.#context.config, peer)) return;
+    const known = peer.listed.some((entry) => entry.publicEndpoint === session.endpoint);
+    const newest = peer.listed[0]?.publicEndpoint;
+    // A living session whose endpoint is listed no longer first: the node has restarted elsewhere, or its NAT forgot it.
+    if (newest !== session.endpoint && (known || !session.foreign)) peer.redial ??= "moved";
+  }
+
+  #onHello(hello: Hello): void {
+    const { config, at } = this.#context;
+    const refuse = (reason: Parameters<typeof ownRefusal>[1]) =>
+      this.#context.emit({ type: "refuse", assoc: hello.assoc, reason });
+    const selfCheck = hello.tag !== 0 && this.#own.isOurs(hello.tag);
+    const dialled = hello.tag === 0 ? undefined : this.#dialler.peerOf(hello.tag);
+    if (hello.tag !== 0 && !selfCheck && dialled === undefined) {
+      refuse("excluded");
+      return;
+    }
+    const there = hello.tag === 0 ? this.#exactlyAt(hello.endpoint) : undefined;
+    const onMap = there && virtualIpOf(there);
+    const verdict = judgeHello(hello, dialled, onMap, config, this.#pins, at.wall);
+    switch (verdict.kind) {
+      case "ourselves":
+        if (selfCheck || this.#own.suspects(hello.endpoint)) this.#own.itIsUs(hello.endpoint);
+        refuse("conflict");
+        return;
+      case "conflict": {
+        refuse("conflict");
+        const { name } = verdict.record;
+        this.#own.heldBy(
+          { endpoint: hello.endpoint, ...(name === undefined ? {} : { name }) },
+          this.#context,
+        );
+        if (dialled !== undefined) dialled.problem = ownRefusal(dialled, "conflict", at.now);
+        return;
+      }
+      case "refuse":
+        this.#explainRefusal(hello, dialled ?? there, verdict.refusal, verdict.detail);
+        refuse(verdict.refusal);
+        return;
+      case "admit":
+        break;
+    }
+    if (selfCheck) {
+      // Whoever was at our old endpoint is someone else by now, with an address of its own.
+      this.#own.failed(hello.tag, this.#context);
+      refuse("unexpected-key");
+      return;
+    }
+    if (this.#own.contested) {
+      refuse("conflict");
+      return;
+    }
+    const peer = this.#identify(verdict.nodeKey, verdict.record.virtualIps, dialled);
+    if (peer === undefined) {
+      refuse("excluded");
+      return;
+    }
+    if (verdict.record.sequence >= peer.sequence) {
+      peer.sequence = verdict.record.sequence;
+      if (verdict.record.name === undefined) delete peer.name;
+      else peer.name = verdict.record.name;
+    }
+    if (dialled !== undefined && dialled !== peer) this.#dialler.end(dialled, this.#context, hello.tag);
+    this.#admit(peer, hello);
+    this.#pin(peer, verdict.nodeKey);
+  }
+
+  #onForeign(foreign: Foreign): void {
+    const { config, at } = this.#context;
+    const refuse = (reason: "pinned" | "conflict" | "excluded") =>
+      this.#context.emit({ type: "refuse", assoc: foreign.assoc, reason });
+    if (!config.badger) {
+      refuse("excluded");
+      return;
+    }
+    if (this.#own.isOurs(foreign.tag) || this.#own.suspects(foreign.endpoint)) {
+      refuse("conflict");
+      this.#own.heldBy({ endpoint: foreign.endpoint }, this.#context);
+      return;
+    }
+    if (this.#own.contested) {
+      refuse("conflict");
+      return;
+    }
+    const dialled = foreign.tag === 0 ? undefined : this.#dialler.peerOf(foreign.tag);
+    if (foreign.tag !== 0 && dialled === undefined) {
+      refuse("excluded");
+      return;
+    }
+    const verdict = judgeForeign(foreign, dialled, this.table, this.#pins, at.wall);
+    if (verdict.kind === "wait") return;
+    if (verdict.kind === "refuse") {
+      if (verdict.peer.session.kind === "none")
+        verdict.peer.problem = ownRefusal(verdict.peer, "pinned", at.now);
+      refuse("pinned");
+      return;
+    }
+    this.#admit(verdict.peer, foreign);
+  }
+
+  #admit(peer: Peer, { assoc, tag }: { assoc: number; tag: number }): void {
+    if (tag !== 0) this.#dialler.admitted(peer, tag, this.#context);
+    this.#context.emit({ type: "set-peer", peer: peer.id, prefixes: peer.virtualIps.map(hostPrefix) });
+    this.#context.emit({ type: "admit", assoc, peer: peer.id });
+  }
+
+  #onUp(event: Extract<PeerEvent, { type: "up" }>): void {
+    const { at, random } = { at: this.#context.at, random: () => this.#context.random() };
+    const peer = this.table.byId(event.peer);
+    // Forgotten between `admit` and `up`.
+    if (peer === undefined) {
+      this.#context.emit({ type: "remove-peer", peer: event.peer });
+      return;
+    }
+    const { assoc, endpoint, role, foreign, cipher } = event;
+    const renewed = peer.session.kind !== "none";
+    peer.session = { kind: "live", assoc, endpoint, role, foreign, cipher };
+    peer.failures = 0;
+    peer.lastHandshake = at.wall;
+    delete peer.problem;
+    delete peer.redial;
+    delete peer.holdUntil;
+    delete peer.rekeyAt;
+    delete peer.keepaliveAt;
+    delete peer.foreignCount;
+    if (foreign) {
+      delete peer.name;
+      if (role === "client") peer.keepaliveAt = at.now + keepaliveMs;
+    } else if (role === "client") {
+      peer.rekeyAt = at.now + rekeyMs * (0.9 + 0.2 * random());
+    }
+    this.#dialler.end(peer, this.#context, event.tag);
+    this.#context.emit({ type: "changed" });
+    this.#context.emit({
+      type: "log",
+      level: renewed ? "debug" : "info",
+      message: renewed ? `session with ${labelOf(peer)} renewed` : `session with ${labelOf(peer)} is up`,
+      fields: {
+        virtualIp: virtualIpOf(peer),
+        endpoint,
+        role,
+        cipher,
+        ...(foreign ? { foreign: "yes" } : {}),
+      },
+    });
+  }
+
+  #onWrongPsk({ tag, endpoint }: Extract<PeerEvent, { type: "wrong-psk" }>): void {
+    const dialled = tag === 0 ? undefined : this.#dialler.peerOf(tag);
+    const there = tag === 0 ? peersAt(endpoint, this.table) : [];
+    const peer = dialled ?? (there.length === 1 ? there[0] : undefined);
+    // A hint anybody can send: it never ends anything.
+    if (peer !== undefined && peer.session.kind === "none") peer.problem = wrongPsk(this.#context.at.now);
+  }
+
+  #onClosed({ peer: id, assoc, reason }: Extract<PeerEvent, { type: "closed" }>): void {
+    const peer = this.table.byId(id);
+    if (peer === undefined || peer.session.kind === "none" || peer.session.assoc !== assoc) return;
+    const replaced = 2;
+    if (reason !== replaced) peer.holdUntil = this.#context.at.now + closedHoldMs;
+    this.#sessionEnded(peer);
+  }
+
+  #onPeerEvent(event: Extract<PeerEvent, { peer: PeerId }>): void {
+    const { now } = this.#context.at;
+    const peer = this.table.byId(event.peer);
+    if (peer === undefined || peer.session.kind === "none") return;
+    switch (event.type) {
+      case "silent":
+        if (peer.session.kind === "live")
+          peer.session = { ...peer.session, kind: "silent", silentSince: now };
+        return;
+      case "alive": {
+        const { session } = peer;
+        const { assoc, endpoint, role, foreign, cipher } = session;
+        peer.session = { kind: "live", assoc, endpoint, role, foreign, cipher };
+        return;
+      }
+      case "path":
+        peer.session.endpoint = event.endpoint;
+        this.#context.emit({ type: "changed" });
+        return;
+      case "rekey-due":
+        if (peer.session.foreign) return;
+        if (peer.session.role === "client") peer.redial = "rekey";
+        // The other side's own counters may lag behind ours; give it time, so that not both dial.
+        else peer.rekeyAt ??= now + otherSideRekeyMs;
+        return;
+      default:
+        return;
+    }
+  }
+
+  /** The peer of a node key; it takes over the addresses that its record proves. */
+  #identify(nodeKey: string, addresses: readonly string[], dialled: Peer | undefined): Peer | undefined {
+    const known = this.table.byKey(nodeKey);
+    const holders = addresses
+      .map((address) => this.table.byAddress(address))
+      .filter((one) => one !== undefined);
+    const peer = known ?? dialled ?? holders[0] ?? this.#add(addresses[0] ?? "");
+    if (peer === undefined) return undefined;
+    for (const holder of new Set(holders)) {
+      if (holder === peer) continue;
+      peer.listed = [...holder.listed, ...peer.listed];
+      this.#remove(holder, peer === dialled ? undefined : dialled);
+    }
+    this.table.identify(peer, nodeKey, addresses);
+    return peer;
+  }
+
+  #pin(peer: Peer, nodeKey: string): void {
+    const { wall } = this.#context.at;
+    let changed = false;
+    for (const address of peer.virtualIps) changed = this.#pins.see(address, nodeKey, wall) || changed;
+    if (changed) this.#context.emit({ type: "persist-pins", pins: this.#pins.list(wall) });
+  }
+
+  /** Living sessions keep their pins from growing old. */
+  #seeAll(): void {
+    const { now, wall } = this.#context.at;
+    this.#seenAt = now;
+    for (const peer of this.table.all()) {
+      if (peer.session.kind !== "live" || peer.nodeKey === undefined) continue;
+      for (const address of peer.virtualIps) this.#pins.see(address, peer.nodeKey, wall);
+    }
+    this.#context.emit({ type: "persist-pins", pins: this.#pins.list(wall) });
+  }
+
+  #explainRefusal(
+    hello: Hello,
+    peer: Peer | undefined,
+    refusal: Parameters<typeof ownRefusal>[1],
+    detail: string,
+  ): void {
+    if (peer !== undefined && peer.session.kind === "none") {
+      peer.problem = ownRefusal(peer, refusal, this.#context.at.now);
+    }
+    this.#context.emit({
+      type: "log",
+      level: "warn",
+      message: `refused a session: ${detail}`,
+      fields: { endpoint: hello.endpoint, nodeKey: hex(hello.nodeKey), refusal },
+    });
+  }
+
+  #exactlyAt(endpoint: string): Peer | undefined {
+    for (const peer of this.table.all()) {
+      if (peer.listed.some((entry) => entry.publicEndpoint === endpoint)) return peer;
+    }
+    return undefined;
+  }
+
+  /** Only the leader keeps the NATs open to a foreign peer; nothing else is ever sent to one. */
+  #keepOpen(peer: Peer): void {
+    const { now } = this.#context.at;
+    if (peer.keepaliveAt === undefined || peer.session.kind === "none" || now < peer.keepaliveAt) return;
+    this.#context.emit({ type: "send", to: peer.session.endpoint, data: punch });
+    peer.keepaliveAt = now + keepaliveMs;
+  }
+
+  #missingCloseAt(peer: Peer, missingSince: number): number {
+    if (peer.session.kind === "silent") return missingSince;
+    const idleForeign =
+      peer.session.kind === "live" && peer.session.foreign && peer.foreignCount?.idle === true;
+    return missingSince + (idleForeign ? missingForeignCloseMs : missingCloseMs);
+  }
+
+  #closeMissing(peer: Peer): void {
+    const { now } = this.#context.at;
+    if (peer.session.kind === "none" || peer.missingSince === undefined) return;
+    if (now < this.#missingCloseAt(peer, peer.missingSince)) return;
+    this.#context.emit({ type: "close-peer", peer: peer.id });
+    this.#sessionEnded(peer);
+  }
+
+  #sessionEnded(peer: Peer): void {
+    peer.session = { kind: "none" };
+    delete peer.redial;
+    delete peer.rekeyAt;
+    delete peer.keepaliveAt;
+    delete peer.foreignCount;
+    this.#dialler.end(peer, this.#context);
+  }
+
+  /** Peers that vanished are shown for ten minutes more. Returns whether it is gone. */
+  #forgetLongGone(peer: Peer): boolean {
+    const { now } = this.#context.at;
+    if (peer.session.kind !== "none" || peer.listed.length > 0) {
+      delete peer.offlineSince;
+      return false;
+    }
+    peer.offlineSince ??= now;
+    if (now - peer.offlineSince < forgetOfflineMs) return false;
+    this.#remove(peer);
+    return true;
+  }
+
+  #remove(peer: Peer, keepTagsOf?: Peer): void {
+    if (keepTagsOf !== peer) this.#dialler.end(peer, this.#context);
+    this.#context.emit({ type: "remove-peer", peer: peer.id });
+    this.#context.emit({ type: "changed" });
+    this.table.delete(peer);
+  }
+
+  #add(address: string): Peer | undefined {
+    const peer = this.table.add(address, this.#context.at);
+    if (peer === undefined) return undefined;
+    this.#context.emit({ type: "changed" });
+    return peer;
+  }
+}
+
+/** Entries at endpoints where the peer was not listed before. */
+function newEndpoints(peer: Peer, entries: readonly MapEntry[]): MapEntry[] {
+  const known = new Set(peer.listed.map((entry) => entry.publicEndpoint));
+  return entries.filter((entry) => !known.has(entry.publicEndpoint));
+}
+
+/** New endpoints first as the map has them, the others in the order they had. */
+function bySeen(peer: Peer, fresh: readonly MapEntry[]): (a: MapEntry, b: MapEntry) => number {
+  const order = [...fresh, ...peer.listed].map((entry) => entry.publicEndpoint);
+  return (a, b) => order.indexOf(a.publicEndpoint) - order.indexOf(b.publicEndpoint);
+}
