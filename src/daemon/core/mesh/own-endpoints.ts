@@ -50,3 +50,14 @@ export class OwnEndpoints {
     return [...this.#seen].map(([endpoint, seen]) => ({ endpoint, seen }));
   }
 }
+
+/** Own endpoints out of stored JSON; entries that are none are left out. */
+export function readOwnEndpoints(stored: unknown): OwnEndpoint[] {
+  return Array.isArray(stored) ? stored.filter(isOwnEndpoint) : [];
+}
+
+function isOwnEndpoint(value: unknown): value is OwnEndpoint {
+  if (typeof value !== "object" || value === null) return false;
+  const own: Partial<Record<keyof OwnEndpoint, unknown>> = value;
+  return typeof own.endpoint === "string" && Number.isFinite(own.seen);
+}
