@@ -43,8 +43,11 @@ const peers: ServiceImpl<(typeof PeerService)["method"]> = {
     yield { networks: [] };
     if (request.network === "fails") throw new VpnError("not-found", "no such network");
     if (request.network === "large") {
-      for (; !context.signal.aborted; made++) yield { networks: [{ notes: ["x".repeat(100_000)] }] };
-      aborted?.();
+      try {
+        for (; ; made++) yield { networks: [{ notes: ["x".repeat(100_000)] }] };
+      } finally {
+        aborted?.();
+      }
     } else await untilAborted(context);
   },
   getPeer: async (request) => {
