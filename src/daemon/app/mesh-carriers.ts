@@ -1,0 +1,21 @@
+import type { Logger } from "pino";
+import { MeshCarrier } from "./mesh-carrier.js";
+import type { MakeCarrier } from "./platform.js";
+
+/** Makes the carrier of a mesh network from what is stored of it. */
+export function meshCarriers(log: Logger): MakeCarrier {
+  return ({ config, secrets, learned, engine, onLearned }) =>
+    new MeshCarrier({
+      network: config.name,
+      virtualIp: config.asked.virtualIp,
+      iex: config.asked.iex,
+      psk: secrets.psk,
+      badger: config.asked.badger,
+      nodeSeed: secrets.nodeSeed,
+      nodeName: config.nodeName,
+      engine,
+      learned,
+      onLearned,
+      log,
+    });
+}
