@@ -1,5 +1,9 @@
 #include "mesh_engine.h"
 
+#include <cstdlib>
+#include <mutex>
+#include <set>
+
 #include "arguments.h"
 #include "values.h"
 
@@ -8,6 +12,31 @@ namespace vpnd::face {
 namespace {
 
 constexpr size_t kMaxDatagram = 65507;
+
+// process.exit() runs no cleanup hooks of the main environment but ends OpenSSL, under the feet of our threads. Exit handlers run
+// last in, first out: ours, registered after OpenSSL's, comes before.
+class LiveEngines {
+ public:
+  static LiveEngines& instance() {
+    static LiveEngines all;
+    return all;
+  }
+  void add(Engine* engine) {
+    const std::lock_guard lock(mutex_);
+    all_.insert(engine);
+  }
+  void remove(Engine* engine) {
+    const std::lock_guard lock(mutex_);
+    all_.erase(engine);
+  }
+
+ private:
+  ~LiveEngines() {
+    for (Engine* engine : all_) engine->stop();
+  }
+  std::mutex mutex_;
+  std::set<Engine*> all_;
+};
 
 std::optional<uint32_t> read_id(const Napi::CallbackInfo& info, size_t at, const char* name) {
   return read_number(info.Env(), info[at], name, 1, UINT32_MAX);
@@ -57,6 +86,7 @@ MeshEngine::MeshEngine(const Info& info) : Napi::ObjectWrap<MeshEngine>(info), e
     Napi::Error::New(env, "cannot make the engine: " + error).ThrowAsJavaScriptException();
     return;
   }
+  LiveEngines::instance().add(engine_.get());
   // Hooks run last in, first out: ours before that of the thread-safe function, so the threads end before it goes.
   napi_add_env_cleanup_hook(env, on_environment_end, this);
 }
@@ -69,8 +99,11 @@ MeshEngine::~MeshEngine() {
 void MeshEngine::on_environment_end(void* self) { static_cast<MeshEngine*>(self)->end(); }
 
 void MeshEngine::end() {
-  stopped_ = true;
-  if (engine_) engine_->stop();
+  if (std::exchange(stopped_, true)) return;
+  if (engine_) {
+    LiveEngines::instance().remove(engine_.get());
+    engine_->stop();
+  }
   if (wake_) napi_release_threadsafe_function(std::exchange(wake_, nullptr), napi_tsfn_abort);
 }
 

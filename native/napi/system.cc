@@ -70,6 +70,20 @@ void close_fd(const Napi::CallbackInfo& info) {
   if (fd && close(static_cast<int>(*fd)) != 0) throw_system_error(info.Env(), errno, "close");
 }
 
+// socketPort(fd) -> local port
+Napi::Value socket_port(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const auto fd = read_number(env, info[0], "fd", 0, kMaxFd);
+  if (!fd) return {};
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  if (getsockname(static_cast<int>(*fd), reinterpret_cast<sockaddr*>(&address), &size) != 0) {
+    throw_system_error(env, errno, "getsockname");
+    return {};
+  }
+  return Napi::Number::New(env, Endpoint::from(reinterpret_cast<const sockaddr*>(&address)).port);
+}
+
 // lockFile(path) -> fd, or undefined when another process holds the lock. Closing the descriptor releases it.
 Napi::Value lock_file(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
@@ -118,6 +132,7 @@ void export_system(Napi::Env env, Napi::Object exports) {
   exports.Set("openTun", Napi::Function::New<open_tun_device>(env, "openTun"));
   exports.Set("makeSocket", Napi::Function::New<make_bound_socket>(env, "makeSocket"));
   exports.Set("closeFd", Napi::Function::New<close_fd>(env, "closeFd"));
+  exports.Set("socketPort", Napi::Function::New<socket_port>(env, "socketPort"));
   exports.Set("lockFile", Napi::Function::New<lock_file>(env, "lockFile"));
   exports.Set("peerCredentials", Napi::Function::New<peer_credentials>(env, "peerCredentials"));
   exports.Set("ciphers", Napi::Function::New<ciphers>(env, "ciphers"));

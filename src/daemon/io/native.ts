@@ -1,0 +1,244 @@
+import { createRequire } from "node:module";
+import { fileURLToPath } from "node:url";
+import { VpnError } from "../../common/errors.js";
+import type { EngineIdentity, EngineOptions, MeshEngine, PeerCounters, PeerId } from "../core/engine.js";
+import { refusals } from "../core/engine.js";
+import { errorCode } from "./atomic-file.js";
+import { type RawEvent, toEngineEvent } from "./native-events.js";
+
+interface AddonEngine {
+  start(): void;
+  stop(): void;
+  send(to: string, data: Uint8Array): void;
+  connect(tag: number, to: string): void;
+  abort(tag: number): void;
+  admit(assoc: number, peer: number): void;
+  refuse(assoc: number, reason: number): void;
+  setPeer(peer: number, prefixes: readonly string[]): void;
+  removePeer(peer: number): void;
+  closePeer(peer: number): void;
+  ping(peer: number, token: bigint): void;
+  setIdentity(identity: EngineIdentity): void;
+  peerCounters(peer: number): PeerCounters | undefined;
+  counters(): ReturnType<MeshEngine["counters"]>;
+  unknownDestinations(): { address: string; packets: number }[];
+}
+
+/** What native/napi exports. */
+interface Addon {
+  openTun(options: { name: string; tap: boolean }): { fd: number; name: string };
+  makeSocket(options: { family: 4 | 6; kind: "udp" | "tcp"; port: number; address: string; mark: number }): {
+    fd: number;
+    port: number;
+  };
+  closeFd(fd: number): void;
+  socketPort(fd: number): number;
+  lockFile(path: string): number | undefined;
+  peerCredentials(fd: number): { pid: number; uid: number; gid: number };
+  ciphers(): string[];
+  MeshEngine: new (options: EngineOptions, onEvents: (events: RawEvent[]) => void) => AddonEngine;
+}
+
+const require = createRequire(import.meta.url);
+let loaded: Addon | undefined;
+
+/**
+ * The addon, loaded at first use. `VPND_ADDON` names another file.
+ * @throws VpnError `failed` when it is missing or does not fit this Node
+ */
+function addon(): Addon {
+  if (loaded) return loaded;
+  // The same depth below the package from src/ and from dist/.
+  const path =
+    process.env.VPND_ADDON ?? fileURLToPath(new URL("../../../native/build/vpnd.node", import.meta.url));
+  try {
+    loaded = require(path) as Addon;
+    return loaded;
+  } catch (error) {
+    const missing = errorCode(error) === "MODULE_NOT_FOUND";
+    throw new VpnError(
+      "failed",
+      `cannot load the native addon ${path}${missing ? ": it is not built" : ""}`,
+      {
+        hint: missing ? "run: npm run build" : "build it again for this version of Node: npm run build",
+        cause: error,
+      },
+    );
+  }
+}
+
+const tunErrors: Readonly<
+  Record<string, { code: "not-permitted" | "failed" | "conflict"; what: string; hint: string }>
+> = {
+  EPERM: { code: "not-permitted", what: "not permitted", hint: "run vpnd as root or with CAP_NET_ADMIN" },
+  EACCES: { code: "not-permitted", what: "not permitted", hint: "run vpnd as root or with CAP_NET_ADMIN" },
+  ENOENT: {
+    code: "failed",
+    what: "/dev/net/tun is missing",
+    hint: "run: modprobe tun (in a container, pass the device /dev/net/tun)",
+  },
+  ENODEV: { code: "failed", what: "the kernel has no TUN driver", hint: "run: modprobe tun" },
+  ENXIO: { code: "failed", what: "the kernel has no TUN driver", hint: "run: modprobe tun" },
+  EBUSY: {
+    code: "conflict",
+    what: "another program has it open",
+    hint: "stop that program or choose another --device",
+  },
+  EINVAL: {
+    code: "conflict",
+    what: "the name does not fit, or the device exists and is of another kind",
+    hint: "choose another --device (at most 15 characters); see: ip -details link",
+  },
+};
+
+/**
+ * Makes a TUN (or TAP) device, or attaches to one; packets without information header, non-blocking.
+ * @param options.name at most 15 characters; may hold "%d"
+ * @throws VpnError `not-permitted`, `conflict` (in use, other kind) or `failed` (no driver)
+ */
+export function openTun(options: { name: string; tap?: boolean }): { fd: number; name: string } {
+  const native = addon();
+  try {
+    return native.openTun({ name: options.name, tap: options.tap ?? false });
+  } catch (error) {
+    const known = tunErrors[error instanceof TypeError ? "EINVAL" : (errorCode(error) ?? "")];
+    if (!known) throw VpnError.from(error, "failed");
+    throw new VpnError(known.code, `cannot open device ${options.name}: ${known.what}`, {
+      hint: known.hint,
+      cause: error,
+    });
+  }
+}
+
+/**
+ * Makes a socket, non-blocking, with its mark set before anything leaves; bound when it is UDP or has a port or address.
+ * @returns the port bound, 0 when not bound
+ * @throws Error with the system's code ("EADDRINUSE", "EAFNOSUPPORT", "EPERM" for a mark)
+ */
+export function makeSocket(options: {
+  family: 4 | 6;
+  kind: "udp" | "tcp";
+  /** 0: the kernel chooses. */
+  port: number;
+  /** Absent: all. */
+  address?: string;
+  /** SO_MARK; absent: none. */
+  mark?: number;
+}): { fd: number; port: number } {
+  const { family, kind, port, address = "", mark = 0 } = options;
+  return addon().makeSocket({ family, kind, port, address, mark });
+}
+
+/** @throws Error `EBADF` when it was not open */
+export function closeFd(fd: number): void {
+  addon().closeFd(fd);
+}
+
+/**
+ * Makes the file (0600) if need be and locks it for this process.
+ * @returns a descriptor that holds the lock until it is closed; undefined when another process holds it
+ */
+export function lockFile(path: string): number | undefined {
+  return addon().lockFile(path);
+}
+
+/** Who connected a Unix socket (SO_PEERCRED). */
+export function peerCredentials(fd: number): { pid: number; uid: number; gid: number } {
+  return addon().peerCredentials(fd);
+}
+
+/** Data ciphers offered, this machine's best first. */
+export function dataCiphers(): string[] {
+  return addon().ciphers();
+}
+
+/**
+ * Makes the mesh engine; it owns the descriptors from here.
+ * @throws TypeError for options of the wrong shape, Error when memory is short; then the descriptors are still the caller's
+ */
+export function createMeshEngine(options: EngineOptions): MeshEngine {
+  return new NativeMeshEngine(addon(), options);
+}
+
+class NativeMeshEngine implements MeshEngine {
+  onEvent: MeshEngine["onEvent"] = () => {};
+  readonly port: number;
+  readonly #engine: AddonEngine;
+  #stopped = false;
+
+  constructor(native: Addon, options: EngineOptions) {
+    const first = options.sockets[0];
+    this.port = first ? native.socketPort(first.fd) : 0;
+    this.#engine = new native.MeshEngine(options, (events) => this.#deliver(events));
+  }
+
+  #deliver(events: RawEvent[]): void {
+    for (const event of events) {
+      // An earlier event's handler may have stopped the engine.
+      if (this.#stopped) return;
+      this.onEvent(toEngineEvent(event));
+    }
+  }
+
+  start(): void {
+    this.#engine.start();
+  }
+
+  /** The threads need milliseconds to end, so this does not leave the caller's thread. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#engine.stop();
+  }
+
+  send(to: string, data: Uint8Array): void {
+    this.#engine.send(to, data);
+  }
+
+  connect(tag: number, to: string): void {
+    this.#engine.connect(tag, to);
+  }
+
+  abort(tag: number): void {
+    this.#engine.abort(tag);
+  }
+
+  admit(assoc: number, peer: PeerId): void {
+    this.#engine.admit(assoc, peer);
+  }
+
+  refuse(assoc: number, reason: keyof typeof refusals): void {
+    this.#engine.refuse(assoc, refusals[reason]);
+  }
+
+  setPeer(peer: PeerId, prefixes: readonly string[]): void {
+    this.#engine.setPeer(peer, prefixes);
+  }
+
+  removePeer(peer: PeerId): void {
+    this.#engine.removePeer(peer);
+  }
+
+  closePeer(peer: PeerId): void {
+    this.#engine.closePeer(peer);
+  }
+
+  ping(peer: PeerId, token: bigint): void {
+    this.#engine.ping(peer, token);
+  }
+
+  setIdentity(identity: EngineIdentity): void {
+    this.#engine.setIdentity(identity);
+  }
+
+  peerCounters(peer: PeerId): PeerCounters | undefined {
+    return this.#engine.peerCounters(peer);
+  }
+
+  counters(): ReturnType<MeshEngine["counters"]> {
+    return this.#engine.counters();
+  }
+
+  unknownDestinations(): { address: string; packets: number }[] {
+    return this.#engine.unknownDestinations();
+  }
+}
