@@ -72,6 +72,7 @@ void ControlThread::handle(const Mail& mail) {
 void ControlThread::run() {
   while (!stopping_) {
     run_commands();
+    if (stopping_) return;
     Mail mail;
     bool more = false;
     for (int i = 0; i < kMailRound; i++) {
