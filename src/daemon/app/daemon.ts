@@ -39,6 +39,7 @@ export class Daemon {
   async start(stop: AbortSignal): Promise<void> {
     const { stateDir, socket } = this.#args;
     const log = this.#log;
+    const group = this.#group();
     openStateFolder(stateDir);
     lockState(stateDir, this.#native.lockFile);
     const { door, left } = await openDoor(stateDir, this.#native, log);
@@ -65,7 +66,7 @@ export class Daemon {
     await networks.restore();
     stop.throwIfAborted();
     const about = { version: version(), started: Date.now(), stateDir };
-    const api = await Api.open({ path: socket, group: this.#group(), networks, about, log });
+    const api = await Api.open({ path: socket, group, networks, about, log });
     this.#undo.push(() => api.close());
     log.info({ socket, stateDir, version: about.version, pid: process.pid }, "ready");
   }

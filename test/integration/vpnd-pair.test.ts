@@ -1,0 +1,120 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { afterEach, beforeEach, test } from "node:test";
+import { NetworkService } from "../../src/common/gen/vpnd/v1/network_pb.js";
+import { PeerService } from "../../src/common/gen/vpnd/v1/peer_pb.js";
+import { StatsService } from "../../src/common/gen/vpnd/v1/stats_pb.js";
+import type { Connection } from "../../src/common/grpc/client.js";
+import { Bench, until } from "./support/daemon.js";
+
+const skip = process.getuid?.() === 0 ? false : "needs root for network namespaces";
+let alpha: Bench;
+let beta: Bench;
+let connections: Connection[] = [];
+
+beforeEach(() => {
+  if (skip) return;
+  alpha = new Bench();
+  beta = new Bench();
+  alpha.ip("link", "add", "eth0", "type", "veth", "peer", "name", "eth0", "netns", beta.netns);
+  for (const [bench, address] of [
+    [alpha, "192.0.2.1/24"],
+    [beta, "192.0.2.2/24"],
+  ] as const) {
+    bench.ip("addr", "add", address, "dev", "eth0");
+    bench.ip("link", "set", "eth0", "up");
+  }
+});
+afterEach(async () => {
+  for (const connection of connections) connection.close();
+  connections = [];
+  if (skip) return;
+  await alpha.close();
+  await beta.close();
+});
+
+const dial = (bench: Bench): Connection => {
+  const connection = bench.connect();
+  connections.push(connection);
+  return connection;
+};
+const join = (connection: Connection, virtualIp: string, name: string, psk = "5a") =>
+  connection.service(NetworkService).join({
+    name,
+    timeoutSeconds: 10,
+    carrier: {
+      case: "mesh",
+      value: { iex: ["192.0.2.1:9944"], virtualIp, psk: Buffer.from(psk.repeat(32)) },
+    },
+  });
+const states = async (connection: Connection): Promise<string[]> => {
+  const { networks } = await connection.service(PeerService).listPeers({});
+  return (networks[0]?.peers ?? []).map((peer) =>
+    `${peer.name} ${peer.state} ${peer.reason?.code ?? ""}`.trim(),
+  );
+};
+/** Pings by the kernel, through the tunnel. */
+const ping = (bench: Bench, address: string): string =>
+  execFileSync("ip", ["netns", "exec", bench.netns, "ping", "-c", "3", "-i", "0.2", "-W", "5", address], {
+    encoding: "utf8",
+  });
+
+test("two vpnd find each other, carry packets, and count them", { skip }, async () => {
+  await Promise.all([alpha.readyVpnd(), beta.readyVpnd()]);
+  const server = alpha.start("test/integration/support/tiny-server.ts", ["192.0.2.1", "9944"]);
+  await server.said(/ready/);
+  const [a, b] = [dial(alpha), dial(beta)];
+  await join(a, "10.7.0.1/16", "alpha");
+  await join(b, "10.7.0.2/16", "beta");
+  await until(async () => (await states(a)).includes("beta up"), "beta at alpha");
+  await until(async () => (await states(b)).includes("alpha up"), "alpha at beta");
+  assert.match(ping(alpha, "10.7.0.2"), / 0% packet loss/);
+  assert.match(ping(beta, "10.7.0.1"), / 0% packet loss/);
+
+  const { networks } = await a.service(StatsService).getStats({});
+  assert.ok((networks[0]?.peers[0]?.rxBytes ?? 0n) >= 6n * 84n);
+  const found = await a.service(PeerService).getPeer({ peer: "beta.default" });
+  assert.equal(found.peer?.virtualIp, "10.7.0.2");
+  assert.equal(found.peer?.path, "direct");
+  assert.ok(found.pinnedSince);
+  let answers = 0;
+  for await (const probe of b.service(PeerService).ping({ peer: "alpha", count: 2, intervalSeconds: 0.2 })) {
+    assert.ok((probe.rttSeconds ?? 0) > 0);
+    answers++;
+  }
+  assert.equal(answers, 2);
+  await b.service(NetworkService).leave({});
+  await until(async () => (await states(a))[0]?.startsWith("beta offline") ?? false, "beta offline at alpha");
+  assert.equal((await a.service(PeerService).removePeer({ peer: "10.7.0.2" })).hadPin, true);
+});
+
+test("a killed vpnd that is started again is back in the mesh by itself", { skip }, async () => {
+  const [first] = await Promise.all([alpha.readyVpnd(), beta.readyVpnd()]);
+  await alpha.start("test/integration/support/tiny-server.ts", ["192.0.2.1", "9944"]).said(/ready/);
+  const b = dial(beta);
+  const before = dial(alpha);
+  await join(before, "10.7.0.1/16", "alpha");
+  await join(b, "10.7.0.2/16", "beta");
+  await until(async () => (await states(b)).includes("alpha up"), "alpha at beta");
+  before.close();
+  await first.stop("SIGKILL");
+  await alpha.readyVpnd();
+  const a = dial(alpha);
+  await until(async () => (await states(a)).includes("beta up"), "beta at the new alpha", 60_000);
+  assert.match(ping(beta, "10.7.0.1"), / 0% packet loss/);
+});
+
+test("a wrong PSK yields no tunnel, and both ends say so", { skip }, async () => {
+  await Promise.all([alpha.readyVpnd(), beta.readyVpnd()]);
+  await alpha.start("test/integration/support/tiny-server.ts", ["192.0.2.1", "9944"]).said(/ready/);
+  const [a, b] = [dial(alpha), dial(beta)];
+  await join(a, "10.7.0.1/16", "alpha");
+  await join(b, "10.7.0.2/16", "beta", "5b");
+  for (const end of [a, b]) {
+    await until(
+      async () => (await states(end)).some((state) => state.includes("wrong-psk")),
+      "wrong-psk",
+      60_000,
+    );
+  }
+});
