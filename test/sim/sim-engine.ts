@@ -1,0 +1,421 @@
+/**
+ * A stand-in for the native engine that keeps the promises of src/daemon/core/engine.ts without any cryptography: the PSK is
+ * compared, not proven. Handshakes lose, repeat and time out like real ones.
+ */
+import type {
+  Assoc,
+  Endpoint,
+  EngineCounters,
+  EngineEvent,
+  EngineIdentity,
+  HandshakeFailure,
+  MeshEngine,
+  PeerCounters,
+  PeerId,
+  Refusal,
+  Role,
+  Tag,
+} from "../../src/daemon/core/engine.js";
+import { signingKey } from "../../src/daemon/core/keys/ed25519.js";
+import { hex } from "../../src/daemon/core/mesh/admission.js";
+import type { Clock } from "./clock.js";
+import type { Socket } from "./network.js";
+
+/** What engines say to each other; `to` is the receiver's association, 0 before it is known. */
+export type Message =
+  | { kind: "client-hello"; from: Assoc; psk: string; foreign: boolean }
+  | { kind: "server-hello"; from: Assoc; to: Assoc; foreign: boolean }
+  | { kind: "alert"; to: Assoc }
+  | { kind: "hello"; to: Assoc; nodeKey: Uint8Array; record: Uint8Array }
+  | { kind: "ack"; to: Assoc }
+  | { kind: "refuse"; to: Assoc; reason: Refusal }
+  | { kind: "close"; to: Assoc; reason: number }
+  | { kind: "ping" | "pong"; to: Assoc }
+  | { kind: "data"; to: Assoc; source: string; destination: string };
+
+interface Association {
+  id: Assoc;
+  tag: Tag;
+  role: Role;
+  endpoint: Endpoint;
+  remote: Assoc;
+  foreign: boolean;
+  began: number;
+  peer?: PeerId;
+  acked: boolean;
+  heard: boolean;
+  up: boolean;
+  cancel: () => void;
+}
+
+interface SimPeer {
+  prefixes: readonly string[];
+  session?: Association;
+  lastHeard: number;
+  silent: boolean;
+  counters: PeerCounters;
+}
+
+const handshakeMs = 10_000;
+const repeatMs = 700;
+const pingMs = 5000;
+const deadMs = 15_000;
+
+export class SimEngine implements MeshEngine {
+  onEvent: (event: EngineEvent) => void = () => {};
+  /** Inner packets that arrived, "source>destination". */
+  readonly received: string[] = [];
+  readonly #clock: Clock;
+  readonly #socket: Socket;
+  readonly #identity: EngineIdentity;
+  readonly #nodeKey: Uint8Array;
+  readonly #associations = new Map<Assoc, Association>();
+  /** Client endpoint and its association -> ours, so that a repeated hello makes no second one. */
+  readonly #answered = new Map<string, Assoc>();
+  readonly #peers = new Map<PeerId, SimPeer>();
+  readonly #firstAssoc: number;
+  #made = 0;
+  #stopped = false;
+
+  /** @param bind gives the socket, delivering to the function that it gets */
+  constructor(
+    clock: Clock,
+    identity: EngineIdentity,
+    random: () => number,
+    bind: (receive: (from: Endpoint, payload: Uint8Array | Message) => void) => Socket,
+  ) {
+    this.#clock = clock;
+    this.#identity = identity;
+    this.#nodeKey = signingKey(identity.nodeSeed).publicKey;
+    // Numbers differ between runs of a node, so that old sessions do not fit new engines.
+    this.#firstAssoc = Math.floor(random() * 2 ** 40);
+    this.#socket = bind((from, payload) => this.#receive(from, payload));
+  }
+
+  get port(): number {
+    return this.#socket.port;
+  }
+
+  start(): void {
+    this.#pingAll();
+  }
+
+  async stop(): Promise<void> {
+    this.halt(true);
+  }
+
+  /** @param polite false: as after kill -9 */
+  halt(polite: boolean): void {
+    if (this.#stopped) return;
+    for (const id of [...this.#peers.keys()]) this.#end(id, polite ? 0 : undefined);
+    this.#stopped = true;
+    this.#socket.close();
+    for (const association of this.#associations.values()) association.cancel();
+  }
+
+  send(to: Endpoint, data: Uint8Array): void {
+    this.#socket.send(to, data);
+  }
+
+  connect(tag: Tag, to: Endpoint): void {
+    const association = this.#make(tag, "client", to);
+    this.#repeat(association);
+  }
+
+  abort(tag: Tag): void {
+    for (const association of this.#associations.values()) {
+      if (association.tag === tag && !association.up) this.#drop(association);
+    }
+  }
+
+  admit(assoc: Assoc, peer: PeerId): void {
+    const association = this.#associations.get(assoc);
+    if (association === undefined || association.up) return;
+    if (!this.#peers.has(peer)) throw new Error(`admit to peer ${peer}, which was not set`);
+    association.peer = peer;
+    if (association.foreign) this.#up(association);
+    else {
+      this.#say(association, { kind: "ack", to: association.remote });
+      if (association.acked) this.#up(association);
+    }
+  }
+
+  refuse(assoc: Assoc, reason: Refusal): void {
+    const association = this.#associations.get(assoc);
+    if (association === undefined || association.up) return;
+    if (!association.foreign) this.#say(association, { kind: "refuse", to: association.remote, reason });
+    this.#drop(association);
+  }
+
+  setPeer(peer: PeerId, prefixes: readonly string[]): void {
+    const known = this.#peers.get(peer);
+    if (known !== undefined) known.prefixes = prefixes;
+    else {
+      const counters = { rxBytes: 0, txBytes: 0, rxPackets: 0, txPackets: 0 };
+      this.#peers.set(peer, { prefixes, lastHeard: 0, silent: false, counters });
+    }
+  }
+
+  removePeer(peer: PeerId): void {
+    this.#end(peer, 1);
+    this.#peers.delete(peer);
+  }
+
+  closePeer(peer: PeerId): void {
+    this.#end(peer, 0);
+  }
+
+  ping(): void {}
+
+  setIdentity(): void {}
+
+  peerCounters(peer: PeerId): PeerCounters | undefined {
+    return this.#peers.get(peer)?.counters;
+  }
+
+  counters(): EngineCounters {
+    return { rxBytes: 0, txBytes: 0, rxPackets: 0, txPackets: 0, drops: {} };
+  }
+
+  unknownDestinations(): { address: string; packets: number }[] {
+    return [];
+  }
+
+  /** Sends an inner packet; false when no session takes it. */
+  sendInner(source: string, destination: string): boolean {
+    for (const peer of this.#peers.values()) {
+      if (!peer.prefixes.includes(`${destination}/32`) || peer.session === undefined) continue;
+      peer.counters.txPackets += 1;
+      this.#say(peer.session, { kind: "data", to: peer.session.remote, source, destination });
+      return true;
+    }
+    return false;
+  }
+
+  #receive(from: Endpoint, payload: Uint8Array | Message): void {
+    if (this.#stopped) return;
+    if (payload instanceof Uint8Array) {
+      if (payload.length > 1) this.#emit({ type: "datagram", from, data: payload });
+      return;
+    }
+    if (payload.kind === "client-hello") {
+      this.#onClientHello(from, payload);
+      return;
+    }
+    const association = this.#associations.get(payload.to);
+    if (association !== undefined) this.#onMessage(from, association, payload);
+  }
+
+  #onClientHello(from: Endpoint, message: Extract<Message, { kind: "client-hello" }>): void {
+    const key = `${from} ${message.from}`;
+    if (message.psk !== this.#psk()) {
+      const alert: Message = { kind: "alert", to: message.from };
+      this.#socket.send(from, alert);
+      this.#emit({ type: "wrong-psk", tag: 0, role: "server", endpoint: from });
+      return;
+    }
+    const known = this.#associations.get(this.#answered.get(key) ?? 0);
+    const association = known ?? this.#make(0, "server", from);
+    association.remote = message.from;
+    association.foreign = message.foreign;
+    this.#answered.set(key, association.id);
+    const { id, foreign } = association;
+    this.#say(association, { kind: "server-hello", from: id, to: message.from, foreign });
+    if (known !== undefined) return;
+    if (foreign) this.#emit({ type: "foreign", assoc: id, tag: 0, role: "server", endpoint: from });
+    else this.#repeat(association);
+  }
+
+  #onMessage(
+    from: Endpoint,
+    association: Association,
+    message: Exclude<Message, { kind: "client-hello" }>,
+  ): void {
+    const peer = association.peer === undefined ? undefined : this.#peers.get(association.peer);
+    if (peer !== undefined && peer.session === association) this.#heard(association, peer);
+    switch (message.kind) {
+      case "server-hello":
+        this.#onServerHello(association, message);
+        return;
+      case "alert":
+        if (association.remote !== 0) return;
+        this.#emit({ type: "wrong-psk", tag: association.tag, role: "client", endpoint: from });
+        this.#fail(association, "wrong-psk");
+        return;
+      case "hello":
+        if (association.heard) {
+          if (association.peer !== undefined) this.#say(association, { kind: "ack", to: association.remote });
+          return;
+        }
+        association.heard = true;
+        this.#emit({
+          type: "hello",
+          assoc: association.id,
+          tag: association.tag,
+          role: association.role,
+          endpoint: association.endpoint,
+          nodeKey: message.nodeKey,
+          record: message.record,
+          capabilities: 0,
+        });
+        return;
+      case "ack":
+        association.acked = true;
+        if (association.peer !== undefined && !association.up) this.#up(association);
+        return;
+      case "refuse":
+        this.#fail(association, "refused", message.reason);
+        return;
+      case "close":
+        this.#onClose(association, message.reason);
+        return;
+      case "ping":
+        this.#say(association, { kind: "pong", to: association.remote });
+        return;
+      case "pong":
+        return;
+      case "data":
+        if (!peer?.prefixes.includes(`${message.source}/32`)) return;
+        peer.counters.rxPackets += 1;
+        this.received.push(`${message.source}>${message.destination}`);
+    }
+  }
+
+  #onServerHello(association: Association, message: Extract<Message, { kind: "server-hello" }>): void {
+    if (association.remote !== 0) return;
+    association.remote = message.from;
+    association.foreign = message.foreign;
+    const { id, tag, role, endpoint } = association;
+    if (message.foreign) this.#emit({ type: "foreign", assoc: id, tag, role, endpoint });
+    else this.#repeat(association);
+  }
+
+  #onClose(association: Association, reason: number): void {
+    const peer = association.peer === undefined ? undefined : this.#peers.get(association.peer);
+    this.#drop(association);
+    if (peer === undefined || peer.session !== association || association.peer === undefined) return;
+    delete peer.session;
+    this.#emit({ type: "closed", peer: association.peer, assoc: association.id, reason });
+  }
+
+  #up(association: Association): void {
+    const { id, tag, role, endpoint, foreign, peer: peerId } = association;
+    const peer = peerId === undefined ? undefined : this.#peers.get(peerId);
+    if (peer === undefined || peerId === undefined) {
+      this.#drop(association);
+      return;
+    }
+    association.up = true;
+    association.cancel();
+    const old = peer.session;
+    peer.session = association;
+    peer.lastHeard = this.#clock.now;
+    peer.silent = false;
+    if (old !== undefined) {
+      this.#say(old, { kind: "close", to: old.remote, reason: 2 });
+      this.#drop(old);
+    }
+    const rekey = old !== undefined;
+    this.#emit({ type: "up", peer: peerId, assoc: id, tag, role, endpoint, cipher: "sim", foreign, rekey });
+  }
+
+  #heard(association: Association, peer: SimPeer): void {
+    peer.lastHeard = this.#clock.now;
+    if (!peer.silent || association.peer === undefined) return;
+    peer.silent = false;
+    this.#emit({ type: "alive", peer: association.peer });
+  }
+
+  /** Says the current step's message again until something changes or it has taken too long. */
+  #repeat(association: Association): void {
+    association.cancel();
+    if (association.up) return;
+    if (this.#clock.now - association.began > handshakeMs) {
+      this.#fail(association, association.remote === 0 ? "timeout" : "hello-timeout");
+      return;
+    }
+    if (association.remote === 0) {
+      this.#say(association, {
+        kind: "client-hello",
+        from: association.id,
+        psk: this.#psk(),
+        foreign: false,
+      });
+    } else {
+      const { nodeKey, record } = this.#own();
+      this.#say(association, { kind: "hello", to: association.remote, nodeKey, record });
+    }
+    association.cancel = this.#clock.after(repeatMs, () => this.#repeat(association));
+  }
+
+  #fail(association: Association, reason: HandshakeFailure, refusal?: Refusal): void {
+    if (association.up || !this.#associations.has(association.id)) return;
+    this.#drop(association);
+    const { id, tag, endpoint } = association;
+    const event = { type: "failed", assoc: id, tag, endpoint, reason } as const;
+    this.#emit(refusal === undefined ? event : { ...event, refusal });
+  }
+
+  #end(id: PeerId, reason: number | undefined): void {
+    const peer = this.#peers.get(id);
+    if (peer?.session === undefined) return;
+    const { session } = peer;
+    if (reason !== undefined) this.#say(session, { kind: "close", to: session.remote, reason });
+    delete peer.session;
+    this.#drop(session);
+  }
+
+  #pingAll(): void {
+    if (this.#stopped) return;
+    for (const [id, peer] of this.#peers) {
+      const { session } = peer;
+      if (session === undefined || session.foreign) continue;
+      this.#say(session, { kind: "ping", to: session.remote });
+      if (!peer.silent && this.#clock.now - peer.lastHeard >= deadMs) {
+        peer.silent = true;
+        this.#emit({ type: "silent", peer: id });
+      }
+    }
+    this.#clock.after(pingMs, () => this.#pingAll());
+  }
+
+  #make(tag: Tag, role: Role, endpoint: Endpoint): Association {
+    this.#made += 1;
+    const association: Association = {
+      id: this.#firstAssoc + this.#made,
+      tag,
+      role,
+      endpoint,
+      remote: 0,
+      foreign: false,
+      began: this.#clock.now,
+      acked: false,
+      heard: false,
+      up: false,
+      cancel: () => {},
+    };
+    this.#associations.set(association.id, association);
+    return association;
+  }
+
+  #drop(association: Association): void {
+    association.cancel();
+    this.#associations.delete(association.id);
+  }
+
+  #say(association: Association, message: Message): void {
+    this.#socket.send(association.endpoint, message);
+  }
+
+  #emit(event: EngineEvent): void {
+    if (!this.#stopped) this.onEvent(event);
+  }
+
+  #psk(): string {
+    return hex(this.#identity.epochs[0]?.dtlsPsk ?? new Uint8Array());
+  }
+
+  #own(): { nodeKey: Uint8Array; record: Uint8Array } {
+    return { nodeKey: this.#nodeKey, record: this.#identity.record };
+  }
+}
