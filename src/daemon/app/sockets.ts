@@ -29,22 +29,25 @@ export function openUdpSockets(platform: Platform, port: number, fixed: boolean)
 }
 
 function tryPort(platform: Platform, port: number): UdpSockets | undefined {
-  const four = open(platform, 4, port);
-  if (four === "taken") return undefined;
-  const six = open(platform, 6, four === "none" ? port : four.port);
-  if (six === "taken") {
-    if (four !== "none") platform.closeFd(four.fd);
-    return undefined;
-  }
   const sockets: UdpSockets["sockets"] = [];
+  const closeAll = (): void => {
+    for (const { fd } of sockets) platform.closeFd(fd);
+  };
   let bound = port;
-  for (const [family, socket] of [
-    [4, four],
-    [6, six],
-  ] as const) {
-    if (socket === "none") continue;
-    sockets.push({ family, fd: socket.fd });
-    bound = socket.port;
+  try {
+    for (const family of [4, 6] as const) {
+      const socket = open(platform, family, bound);
+      if (socket === "none") continue;
+      if (socket === "taken") {
+        closeAll();
+        return undefined;
+      }
+      sockets.push({ family, fd: socket.fd });
+      bound = socket.port;
+    }
+  } catch (error) {
+    closeAll();
+    throw error;
   }
   if (sockets.length === 0) throw new VpnError("failed", "this kernel has neither IPv4 nor IPv6 sockets");
   return { port: bound, sockets };
