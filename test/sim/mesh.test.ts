@@ -166,10 +166,10 @@ simTest("churn: nodes come, go and die for minutes; those that stay are meshed i
     else node?.start();
     if (s.random() < 0.1) {
       s.server.stop();
-      s.clock.run(s.random() * 5000);
+      s.clock.run(Math.floor(s.random() * 5000));
       s.server.start();
     }
-    s.clock.run(s.random() * 10_000);
+    s.clock.run(Math.floor(s.random() * 10_000));
   }
   for (const node of s.nodes) if (!node.running) node.start();
   assert.ok(

@@ -60,6 +60,7 @@ const handshakeMs = 10_000;
 const repeatMs = 700;
 const pingMs = 5000;
 const deadMs = 15_000;
+const drainMs = 5000;
 
 export class SimEngine implements MeshEngine {
   onEvent: (event: EngineEvent) => void = () => {};
@@ -275,6 +276,11 @@ export class SimEngine implements MeshEngine {
       case "pong":
         return;
       case "data":
+        if (association.foreign && association.peer === undefined) {
+          const { id, tag, role, endpoint } = association;
+          this.#emit({ type: "foreign", assoc: id, tag, role, endpoint, innerSource: message.source });
+          return;
+        }
         if (!peer?.prefixes.includes(`${message.source}/32`)) return;
         peer.counters.rxPackets += 1;
         this.received.push(`${message.source}>${message.destination}`);
@@ -286,6 +292,7 @@ export class SimEngine implements MeshEngine {
     association.remote = message.from;
     association.foreign = message.foreign;
     const { id, tag, role, endpoint } = association;
+    association.cancel();
     if (message.foreign) this.#emit({ type: "foreign", assoc: id, tag, role, endpoint });
     else this.#repeat(association);
   }
@@ -311,10 +318,8 @@ export class SimEngine implements MeshEngine {
     peer.session = association;
     peer.lastHeard = this.#clock.now;
     peer.silent = false;
-    if (old !== undefined) {
-      this.#say(old, { kind: "close", to: old.remote, reason: 2 });
-      this.#drop(old);
-    }
+    // What is still on its way under the old keys is taken for a while.
+    if (old !== undefined) this.#clock.after(drainMs, () => this.#drop(old));
     const rekey = old !== undefined;
     this.#emit({ type: "up", peer: peerId, assoc: id, tag, role, endpoint, cipher: "sim", foreign, rekey });
   }
