@@ -1,0 +1,16 @@
+// The engine without Node: for sanitizers, profilers and fuzzers.
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include "bench.h"
+#include "self_test.h"
+
+int main(int argc, char** argv) {
+  if (argc == 2 && strcmp(argv[1], "--self-test") == 0) return vpnd::driver::self_test();
+  if (argc == 3 && strcmp(argv[1], "--bench") == 0 && atoi(argv[2]) > 0) {
+    return vpnd::driver::bench(static_cast<unsigned>(atoi(argv[2])));
+  }
+  fprintf(stderr, "usage: driver --self-test | --bench PACKETS\n");
+  return 2;
+}
