@@ -70,8 +70,9 @@ void ControlThread::handle(const Mail& mail) {
 }
 
 void ControlThread::run() {
-  while (!stopping_) {
+  for (;;) {
     run_commands();
+    if (stopping_) return;
     if (stopping_) return;
     Mail mail;
     bool more = false;
