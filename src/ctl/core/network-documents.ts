@@ -1,0 +1,86 @@
+import type { GetStatusResponse, GetVersionResponse } from "../../common/gen/vpnd/v1/daemon_pb.js";
+import type { NetworkPsk } from "../../common/gen/vpnd/v1/key_pb.js";
+import type { Network, NetworkDetails, Reason } from "../../common/gen/vpnd/v1/network_pb.js";
+import { filled, type Json, rfc3339 } from "./present.js";
+
+export function reasonJson(reason: Reason | undefined): Json {
+  return reason === undefined || reason.code === ""
+    ? undefined
+    : { code: reason.code, message: reason.message };
+}
+
+export function networkJson(network: Network): { [key: string]: Json } {
+  return {
+    network: network.name,
+    carrier: network.carrier,
+    state: network.state,
+    reason: reasonJson(network.reason),
+    virtualIp: filled(network.virtualIp),
+    device: filled(network.device),
+    mtu: network.mtu || undefined,
+    name: filled(network.nodeName),
+    peersUp: network.peersUp,
+    peersKnown: network.peersKnown,
+    pskFingerprint: filled(network.pskFingerprint),
+    since: rfc3339(network.since),
+    iex: network.iex,
+    badger: network.badger,
+  };
+}
+
+export function detailsJson(details: NetworkDetails): { [key: string]: Json } {
+  return {
+    servers: details.servers.map((server) => ({
+      address: server.address,
+      state: server.state,
+      lastHeardSeconds: server.lastHeardSeconds,
+    })),
+    listenPort: details.listenPort || undefined,
+    threads: details.threads,
+    ciphers: details.ciphers,
+    offloads: details.offloads,
+    publicEndpoint: filled(details.publicEndpoint),
+    nodeKey: filled(details.nodeKey),
+    unknownDestinations: details.unknownDestinations.map((unknown) => ({
+      address: unknown.address,
+      packets: Number(unknown.packets),
+    })),
+  };
+}
+
+export function statusJson(status: GetStatusResponse): { schema: string; [key: string]: Json } {
+  return {
+    schema: "vpnctl.status/v1",
+    version: status.version,
+    pid: status.pid,
+    started: rfc3339(status.started),
+    stateDir: status.stateDir,
+    networks: status.networks.map(networkJson),
+  };
+}
+
+export function versionJson(
+  client: string,
+  daemon: GetVersionResponse | undefined,
+): { schema: string; [key: string]: Json } {
+  return {
+    schema: "vpnctl.version/v1",
+    vpnctl: client,
+    vpnd: daemon?.version,
+    node: daemon?.nodeVersion,
+    openssl: daemon?.opensslVersion,
+  };
+}
+
+export function pskStatusJson(psk: NetworkPsk): { schema: string; [key: string]: Json } {
+  return {
+    schema: "vpnctl.psk-status/v1",
+    network: psk.network,
+    badger: psk.badger,
+    epochs: psk.epochs.map((epoch) => ({
+      fingerprint: epoch.fingerprint,
+      since: rfc3339(epoch.since),
+      peers: epoch.peers,
+    })),
+  };
+}

@@ -1,0 +1,81 @@
+import { formatDuration } from "../../common/format/duration.js";
+import type { GetStatusResponse } from "../../common/gen/vpnd/v1/daemon_pb.js";
+import type { NetworkPsk } from "../../common/gen/vpnd/v1/key_pb.js";
+import type { Network, NetworkDetails, Reason } from "../../common/gen/vpnd/v1/network_pb.js";
+import { type Look, plain } from "./look.js";
+import { ago } from "./present.js";
+import { block, notes, table } from "./table.js";
+
+/** "code: message", or only the half that there is. */
+export function reasonText(reason: Reason | undefined): string {
+  if (reason === undefined) return "";
+  return [reason.code, reason.message].filter((part) => part !== "").join(": ");
+}
+
+export function networksText(networks: readonly Network[], look: Look = plain): string {
+  if (networks.length === 0) return notes(["no networks; join one: vpnctl join --help"]);
+  return table(
+    ["NETWORK", "CARRIER", "STATE", "ADDRESS", "DEVICE", "PEERS", "PSK", "REASON"],
+    networks.map((network) => [
+      network.name,
+      network.carrier,
+      network.state,
+      network.virtualIp || "-",
+      network.device || "-",
+      `${network.peersUp}/${network.peersKnown}`,
+      network.pskFingerprint || "-",
+      reasonText(network.reason),
+    ]),
+    { look, droppable: ["PSK", "CARRIER", "DEVICE"] },
+  );
+}
+
+export function networkText(network: Network, details: NetworkDetails | undefined, now: Date): string {
+  const servers = details?.servers.map((server) => {
+    const heard =
+      server.lastHeardSeconds === undefined ? "" : `, heard ${formatDuration(server.lastHeardSeconds)} ago`;
+    return ["server", `${server.address} ${server.state}${heard}`] as const;
+  });
+  return block(`network: ${network.name}`, [
+    ["state", network.state],
+    ["reason", reasonText(network.reason)],
+    ["since", ago(network.since, now)],
+    ["carrier", network.badger ? `${network.carrier} (badger)` : network.carrier],
+    ["address", network.virtualIp],
+    ["name", network.nodeName],
+    ["device", network.device],
+    ["mtu", network.mtu === 0 ? undefined : String(network.mtu)],
+    ["psk fingerprint", network.pskFingerprint],
+    ["peers", `${network.peersUp} up, ${network.peersKnown} known`],
+    ...(servers ?? []),
+    ["listen port", details && details.listenPort > 0 ? String(details.listenPort) : undefined],
+    ["public endpoint", details?.publicEndpoint],
+    ["ciphers", details?.ciphers.join(", ")],
+    ["threads", details === undefined ? undefined : String(details.threads)],
+    ["offloads", details === undefined ? undefined : details.offloads.join(", ") || "none"],
+    ["node key", details?.nodeKey],
+    ...(details?.unknownDestinations ?? []).map(
+      (unknown) => ["nobody has", `${unknown.address} (${unknown.packets} packets)`] as const,
+    ),
+  ]);
+}
+
+export function statusText(status: GetStatusResponse, now: Date, look: Look = plain): string {
+  const since = ago(status.started, now);
+  const started = since === undefined ? "" : `, started ${since}`;
+  return `vpnd ${status.version} is running (pid ${status.pid}${started})\n${networksText(status.networks, look)}`;
+}
+
+export function pskStatusText(networks: readonly NetworkPsk[], now: Date): string {
+  if (networks.length === 0) return notes(["no networks; join one: vpnctl join --help"]);
+  const rows = networks.flatMap((psk) =>
+    psk.epochs.map((epoch, index) => [
+      psk.network,
+      epoch.fingerprint,
+      index === 0 ? "preferred" : "accepted",
+      ago(epoch.since, now) ?? "-",
+      String(epoch.peers),
+    ]),
+  );
+  return table(["NETWORK", "FINGERPRINT", "USE", "SINCE", "PEERS"], rows);
+}

@@ -1,0 +1,87 @@
+import { connect } from "node:net";
+import { resolve } from "node:path";
+import { VpnError } from "../../common/errors.js";
+import type { DaemonService } from "../../common/gen/vpnd/v1/daemon_pb.js";
+import type { KeyService } from "../../common/gen/vpnd/v1/key_pb.js";
+import type { NetworkService } from "../../common/gen/vpnd/v1/network_pb.js";
+import type { PeerService } from "../../common/gen/vpnd/v1/peer_pb.js";
+import type { StatsService } from "../../common/gen/vpnd/v1/stats_pb.js";
+import type { TypedClient } from "../../common/grpc/client.js";
+
+/** vpnd's control API. Failures are VpnErrors. */
+export interface Api {
+  readonly daemon: TypedClient<(typeof DaemonService)["method"]>;
+  readonly keys: TypedClient<(typeof KeyService)["method"]>;
+  readonly networks: TypedClient<(typeof NetworkService)["method"]>;
+  readonly peers: TypedClient<(typeof PeerService)["method"]>;
+  readonly stats: TypedClient<(typeof StatsService)["method"]>;
+  close(): void;
+}
+
+/** Connects to vpnd; gRPC is loaded here, so that commands which do not dial start fast. */
+export async function dial(socket: string): Promise<Api> {
+  await probe(socket);
+  const [grpc, daemon, key, network, peer, stats] = await Promise.all([
+    import("../../common/grpc/client.js"),
+    import("../../common/gen/vpnd/v1/daemon_pb.js"),
+    import("../../common/gen/vpnd/v1/key_pb.js"),
+    import("../../common/gen/vpnd/v1/network_pb.js"),
+    import("../../common/gen/vpnd/v1/peer_pb.js"),
+    import("../../common/gen/vpnd/v1/stats_pb.js"),
+  ]);
+  const connection = new grpc.Connection(`unix:${resolve(socket)}`);
+  return {
+    daemon: connection.service(daemon.DaemonService),
+    keys: connection.service(key.KeyService),
+    networks: connection.service(network.NetworkService),
+    peers: connection.service(peer.PeerService),
+    stats: connection.service(stats.StatsService),
+    close: () => connection.close(),
+  };
+}
+
+/** gRPC reports every failed connection alike; one plain connect before it tells the cases apart. */
+function probe(path: string): Promise<void> {
+  return new Promise((done, fail) => {
+    const socket = connect({ path });
+    socket.once("connect", () => {
+      socket.destroy();
+      done();
+    });
+    socket.once("error", (error: NodeJS.ErrnoException) => fail(explain(path, error)));
+  });
+}
+
+function explain(path: string, error: NodeJS.ErrnoException): VpnError {
+  const start = "start it: sudo systemctl start vpnd";
+  switch (error.code) {
+    case "ENOENT":
+    case "ENOTDIR":
+      return new VpnError("daemon-down", `vpnd is not running (no socket at ${path})`, {
+        hint: start,
+        cause: error,
+      });
+    case "ECONNREFUSED":
+    case "ENOTSOCK":
+      return new VpnError("daemon-down", `vpnd is not running (nobody listens at ${path})`, {
+        hint: start,
+        cause: error,
+      });
+    case "EACCES":
+    case "EPERM":
+      return new VpnError("not-permitted", `you may not use vpnd (no access to ${path})`, {
+        hint: 'join its group: sudo usermod -aG vpnd "$USER" and log in again; or use sudo',
+        cause: error,
+      });
+    case "EINVAL":
+      return new VpnError("usage", `no socket can have this path: ${path}`, {
+        hint: "paths of sockets have at most 107 bytes: --socket PATH",
+        cause: error,
+      });
+    default:
+      return new VpnError("daemon-down", `cannot reach vpnd at ${path}: ${error.code ?? "unknown error"}`, {
+        hint: "look at its log: journalctl -u vpnd -n 50",
+        cause: error,
+      });
+  }
+}
