@@ -73,7 +73,6 @@ void ControlThread::run() {
   for (;;) {
     run_commands();
     if (stopping_) return;
-    if (stopping_) return;
     Mail mail;
     bool more = false;
     for (int i = 0; i < kMailRound; i++) {
