@@ -1,6 +1,7 @@
-import { existsSync } from "node:fs";
+import { existsSync, unlinkSync } from "node:fs";
 import type { Logger } from "pino";
 import { VpnError } from "../../common/errors.js";
+import { probeSocket } from "../io/api-socket.js";
 import type { Executor } from "../io/system/executor.js";
 import { lockState, openDoor } from "./changes.js";
 
@@ -10,7 +11,7 @@ import { lockState, openDoor } from "./changes.js";
  * @throws VpnError `already-exists` while a vpnd lives, `failed` when it ran in another network namespace
  */
 export async function cleanUp(
-  stateDir: string,
+  { stateDir, socket }: { stateDir: string; socket: string },
   native: Pick<Executor, "openTun" | "closeFd"> & { lockFile: (path: string) => number | undefined },
   log: Logger,
 ): Promise<string[]> {
@@ -22,5 +23,19 @@ export async function cleanUp(
       hint: "run the clean-up in there: nsenter --net=FILE vpnd --cleanup",
     });
   }
-  return door.undoAll();
+  const done = await door.undoAll();
+  if (await isStale(socket)) {
+    unlinkSync(socket);
+    done.push(`remove socket ${socket}`);
+  }
+  return done;
+}
+
+/** A socket that somebody listens on, or that is no socket, is not ours to remove. */
+async function isStale(socket: string): Promise<boolean> {
+  try {
+    return (await probeSocket(socket)) === "stale";
+  } catch {
+    return false;
+  }
 }

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { existsSync } from "node:fs";
 import { availableParallelism, hostname } from "node:os";
 import type { Logger } from "pino";
 import { VpnError } from "../../common/errors.js";
@@ -18,6 +19,8 @@ export interface Native extends Platform, Pick<Executor, "openTun"> {
   /** Undefined: another process holds it. */
   lockFile(path: string): number | undefined;
 }
+
+const configFile = "/etc/vpnd/vpnd.toml";
 
 /** All of a running vpnd. `stop` takes back what `start` did, however far it came. */
 export class Daemon {
@@ -40,6 +43,7 @@ export class Daemon {
     const { stateDir, socket } = this.#args;
     const log = this.#log;
     const group = this.#group();
+    if (existsSync(configFile)) log.warn({ file: configFile }, "config files are not read by this version");
     openStateFolder(stateDir);
     lockState(stateDir, this.#native.lockFile);
     const { door, left } = await openDoor(stateDir, this.#native, log);

@@ -27,7 +27,7 @@ async function main(argv: readonly string[]): Promise<void> {
   requirePrivilege();
   const log = makeLogger("vpnd", args.logLevel);
   const stop = new AbortController();
-  for (const signal of ["SIGTERM", "SIGINT"] as const) {
+  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) {
     process.on(signal, () => stop.abort(new VpnError("cancelled", signal)));
   }
   if (args.mode === "run") {
@@ -36,7 +36,7 @@ async function main(argv: readonly string[]): Promise<void> {
   }
   // -------- Above this line nothing changes the machine. --------
   if (args.mode === "cleanup") {
-    for (const line of await cleanUp(args.stateDir, native, log)) say(`${line}\n`);
+    for (const line of await cleanUp(args, native, log)) say(`${line}\n`);
     return;
   }
   const daemon = new Daemon(args, native, meshCarriers(log), log);

@@ -71,7 +71,12 @@ export function machineExecutor(tun: Pick<Executor, "openTun" | "closeFd">): Exe
       if (code === 0) return;
       const what = stderr.trim().split("\n")[0] ?? "";
       const said = action.type === "ip" ? `ip ${action.args.join(" ")}` : "nft";
-      throw new VpnError("failed", `${said}: ${what.replace(/^(RTNETLINK answers|Error): /, "")}`);
+      const sixOff = action.type === "ip" && /:.*\/\d/.test(said) && /Permission denied|disabled/.test(what);
+      throw new VpnError("failed", `${said}: ${what.replace(/^(RTNETLINK answers|Error): /, "")}`, {
+        hint: sixOff
+          ? "IPv6 is switched off here: sysctl net.ipv6.conf.all.disable_ipv6=0"
+          : "look at the machine's side: ip addr; ip route; dmesg",
+      });
     },
     async readIp(args) {
       const { code, stdout, stderr } = await runProgram("ip", ["-j", ...args]);
