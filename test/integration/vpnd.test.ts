@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
+import { once } from "node:events";
 import {
   chmodSync,
   existsSync,
@@ -9,7 +10,7 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
-import { createServer } from "node:net";
+import { connect, createServer } from "node:net";
 import { join } from "node:path";
 import { after, afterEach, beforeEach, test } from "node:test";
 import { VpnError } from "../../src/common/errors.js";
@@ -176,6 +177,7 @@ test("an existing TUN device is used, and given back as it was; --cleanup does t
   const cleanup = bench.vpnd("--cleanup");
   assert.equal(await cleanup.ended(), 0, cleanup.errors);
   assert.match(cleanup.output, /restore tun7: down, mtu 1300/);
+  assert.ok(!existsSync(bench.socket), "the socket is left");
   assert.equal(bench.snapshot(), before);
   const again = bench.vpnd("--cleanup");
   assert.equal(await again.ended(), 0);
@@ -375,6 +377,52 @@ test("a socket that somebody else holds open is left alone", { skip }, async () 
   assert.equal(await vpnd.ended(), 1);
   assert.ok(existsSync(bench.socket));
   await new Promise((resolve) => server.close(resolve));
+});
+
+test("garbage on the socket, too large messages and many connections do no harm", { skip }, async () => {
+  const vpnd = await bench.readyVpnd();
+  const garbage = [
+    "",
+    "GET / HTTP/1.1\r\n\r\n",
+    "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\xff\xff",
+    "\0".repeat(100_000),
+  ];
+  for (const text of garbage) {
+    const socket = connect(bench.socket);
+    socket.on("error", () => {}).resume();
+    socket.end(Buffer.from(text, "latin1"));
+    await once(socket, "close");
+  }
+  const idle = Array.from({ length: 100 }, () => connect(bench.socket).on("error", () => {}));
+  const huge = api().networks.up({ network: "x".repeat(2 << 20) });
+  await assert.rejects(huge, VpnError);
+  await assert.rejects(
+    api().networks.getNetwork({ network: "\n\u001b[2Jx" }),
+    fails("not-configured", /^[ -~]*$/),
+  );
+  assert.equal((await api().daemon.getStatus({})).networks.length, 0);
+  for (const socket of idle) socket.destroy();
+  await stopped(vpnd);
+});
+
+test("without IPv6 a network with IPv6 fails with a hint, one with IPv4 works", { skip }, async () => {
+  execFileSync("ip", [
+    "netns",
+    "exec",
+    bench.netns,
+    "sh",
+    "-c",
+    "echo 1 | tee /proc/sys/net/ipv6/conf/*/disable_ipv6",
+  ]);
+  const vpnd = await bench.readyVpnd();
+  const before = bench.snapshot();
+  await assert.rejects(
+    join_({ virtualIp: "fd00:7::1/64", noWait: true }),
+    (error) => error instanceof VpnError && /IPv6/.test(error.hint ?? ""),
+  );
+  assert.equal(bench.snapshot(), before);
+  await join_({ noWait: true });
+  await stopped(vpnd);
 });
 
 const existsGroup = (): boolean => /^vpnd:/m.test(readFileSync("/etc/group", "utf8"));
