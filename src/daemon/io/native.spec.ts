@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { closeSync, mkdtempSync, rmSync, statSync } from "node:fs";
@@ -216,6 +216,20 @@ test("a device name that does not fit is refused with a hint", () => {
   assert.throws(
     () => openTun({ name: "a-name-that-is-too-long" }),
     (error: unknown) => error instanceof VpnError && error.code === "conflict" && error.hint !== undefined,
+  );
+});
+
+test("a missing addon is said with what to do", () => {
+  const source = `import(${JSON.stringify(new URL("./native.ts", import.meta.url).href)}).then((native) => {
+    try { native.dataCiphers(); } catch (error) { console.log(error.name, error.message, "|", error.hint); }
+  });`;
+  const run = spawnSync(process.execPath, ["--import", "tsx", "-e", source], {
+    encoding: "utf8",
+    env: { ...process.env, VPND_ADDON: "/nowhere/vpnd.node" },
+  });
+  assert.equal(
+    run.stdout,
+    "VpnError cannot load the native addon /nowhere/vpnd.node: it is not built | run: npm run build\n",
   );
 });
 
