@@ -48,11 +48,12 @@ function probe(path: string): Promise<void> {
       socket.destroy();
       done();
     });
-    socket.once("error", (error: NodeJS.ErrnoException) => fail(explain(path, error)));
+    socket.once("error", (error: NodeJS.ErrnoException) => fail(explainConnect(path, error)));
   });
 }
 
-function explain(path: string, error: NodeJS.ErrnoException): VpnError {
+/** What a failed connect to vpnd's socket means for the user. */
+export function explainConnect(path: string, error: NodeJS.ErrnoException): VpnError {
   const start = "start it: sudo systemctl start vpnd";
   switch (error.code) {
     case "ENOENT":

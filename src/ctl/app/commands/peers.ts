@@ -1,4 +1,5 @@
 import type { NetworkPeers } from "../../../common/gen/vpnd/v1/peer_pb.js";
+import { networkOf } from "../../core/globals.js";
 import { peersJson } from "../../core/peer-documents.js";
 import { peersText } from "../../core/peer-text.js";
 import { jsonLine } from "../../core/present.js";
@@ -8,9 +9,9 @@ import { Screen } from "./screen.js";
 /** Round trips and counters change without events; a watched list is refreshed this often. */
 const watchIntervalSeconds = 2;
 
-const peers: CtlCommand<{ readonly watch: boolean }, [string?]> = async (context, { watch }) =>
+const peers: CtlCommand<{ readonly watch: boolean }, [string?]> = async (context, { watch }, positional) =>
   withApi(context, async (api) => {
-    const network = context.globals.network;
+    const network = networkOf(context.globals, positional);
     if (!watch) {
       const answer = await api.peers.listPeers({ network }, unaryOptions(context));
       context.out.write(text(context, answer.networks));

@@ -1,0 +1,84 @@
+import { buildCommand, type Command } from "@stricli/core";
+import {
+  integer,
+  laterOptions,
+  parseDevice,
+  parseMtu,
+  parsePort,
+  parseServers,
+  parseVirtualIp,
+  refuseLater,
+} from "../core/join-options.js";
+import type { JoinFlags } from "./commands/join.js";
+import type { CtlContext } from "./context.js";
+import { lazy } from "./lazy.js";
+import { dryRunFlag, off, text, value } from "./parameters.js";
+
+type LaterFlags = { readonly [K in keyof typeof laterOptions]?: never };
+
+/** Known from the documentation, refused by this version with a reason rather than as unknown. */
+function later(
+  name: keyof typeof laterOptions,
+): ReturnType<typeof value<never>> & { hidden: true; inferEmpty: true } {
+  const refuse = (): never => refuseLater(laterOptions[name]);
+  return {
+    ...value("VALUE", `Not in this version: ${laterOptions[name]}`, refuse),
+    hidden: true,
+    inferEmpty: true,
+  };
+}
+
+const mostPeers = 100_000;
+
+export const joinCommand: Command<CtlContext> = buildCommand<JoinFlags & LaterFlags, [string?], CtlContext>({
+  loader: lazy(() => import("./commands/join.js")),
+  parameters: {
+    flags: {
+      iex: value("HOST:PORT[,…]", "Rendezvous servers", parseServers),
+      vip: value("CIDR", "The node's own address in the network, such as 10.0.0.10/16", parseVirtualIp),
+      pskFile: text("FILE", "File that holds the key; - is standard input"),
+      psk: text("KEY", "The key itself; other users of the machine can see it, prefer --psk-file"),
+      name: text("NAME", "The node's name; default is the host name"),
+      badger: off("Speak the Badger protocol, whose keys may be weak"),
+      device: value("DEVICE", "Name of the TUN device; default is vpn-NETWORK", parseDevice),
+      mtu: value("N|auto", "MTU of the device in bytes; default auto", parseMtu),
+      listenPort: value("PORT", "UDP port; default is a random one, which is kept", parsePort),
+      noWait: off("Do not wait for a server; keep trying in the background"),
+      expectPeers: value("N", "Also wait until so many peers are up", (input: string) =>
+        integer("--expect-peers", input, 0, mostPeers),
+      ),
+      dryRun: dryRunFlag,
+      gateway: later("gateway"),
+      tokenFile: later("tokenFile"),
+      postgres: later("postgres"),
+      postgresPasswordFile: later("postgresPasswordFile"),
+      fast: later("fast"),
+      log: later("log"),
+      retention: later("retention"),
+      maxSize: later("maxSize"),
+      tcpListen: later("tcpListen"),
+      tcpConnect: later("tcpConnect"),
+      tap: later("tap"),
+      tlsPskFile: later("tlsPskFile"),
+      inviteFile: later("inviteFile"),
+      prefix: later("prefix"),
+      relay: later("relay"),
+      noDns: later("noDns"),
+    },
+    positional: {
+      kind: "tuple",
+      parameters: [
+        {
+          brief: "Local label of the network; default is default",
+          placeholder: "NETWORK",
+          parse: (input: string) => input,
+          optional: true,
+        },
+      ],
+    },
+  },
+  docs: {
+    brief: "Join a mesh network",
+    customUsage: ["[NETWORK] --iex HOST:PORT[,…] --vip CIDR (--psk-file FILE|- | --psk KEY) [OPTION…]"],
+  },
+});
