@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { type Host, repository } from "../lab/lab.js";
 import type { Running } from "../lab/machine.js";
 import { type Daemon, iexd, iexPort, pskGenerate, vpnd } from "../lab/programs.js";
-import { snapshot } from "../lab/snapshot.js";
+import { assertUnchanged, snapshot } from "../lab/snapshot.js";
 import { labSuite } from "../lab/suite.js";
 import { ping, reachable } from "../lab/traffic.js";
 
@@ -55,14 +55,14 @@ labSuite<Scene>(
 
     step("down leaves nothing but the membership, up brings it back", async (scene) => {
       await scene.a.ok(["down"]);
-      assert.equal(await snapshot(scene.a.host), scene.before);
+      await assertUnchanged(scene.a.host, scene.before);
       await scene.a.ok(["up"]);
       await reachable(scene.a.host, "10.30.0.2", 60_000);
     });
 
     step("SIGTERM leaves nothing behind, and a new start rejoins", async (scene) => {
       assert.equal(await scene.a.stop(), 0);
-      assert.equal(await snapshot(scene.a.host), scene.before);
+      await assertUnchanged(scene.a.host, scene.before);
       await scene.a.start();
       await reachable(scene.a.host, "10.30.0.2", 60_000);
     });
@@ -85,14 +85,14 @@ labSuite<Scene>(
         scene.a.socket,
       ]);
       assert.equal(result.code, 0, result.stdout + result.stderr);
-      assert.equal(await snapshot(scene.a.host), scene.before);
+      await assertUnchanged(scene.a.host, scene.before);
       await scene.a.start();
       await reachable(scene.a.host, "10.30.0.2", 60_000);
     });
 
     step("leave forgets the network for good", async (scene) => {
       await scene.a.ok(["leave"]);
-      assert.equal(await snapshot(scene.a.host), scene.before);
+      await assertUnchanged(scene.a.host, scene.before);
       await scene.a.stop();
       await scene.a.start();
       const { networks } = await scene.a.json<{ networks: unknown[] }>(["networks"]);

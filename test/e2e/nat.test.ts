@@ -85,7 +85,7 @@ labSuite<Scene>(
     step("nothing of it was readable on the wire", async (scene, lab) => {
       assert.ok(scene.pair);
       const text = "plain-text-that-must-not-be-seen";
-      const capture = lab.internet.spawn("tcpdump", "tcpdump", ["-i", "br0", "-U", "-A", "-n", "udp"]);
+      const capture = lab.internet.spawn("tcpdump", "tcpdump", ["-i", "br0", "-l", "-A", "-n", "udp"]);
       await capture.until(() => capture.log.includes("listening on"), 10_000, "tcpdump listens");
       const pattern = Buffer.from(text).toString("hex").slice(0, 32);
       await scene.pair.a.host.exec("ping", ["-n", "-c", "3", "-i", "0.2", "-p", pattern, "10.1.0.2"]);

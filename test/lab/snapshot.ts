@@ -1,4 +1,5 @@
 /** What a host's network consists of, as text, to show that nothing was left behind. */
+import assert from "node:assert/strict";
 import type { Machine } from "./machine.js";
 
 export async function snapshot(machine: Machine): Promise<string> {
@@ -19,4 +20,19 @@ export async function snapshot(machine: Machine): Promise<string> {
     parts.push(`$ ${command} ${args.join(" ")}`, stdout.trimEnd());
   }
   return parts.join("\n");
+}
+
+/** Lines that only one of two snapshots has, marked + (now) and - (before); empty if they are alike. */
+export function difference(before: string, now: string): string[] {
+  const old = new Set(before.split("\n"));
+  const fresh = new Set(now.split("\n"));
+  return [
+    ...[...fresh].filter((line) => !old.has(line)).map((line) => `+ ${line}`),
+    ...[...old].filter((line) => !fresh.has(line)).map((line) => `- ${line}`),
+  ];
+}
+
+/** Fails with the lines that differ. */
+export async function assertUnchanged(machine: Machine, before: string): Promise<void> {
+  assert.deepEqual(difference(before, await snapshot(machine)), [], `${machine.name} is not as it was`);
 }
