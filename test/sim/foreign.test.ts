@@ -23,7 +23,7 @@ for (const [role, virtualIp] of [
     const a = s.node("10.0.0.10", { badger: true });
     const foreign = foreignNode(s, virtualIp);
     assert.ok(
-      s.until(() => a.isUp(virtualIp), 40_000),
+      s.until(() => a.isUp(virtualIp) && foreign.connections === 1, 40_000),
       "up",
     );
     assert.equal(a.peer(virtualIp)?.foreign, true);

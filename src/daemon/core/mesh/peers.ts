@@ -1,7 +1,7 @@
 /**
  * The peers of a mesh and the rules between them and us: dialling, admitting, watching, forgetting.
  */
-import type { EngineEvent, PeerCounters, PeerId } from "../engine.js";
+import type { Assoc, EngineEvent, PeerCounters, PeerId } from "../engine.js";
 import { hostPrefix } from "./address.js";
 import { type Foreign, type Hello, hex, judgeForeign, judgeHello, peersAt } from "./admission.js";
 import { Dialler, ownRefusal, problemOfFailure, wrongPsk } from "./dialler.js";
@@ -26,6 +26,8 @@ const rekeyMs = 900_000;
 const otherSideRekeyMs = 30_000;
 const seeAgainMs = 3600_000;
 const maxPunched = 4;
+const unmatchedMs = 30_000;
+const maxUnmatched = 64;
 
 export class Peers {
   readonly table = new PeerTable();
@@ -35,6 +37,8 @@ export class Peers {
   readonly #own: OwnAddress;
   readonly #context: Context;
   #seenAt: number;
+  /** Foreign handshakes that no map entry fitted yet: the map may be on its way. */
+  readonly #unmatched = new Map<Assoc, { foreign: Foreign; until: number }>();
 
   constructor(pins: Pins, own: OwnAddress, context: Context) {
     this.#pins = pins;
@@ -61,6 +65,10 @@ export class Peers {
       if (listing.has(virtualIpOf(peer))) continue;
       peer.listed = [];
       peer.missingSince ??= now;
+    }
+    for (const [assoc, { foreign, until }] of [...this.#unmatched]) {
+      this.#unmatched.delete(assoc);
+      if (now < until) this.#onForeign(foreign, until);
     }
   }
 
@@ -104,6 +112,7 @@ export class Peers {
         this.#onUp(event);
         return;
       case "failed": {
+        this.#unmatched.delete(event.assoc);
         if (this.#own.isOurs(event.tag)) {
           this.#own.failed(event.tag, this.#context);
           return;
@@ -250,7 +259,7 @@ export class Peers {
     this.#pin(peer, verdict.nodeKey);
   }
 
-  #onForeign(foreign: Foreign): void {
+  #onForeign(foreign: Foreign, until = this.#context.at.now + unmatchedMs): void {
     const { config, at } = this.#context;
     const refuse = (reason: "pinned" | "conflict" | "excluded") =>
       this.#context.emit({ type: "refuse", assoc: foreign.assoc, reason });
@@ -273,7 +282,11 @@ export class Peers {
       return;
     }
     const verdict = judgeForeign(foreign, dialled, this.table, this.#pins, at.wall);
-    if (verdict.kind === "wait") return;
+    if (verdict.kind === "wait") {
+      if (this.#unmatched.size < maxUnmatched) this.#unmatched.set(foreign.assoc, { foreign, until });
+      return;
+    }
+    this.#unmatched.delete(foreign.assoc);
     if (verdict.kind === "refuse") {
       if (verdict.peer.session.kind === "none")
         verdict.peer.problem = ownRefusal(verdict.peer, "pinned", at.now);
