@@ -196,13 +196,12 @@ void Peers::probe(uint32_t id, uint64_t generation) {
   Session* session = e->peer->session.load();
   if (!session) return;
   const uint64_t now = now_ms();
-  const uint64_t heard_ms = std::max(e->peer->last_rx_ms.load(), e->peer->handshake_ms.load());
-  const uint64_t quiet_ms = now > heard_ms ? now - heard_ms : 0;
+  // Only answers count: on a path that is broken one way the peer's own records still arrive.
+  const uint64_t answered_ms = std::max(e->answered_ms, e->peer->handshake_ms.load());
+  const uint64_t quiet_ms = now > answered_ms ? now - answered_ms : 0;
   if (quiet_ms > dead_after_ms_ && !e->silent) {
     e->silent = true;
     dataplane_.events.push(event(Event::Type::silent, *e->peer));
-  } else if (quiet_ms <= dead_after_ms_) {
-    heard(*e);
   }
   if (!e->rekey_announced && session->state->tx_sequence.load() > kRekeyRecords) {
     e->rekey_announced = true;
@@ -214,7 +213,8 @@ void Peers::probe(uint32_t id, uint64_t generation) {
                 [this, id, generation] { probe(id, generation); });
 }
 
-void Peers::heard(Entry& e) {
+void Peers::answered(Entry& e) {
+  e.answered_ms = now_ms();
   if (!e.silent) return;
   e.silent = false;
   dataplane_.events.push(event(Event::Type::alive, *e.peer));
@@ -254,7 +254,6 @@ void Peers::on_control(const Mail& mail) {
     dataplane_.drops.add(Drop::control_rate);
     return;
   }
-  heard(*e);
   const std::optional<uint64_t> token = decode_token(mail.data);
   switch (static_cast<ControlType>(mail.data[0])) {
     case ControlType::ping:
@@ -281,6 +280,7 @@ void Peers::on_control(const Mail& mail) {
 void Peers::on_pong(Entry& e, uint64_t token) {
   const auto sent = std::find_if(e.pings.begin(), e.pings.end(), [&](const SentPing& p) { return p.token == token; });
   if (sent == e.pings.end()) return;
+  answered(e);
   const uint64_t rtt = now_ns() - sent->sent_ns;
   const uint64_t old = e.peer->rtt_ns.load();
   e.peer->rtt_ns.store(old == 0 ? rtt : (old * 7 + rtt) / 8);

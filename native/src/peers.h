@@ -59,6 +59,7 @@ class Peers {
     std::vector<uint32_t> draining;  // receive indices of replaced sessions
     std::deque<SentPing> pings;
     uint64_t probe_generation = 0;   // of the running probe timer
+    uint64_t answered_ms = 0;        // last answer to a probe
     bool silent = false;
     bool rekey_announced = false;
     Endpoint challenged;
@@ -73,7 +74,7 @@ class Peers {
   bool send(Session& session, const Endpoint& to, View message);
   void probe(uint32_t id, uint64_t generation);
   void send_ping(Entry& entry, uint64_t token, bool asked);
-  void heard(Entry& entry);
+  void answered(Entry& entry);
   bool within_budget(Entry& entry);
   void on_pong(Entry& entry, uint64_t token);
   void on_path_response(Entry& entry, const Endpoint& from, uint64_t token);

@@ -15,7 +15,11 @@ class Reclaimer {
 
   // Reader side. Between `enter` and `leave` pointers loaded from shared atomics stay valid; a loop calls `enter` again at
   // the top of each round (which ends the round before) and `leave` before it blocks.
-  void enter(unsigned reader) { seen_[reader].epoch.store(epoch_.load(std::memory_order_acquire), std::memory_order_seq_cst); }
+  void enter(unsigned reader) {
+    seen_[reader].epoch.store(epoch_.load(std::memory_order_acquire), std::memory_order_seq_cst);
+    // No load of a shared pointer may move before that store.
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+  }
   void leave(unsigned reader) { seen_[reader].epoch.store(kOffline, std::memory_order_release); }
 
   // Writer side, one thread. Call after the pointer has been replaced.
