@@ -47,7 +47,7 @@ export class Networks {
     this.#parts = {
       ...parts,
       onChange: () => this.feed.changed(),
-      others: (name) => this.all().flatMap((one) => (one.name === name ? [] : [one.config])),
+      others: (name) => this.#others(name),
     };
   }
 
@@ -221,6 +221,16 @@ export class Networks {
     });
   }
 
+  /** Who has a claim against this network: those that were here before it, and those that are running. */
+  #others(name: string): NetworkConfig[] {
+    const inOrder = [...this.#networks.values()];
+    const at = inOrder.findIndex((one) => one.name === name);
+    const earlier = (index: number): boolean => at < 0 || index < at;
+    return inOrder
+      .filter((one, index) => index !== at && (earlier(index) || one.carrier !== undefined))
+      .map((one) => one.config);
+  }
+
   /** Runs under the network's lock, unless it was left meanwhile. */
   #on<T>(network: Network, work: (network: Network) => Promise<T>): Promise<T> {
     return network.exclusive(async () => {
@@ -249,13 +259,12 @@ export class Networks {
 
   #same(existing: Network, options: JoinOptions, psk: Uint8Array): boolean {
     const differs = differences(existing.config, options);
-    if (Buffer.compare(existing.secrets.psk, psk) !== 0) differs.push("the PSK");
+    if (Buffer.compare(existing.secrets.psk, psk) !== 0) differs.push("PSK");
     if (differs.length === 0) return true;
-    throw new VpnError(
-      "conflict",
-      `network ${existing.name} is joined with other options: ${differs.join(", ")} differ`,
-      { hint: `change it: vpnctl set ${existing.name}; or leave it first: vpnctl leave ${existing.name}` },
-    );
+    const what = differs.join(", ");
+    throw new VpnError("conflict", `network ${existing.name} is joined already, with another ${what}`, {
+      hint: `change it: vpnctl set ${existing.name}; or leave it first: vpnctl leave ${existing.name}`,
+    });
   }
 
   #already(network: Network): JoinResult {
