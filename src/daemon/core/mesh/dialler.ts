@@ -16,6 +16,7 @@ const maxTargets = 4;
 const dialLimitMs = 40_000;
 /** Attempts of all peers at once. */
 const maxDialling = 32;
+const turnMs = 250;
 const problemMs = 90_000;
 
 export class Dialler {
@@ -44,7 +45,8 @@ export class Dialler {
     }
     if (attempt.kind === "waiting" && now < attempt.until) return;
     if (this.#byTag.size >= maxDialling) {
-      peer.attempt = { kind: "waiting", until: now + 100 + Math.floor(context.random() * 200) };
+      // All that wait for their turn look again at the same moments, so that hundreds do not wake us one by one.
+      peer.attempt = { kind: "waiting", until: (Math.floor(now / turnMs) + 1) * turnMs };
       return;
     }
     const queue = targets().slice(0, maxTargets);

@@ -365,7 +365,7 @@ test("private members of the map cannot make us send into subnets that are not o
 
 test("a hostile map cannot make more than 32 handshakes at once", () => {
   const nodes: [string, string][] = [];
-  for (let i = 0; i < 600; i++) nodes.push([`10.0.0.${i % 10}`, `5.5.${i >> 8}.${i & 255}:5`]);
+  for (let i = 0; i < 300; i++) nodes.push([`10.0.0.${i % 10}`, `5.5.${i >> 8}.${i & 255}:5`]);
   for (let i = 0; i < 500; i++) nodes.push([`10.0.${2 + (i >> 8)}.${i & 255}`, `5.6.${i >> 8}.${i & 255}:5`]);
   const bench = new Bench({ virtualIp: "10.0.255.1" });
   bench.give({ type: "start" });
