@@ -1,0 +1,80 @@
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { vpnctl } from "./vpnctl-run.js";
+import { mismatches, type Schema } from "./vpnctl-schema.js";
+import { CannedServer } from "./vpnctl-server.js";
+
+const folder = new URL("../../docs/schema/", import.meta.url).pathname;
+const server = new CannedServer();
+const key = Buffer.alloc(32, 9).toString("base64");
+const seen = new Set<string>();
+
+before(() => server.start());
+after(() => server.stop());
+
+function schemaOf(name: string): Schema {
+  const parsed: Schema = JSON.parse(readFileSync(join(folder, name), "utf8"));
+  return parsed;
+}
+
+const lines = [
+  "peers",
+  "-n both peers",
+  "-n once peers --watch",
+  "peer nas",
+  "peer remove nas",
+  "networks",
+  "network home",
+  "status",
+  "version",
+  "psk status",
+  "psk generate",
+  "stats",
+  "stats --watch",
+  "ping nas -c 1",
+  "ping deaf -c 1",
+  "ip",
+  "ip nas",
+  "wait",
+  `join home --iex h --vip 10.0.0.1/16 --psk ${key}`,
+  `join home --iex h --vip 10.0.0.1/16 --psk ${key} --dry-run`,
+  "leave home --dry-run",
+  "up home",
+  "down --all",
+];
+
+for (const line of lines)
+  test(`JSON of ${line.replace(key, "KEY")} fits its schema`, async () => {
+    const { out } = await vpnctl(["--socket", server.socket, "--json", ...line.split(" ")]);
+    const documents = out.trimEnd().split("\n");
+    for (const text of documents) {
+      const document: Record<string, unknown> = JSON.parse(text);
+      assert.equal(Object.keys(document)[0], "schema");
+      assert(!text.includes("null"), text);
+      const id = String(document.schema);
+      seen.add(id);
+      assert.deepEqual(mismatches(schemaOf(`${id.replace("/", ".")}.json`), document), []);
+    }
+  });
+
+test("every schema is used by a command", () => {
+  const described = readdirSync(folder).filter((name) => name.endsWith(".json"));
+  const used = [...seen].map((id) => `${id.replace("/", ".")}.json`);
+  assert.deepEqual(described.sort(), used.sort());
+});
+
+test("the check itself finds faults", () => {
+  const schema = schemaOf("vpnctl.wait.v1.json");
+  const good = { schema: "vpnctl.wait/v1", network: "home", peersUp: 1 };
+  assert.deepEqual(mismatches(schema, good), []);
+  for (const bad of [
+    { ...good, peersUp: -1 },
+    { ...good, more: 1 },
+    { ...good, network: 3 },
+    { schema: "x" },
+    [],
+  ])
+    assert(mismatches(schema, bad).length > 0, JSON.stringify(bad));
+});

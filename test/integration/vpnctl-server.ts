@@ -1,0 +1,226 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Server, ServerCredentials } from "@grpc/grpc-js";
+import { VpnError } from "../../src/common/errors.js";
+import { DaemonService } from "../../src/common/gen/vpnd/v1/daemon_pb.js";
+import { KeyService } from "../../src/common/gen/vpnd/v1/key_pb.js";
+import { type JoinRequest, NetworkService } from "../../src/common/gen/vpnd/v1/network_pb.js";
+import { PeerService } from "../../src/common/gen/vpnd/v1/peer_pb.js";
+import { StatsService } from "../../src/common/gen/vpnd/v1/stats_pb.js";
+import { type CallContext, handlers, type ServiceImpl } from "../../src/common/grpc/server.js";
+import { serviceDefinition } from "../../src/common/grpc/service-definition.js";
+
+const at = (seconds: number): { seconds: bigint; nanos: number } => ({ seconds: BigInt(seconds), nanos: 0 });
+/** Time of all canned answers, seconds since 1970. */
+export const cannedTime = 1_800_000_000;
+
+export const home = {
+  name: "home",
+  carrier: "mesh",
+  state: "up",
+  virtualIp: "10.0.0.1/16",
+  device: "vpn-home",
+  mtu: 1400,
+  nodeName: "a",
+  peersUp: 1,
+  peersKnown: 2,
+  pskFingerprint: "abcd2345",
+  since: at(cannedTime - 63),
+  iex: ["192.0.2.1:9944"],
+};
+
+const nas = {
+  virtualIp: "10.0.0.2",
+  name: "nas",
+  path: "direct",
+  state: "up",
+  endpoint: "192.0.2.9:4000",
+  rttSeconds: 0.0123,
+  rxBytes: 1_258_291n,
+  txBytes: 900n,
+  rxPackets: 1000n,
+  txPackets: 9n,
+  lastHandshake: at(cannedTime - 30),
+  since: at(cannedTime - 30),
+  cipher: "AES-128-GCM",
+  nodeKey: "00ff",
+};
+
+const stranger = {
+  virtualIp: "10.0.0.3",
+  name: "evil\u001b[2J",
+  path: "none",
+  state: "refused",
+  reason: { code: "wrong-psk", message: "the peer has another key" },
+};
+
+const notFound = (peer: string): VpnError =>
+  new VpnError("not-found", `nobody is called ${peer}`, { hint: "see who is there: vpnctl peers" });
+
+function untilAborted({ signal }: CallContext): Promise<void> {
+  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+}
+
+/** A server on a Unix socket with canned answers; `-n NAME` picks the unusual ones. */
+export class CannedServer {
+  readonly folder = mkdtempSync(join(tmpdir(), "vpnctl-test-"));
+  readonly socket = join(this.folder, "s");
+  lastJoin: JoinRequest | undefined;
+  version = "0.1.0";
+  readonly #server = new Server();
+
+  async start(): Promise<void> {
+    this.#server.addService(serviceDefinition(DaemonService), handlers(DaemonService, this.#daemon));
+    this.#server.addService(serviceDefinition(NetworkService), handlers(NetworkService, this.#networks));
+    this.#server.addService(serviceDefinition(PeerService), handlers(PeerService, this.#peers));
+    this.#server.addService(serviceDefinition(StatsService), handlers(StatsService, this.#stats));
+    this.#server.addService(serviceDefinition(KeyService), handlers(KeyService, this.#keys));
+    await new Promise<void>((resolve, reject) =>
+      this.#server.bindAsync(`unix:${this.socket}`, ServerCredentials.createInsecure(), (error) =>
+        error ? reject(error) : resolve(),
+      ),
+    );
+  }
+
+  stop(): void {
+    this.#server.forceShutdown();
+    rmSync(this.folder, { recursive: true });
+  }
+
+  readonly #daemon: ServiceImpl<(typeof DaemonService)["method"]> = {
+    getStatus: async () => ({
+      version: this.version,
+      pid: 42,
+      started: at(cannedTime - 7200),
+      stateDir: "/var/lib/vpnd",
+      networks: [
+        home,
+        { ...home, name: "lab", state: "connecting", reason: { code: "timeout", message: "" } },
+      ],
+    }),
+    getVersion: async () => ({ version: this.version, nodeVersion: "20.0.0", opensslVersion: "3.0.0" }),
+  };
+
+  readonly #networks: ServiceImpl<(typeof NetworkService)["method"]> = {
+    join: async (request) => {
+      this.lastJoin = request;
+      if (request.network === "silent")
+        throw new VpnError("no-reply", "192.0.2.1:9944 does not answer", { hint: "is iexd running there?" });
+      if (request.network === "taken") throw new VpnError("conflict", "10.0.0.1 is held by b");
+      return {
+        network: { ...home, name: request.network || "default" },
+        alreadyJoined: request.network === "again",
+        plan: request.dryRun ? ["add device vpn-home", "add address 10.0.0.1/16 to vpn-home"] : [],
+      };
+    },
+    leave: async ({ network, dryRun }) => {
+      if (network === "")
+        throw new VpnError("ambiguous", "there are several networks", { hint: "name one: home, lab" });
+      if (network === "nowhere") throw new VpnError("not-configured", "nowhere is not joined");
+      return { network, plan: dryRun ? ["remove device vpn-home"] : [] };
+    },
+    up: async ({ network }) => ({ network: { ...home, name: network }, alreadyUp: true }),
+    down: async ({ all, network }) => ({ networks: all ? ["home", "lab"] : [network] }),
+    listNetworks: async () => ({ networks: [home] }),
+    getNetwork: async ({ network }) => ({
+      network: { ...home, name: network || "home" },
+      details: {
+        servers: [{ address: "192.0.2.1:9944", state: "up", lastHeardSeconds: 2 }],
+        listenPort: 4000,
+        threads: 1,
+        ciphers: ["AES-128-GCM"],
+        publicEndpoint: "198.51.100.1:4000",
+        nodeKey: "aa",
+        unknownDestinations: [{ address: "10.0.9.9", packets: 3n }],
+      },
+    }),
+  };
+
+  readonly #peers: ServiceImpl<(typeof PeerService)["method"]> = {
+    listPeers: async ({ network }, context) => {
+      if (network === "hang") await untilAborted(context);
+      return { networks: peerLists(network) };
+    },
+    async *watchPeers({ network }, context) {
+      yield { networks: peerLists(network) };
+      if (network !== "once") await untilAborted(context);
+    },
+    getPeer: async ({ peer }) => {
+      if (peer === "twin")
+        throw new VpnError("ambiguous", "several peers are called twin", {
+          hint: "name one: twin.home, twin.lab",
+        });
+      if (peer !== "nas") throw notFound(peer);
+      return {
+        network: "home",
+        peer: nas,
+        endpoints: ["192.0.2.9:4000"],
+        pinnedSince: at(cannedTime - 90_000),
+      };
+    },
+    removePeer: async ({ peer }) => {
+      if (peer !== "nas") throw notFound(peer);
+      return { network: "home", virtualIp: "10.0.0.2", hadPin: true };
+    },
+    async *ping({ peer, count }) {
+      for (let sequence = 1; sequence <= count; sequence++) {
+        const pong = { network: "home", virtualIp: "10.0.0.2", name: peer, sequence };
+        yield peer === "deaf"
+          ? pong
+          : { ...pong, rttSeconds: 0.01, path: "direct", endpoint: "192.0.2.9:4000" };
+      }
+    },
+  };
+
+  readonly #stats: ServiceImpl<(typeof StatsService)["method"]> = {
+    getStats: async () => ({ networks: [statsOf(undefined)] }),
+    async *watchStats() {
+      yield { networks: [statsOf(undefined)] };
+      yield { networks: [statsOf(1000)] };
+      yield { networks: [statsOf(4000)] };
+    },
+  };
+
+  readonly #keys: ServiceImpl<(typeof KeyService)["method"]> = {
+    getPskStatus: async () => ({
+      networks: [
+        { network: "home", epochs: [{ fingerprint: "abcd2345", since: at(cannedTime - 3600), peers: 1 }] },
+      ],
+    }),
+  };
+}
+
+function peerLists(network: string): object[] {
+  const self = {
+    virtualIp: "10.0.0.1/16",
+    name: "a",
+    device: "vpn-home",
+    pskFingerprint: "abcd2345",
+    publicEndpoint: "198.51.100.1:4000",
+    state: "up",
+  };
+  if (network === "empty") return [{ network, self, peers: [], notes: [] }];
+  const list = { network: "home", self, peers: [nas, stranger], notes: ["a remark"] };
+  return network === "" || network === "once" ? [list] : [list, { ...list, network: "lab", peers: [] }];
+}
+
+function statsOf(rate: number | undefined): object {
+  const rates = rate && {
+    rxBytesPerSecond: rate,
+    txBytesPerSecond: 0,
+    rxPacketsPerSecond: 1,
+    txPacketsPerSecond: 0,
+  };
+  const counters = { rxBytes: 2048n, txBytes: 0n, rxPackets: 2n, txPackets: 0n };
+  return {
+    network: "home",
+    time: at(cannedTime),
+    ...counters,
+    drops: { replay: 2n, "no-peer": 1n },
+    ...(rates && { rates }),
+    peers: [
+      { virtualIp: "10.0.0.2", name: "nas", path: "direct", state: "up", ...counters, rttSeconds: 0.01 },
+    ],
+  };
+}
