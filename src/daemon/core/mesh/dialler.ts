@@ -59,7 +59,8 @@ export class Dialler {
     const { attempt } = peer;
     if (attempt.kind === "waiting") return attempt.until;
     if (attempt.kind === "idle") return Number.POSITIVE_INFINITY;
-    let at = attempt.queue.length > 0 ? attempt.nextAt : Number.POSITIVE_INFINITY;
+    const another = attempt.queue.length > 0 && attempt.running.size < maxBeside;
+    let at = another ? attempt.nextAt : Number.POSITIVE_INFINITY;
     for (const dial of attempt.running.values()) at = Math.min(at, dial.since + dialLimitMs);
     return at;
   }

