@@ -20,7 +20,7 @@ export const peerArgument = {
 export const dryRunFlag = {
   kind: "boolean",
   brief: "Print the plan and change nothing",
-  default: false,
+  optional: true,
   withNegated: false,
 } as const;
 
@@ -28,10 +28,10 @@ export const dryRunFlag = {
 export function off(brief: string): {
   readonly kind: "boolean";
   readonly brief: string;
-  readonly default: false;
+  readonly optional: true;
   readonly withNegated: false;
 } {
-  return { kind: "boolean", brief, default: false, withNegated: false };
+  return { kind: "boolean", brief, optional: true, withNegated: false };
 }
 
 /** An optional flag with a value. */

@@ -70,12 +70,17 @@ export async function runCommandLine(argv: readonly string[], around: Surroundin
       },
     },
   });
-  await runTree(application, rest, context);
+  await runTree(application, helpAsFlag(rest), context);
   if (failure !== undefined) return report(around, failure, globals.debug);
   const unprinted = parserErrors.join("").trim();
   if (unprinted !== "") around.err.write(`${unprinted}\n`);
   if (finished !== undefined) return finished;
   return fromStricli(process.exitCode);
+}
+
+/** `vpnctl help peers` is `vpnctl peers --help`. */
+function helpAsFlag(words: readonly string[]): readonly string[] {
+  return words[0] === "help" ? [...words.slice(1), "--help"] : words;
 }
 
 function fromStricli(code: StricliProcess["exitCode"]): number {

@@ -7,7 +7,7 @@ import { lazy } from "./lazy.js";
 import { dryRunFlag, interval, networkArgument, off, peerArgument, text, value } from "./parameters.js";
 
 interface DryRun {
-  readonly dryRun: boolean;
+  readonly dryRun?: boolean;
 }
 
 const noParameters = { flags: {}, positional: { kind: "tuple", parameters: [] } } as const;
@@ -27,7 +27,7 @@ const up: Command<CtlContext> = buildCommand<DryRun, [string?], CtlContext>({
   docs: { brief: "Start a joined network that is down" },
 });
 
-const down: Command<CtlContext> = buildCommand<DryRun & { readonly all: boolean }, [string?], CtlContext>({
+const down: Command<CtlContext> = buildCommand<DryRun & { readonly all?: boolean }, [string?], CtlContext>({
   loader: lazy(() => import("./commands/down.js")),
   parameters: {
     flags: { all: off("Every network that is up"), dryRun: dryRunFlag },
@@ -64,7 +64,7 @@ const status: Command<CtlContext> = buildCommand<{ readonly check?: Check }, [],
   docs: { brief: "Show whether vpnd runs, and its networks" },
 });
 
-const peers: Command<CtlContext> = buildCommand<{ readonly watch: boolean }, [string?], CtlContext>({
+const peers: Command<CtlContext> = buildCommand<{ readonly watch?: boolean }, [string?], CtlContext>({
   loader: lazy(() => import("./commands/peers.js")),
   parameters: { flags: { watch: off("Follow changes until Ctrl-C") }, positional: maybeNetwork },
   docs: { brief: "List peers: over which path, in which state, and why" },
@@ -83,7 +83,7 @@ const peerRemove: Command<CtlContext> = buildCommand<DryRun, [string], CtlContex
 });
 
 const stats: Command<CtlContext> = buildCommand<
-  { readonly watch: boolean; readonly interval?: number },
+  { readonly watch?: boolean; readonly interval?: number },
   [string?],
   CtlContext
 >({

@@ -90,6 +90,8 @@ export function parseGlobals(
 }
 
 function splitFlag(word: string): [string?, string?] {
+  // "-nhome" and "-n=home" are "-n home".
+  if (/^-n./.test(word)) return ["-n", word.slice(2).replace(/^=/, "")];
   if (!word.startsWith("--")) return [word];
   const equals = word.indexOf("=");
   return equals < 0 ? [word] : [word.slice(0, equals), word.slice(equals + 1)];

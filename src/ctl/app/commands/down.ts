@@ -4,11 +4,15 @@ import { type CtlCommand, unaryOptions, withApi } from "../context.js";
 import { printChange } from "./plan-output.js";
 
 interface DownFlags {
-  readonly all: boolean;
-  readonly dryRun: boolean;
+  readonly all?: boolean;
+  readonly dryRun?: boolean;
 }
 
-const down: CtlCommand<DownFlags, [string?]> = async (context, { all, dryRun }, positional) => {
+const down: CtlCommand<DownFlags, [string?]> = async (
+  context,
+  { all = false, dryRun = false },
+  positional,
+) => {
   const network = networkOf(context.globals, positional);
   if (all && network !== "")
     throw new VpnError("usage", `--all and the network ${network} are both given`, {

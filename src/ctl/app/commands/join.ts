@@ -14,13 +14,13 @@ export interface JoinFlags {
   readonly pskFile?: string;
   readonly psk?: string;
   readonly name?: string;
-  readonly badger: boolean;
+  readonly badger?: boolean;
   readonly device?: string;
   readonly mtu?: number;
   readonly listenPort?: number;
-  readonly noWait: boolean;
+  readonly noWait?: boolean;
   readonly expectPeers?: number;
-  readonly dryRun: boolean;
+  readonly dryRun?: boolean;
 }
 
 /** vpnd itself ends the waiting for silent servers; gRPC's deadline is only the net below that. */
@@ -28,12 +28,13 @@ const deadlineMarginSeconds = 45;
 
 const join: CtlCommand<JoinFlags, [string?]> = async (context, flags, positional) => {
   const network = networkOf(context.globals, positional);
+  const { badger = false, dryRun = false } = flags;
   if (flags.iex === undefined)
     throw new VpnError("usage", "no rendezvous server is named", { hint: "add --iex HOST:PORT" });
   if (flags.vip === undefined)
     throw new VpnError("usage", "no virtual IP is named", { hint: "add --vip, such as --vip 10.0.0.10/16" });
   const psk = await readPsk(context, flags);
-  parsePsk(psk, { badger: flags.badger });
+  parsePsk(psk, { badger });
   const answer = await withApi(context, (api) =>
     api.networks.join(
       {
@@ -44,7 +45,7 @@ const join: CtlCommand<JoinFlags, [string?]> = async (context, flags, positional
             iex: flags.iex ?? [],
             virtualIp: flags.vip ?? "",
             psk,
-            badger: flags.badger,
+            badger,
             listenPort: flags.listenPort ?? 0,
           },
         },
@@ -52,9 +53,9 @@ const join: CtlCommand<JoinFlags, [string?]> = async (context, flags, positional
         mtu: flags.mtu ?? 0,
         name: flags.name ?? "",
         timeoutSeconds: context.globals.timeoutSeconds,
-        noWait: flags.noWait,
+        noWait: flags.noWait ?? false,
         expectPeers: flags.expectPeers ?? 0,
-        dryRun: flags.dryRun,
+        dryRun,
       },
       {
         timeoutMs: (context.globals.timeoutSeconds + deadlineMarginSeconds) * 1000,
@@ -70,14 +71,14 @@ const join: CtlCommand<JoinFlags, [string?]> = async (context, flags, positional
         schema: "vpnctl.join/v1",
         ...(joined && networkJson(joined)),
         alreadyJoined,
-        dryRun: flags.dryRun,
+        dryRun,
         notes: remarks,
-        plan: flags.dryRun ? plan : undefined,
+        plan: dryRun ? plan : undefined,
       }),
     );
     return 0;
   }
-  if (flags.dryRun) {
+  if (dryRun) {
     context.out.write(planText(answer.plan) + notes(answer.notes));
     return 0;
   }

@@ -2,9 +2,9 @@ import { networkOf } from "../../core/globals.js";
 import { type CtlCommand, unaryOptions, withApi } from "../context.js";
 import { printChange } from "./plan-output.js";
 
-const leave: CtlCommand<{ readonly dryRun: boolean }, [string?]> = async (
+const leave: CtlCommand<{ readonly dryRun?: boolean }, [string?]> = async (
   context,
-  { dryRun },
+  { dryRun = false },
   positional,
 ) => {
   const network = networkOf(context.globals, positional);

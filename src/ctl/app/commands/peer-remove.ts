@@ -2,7 +2,11 @@ import { jsonLine } from "../../core/present.js";
 import { notes, printable } from "../../core/table.js";
 import { type CtlCommand, unaryOptions, withApi } from "../context.js";
 
-const peerRemove: CtlCommand<{ readonly dryRun: boolean }, [string]> = async (context, { dryRun }, peer) => {
+const peerRemove: CtlCommand<{ readonly dryRun?: boolean }, [string]> = async (
+  context,
+  { dryRun = false },
+  peer,
+) => {
   const answer = await withApi(context, (api) =>
     api.peers.removePeer({ network: context.globals.network, peer, dryRun }, unaryOptions(context)),
   );

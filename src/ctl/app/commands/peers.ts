@@ -9,7 +9,11 @@ import { Screen } from "./screen.js";
 /** Round trips and counters change without events; a watched list is refreshed this often. */
 const watchIntervalSeconds = 2;
 
-const peers: CtlCommand<{ readonly watch: boolean }, [string?]> = async (context, { watch }, positional) =>
+const peers: CtlCommand<{ readonly watch?: boolean }, [string?]> = async (
+  context,
+  { watch = false },
+  positional,
+) =>
   withApi(context, async (api) => {
     const network = networkOf(context.globals, positional);
     if (!watch) {

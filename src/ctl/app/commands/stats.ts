@@ -7,7 +7,7 @@ import { type CtlCommand, unaryOptions, withApi } from "../context.js";
 import { Screen } from "./screen.js";
 
 interface StatsFlags {
-  readonly watch: boolean;
+  readonly watch?: boolean;
   /** Seconds. */
   readonly interval?: number;
 }

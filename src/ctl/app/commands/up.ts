@@ -2,7 +2,11 @@ import { networkOf } from "../../core/globals.js";
 import { type CtlCommand, unaryOptions, withApi } from "../context.js";
 import { printChange } from "./plan-output.js";
 
-const up: CtlCommand<{ readonly dryRun: boolean }, [string?]> = async (context, { dryRun }, positional) => {
+const up: CtlCommand<{ readonly dryRun?: boolean }, [string?]> = async (
+  context,
+  { dryRun = false },
+  positional,
+) => {
   const network = networkOf(context.globals, positional);
   const answer = await withApi(context, (api) => api.networks.up({ network, dryRun }, unaryOptions(context)));
   const name = answer.network?.name ?? network;
