@@ -4,7 +4,7 @@
  */
 import { join } from "node:path";
 import { must } from "../test/lab/command.js";
-import { type Host, Lab, repository } from "../test/lab/lab.js";
+import { type Host, Lab } from "../test/lab/lab.js";
 import { Daemon, iexd, iexPort } from "../test/lab/programs.js";
 import { copyFile, iperf, ping } from "../test/lab/traffic.js";
 
@@ -65,7 +65,7 @@ class Demo {
     this.show(node, `vpnctl ${args.join(" ").replaceAll(this.lab.folder, "")}`);
     const env = coloured ? { NO_COLOR: "", FORCE_COLOR: "1", COLUMNS: "110" } : { COLUMNS: "110" };
     const output = await node.daemon.ok(args, { env });
-    say(indent(output));
+    say(indent(output.replaceAll(this.lab.folder, "")));
     return output;
   }
 
@@ -102,9 +102,10 @@ async function show(demo: Demo, lab: Lab): Promise<void> {
   if (alice === undefined || bob === undefined) throw new Error("the hosts were not built");
 
   await demo.step("Without a VPN they cannot reach each other", async () => {
-    demo.show(alice, "ping 203.0.113.3   # bob's NAT: no way to bob");
-    const result = await bob.host.exec("ping", ["-n", "-c", "1", "-W", "1", alice.vip]);
-    ensure(result.code !== 0, "bob reached alice's virtual IP before there was a VPN");
+    demo.show(alice, `ping -c 1 ${bob.vip}`);
+    const result = await ping(alice.host, bob.vip, { count: 1, waitSeconds: 1 });
+    say(indent(`${result.sent} sent, ${result.received} received`));
+    ensure(result.received === 0, "alice reached bob's virtual IP before there was a VPN");
   });
 
   await demo.step("Start iexd on the public host and vpnd on both hosts", async () => {
@@ -195,7 +196,7 @@ async function main(): Promise<number> {
     return 1;
   } finally {
     await lab.close();
-    say(dim(`Torn down: namespaces, programs and files are gone; ${repository} is as it was.`));
+    say(dim("Torn down: its namespaces, programs and files are gone."));
   }
 }
 

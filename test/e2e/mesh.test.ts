@@ -119,17 +119,17 @@ labSuite<Scene>(
       const script = join(repository, "test/interop/paper-node.ts");
       const args = ["--import", loader, script, scene.iex, "10.20.0.9"];
       const node = host.spawn("paper", process.execPath, args);
-      scene.paper = { host, node };
       await node.until(
         () => scene.daemons.every((_, index) => node.log.includes(`"${vip(index)}"`)),
         20_000,
         "the paper's node has a map with all nodes",
       );
       for (const daemon of scene.daemons) await daemon.peer("10.20.0.9", () => true, 15_000, "in its map");
+      scene.paper = { host, node };
     });
 
     step("a node that falls silent is purged after 30 s", async (scene) => {
-      assert.ok(scene.paper);
+      assert.ok(scene.paper, "the paper's node was not seen before");
       scene.paper.node.kill("SIGKILL");
       await scene.paper.node.ended();
       for (const daemon of scene.daemons) await daemon.peerGone("10.20.0.9", 50_000);
