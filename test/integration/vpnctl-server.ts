@@ -201,6 +201,10 @@ function peerLists(network: string): object[] {
     state: "up",
   };
   if (network === "empty") return [{ network, self, peers: [], notes: [] }];
+  if (network === "connecting") {
+    const reason = { code: "timeout", message: "no answer" };
+    return [{ network, self: { ...self, state: "connecting", reason }, peers: [], notes: [] }];
+  }
   const list = { network: "home", self, peers: [nas, stranger], notes: ["a remark"] };
   return network === "" || network === "once" ? [list] : [list, { ...list, network: "lab", peers: [] }];
 }

@@ -53,6 +53,10 @@ test("colour marks states on a terminal", async () => {
 test("an empty network asks whether the key is right", async () => {
   const { out } = await run("-n empty peers");
   assert.match(out, /^# nobody else is here: is the key right\? fingerprint abcd2345$/m);
+  const unanswered = await run("-n connecting peers");
+  assert.match(unanswered.out, /timeout: no answer\n# psk fingerprint abcd2345\n$/);
+  const document = JSON.parse((await run("-n empty peers --json")).out);
+  assert.equal(document.self.virtualIp, "10.0.0.1");
 });
 
 test("global flags go before and after the command, with = or a space", async () => {

@@ -1,6 +1,6 @@
 import type { GetPeerResponse, NetworkPeers, Peer, PingResponse } from "../../common/gen/vpnd/v1/peer_pb.js";
 import { reasonJson } from "./network-documents.js";
-import { filled, type Json, rfc3339 } from "./present.js";
+import { bareAddress, filled, type Json, rfc3339 } from "./present.js";
 
 export function peerJson(peer: Peer): { [key: string]: Json } {
   return {
@@ -29,7 +29,7 @@ export function peersJson(network: NetworkPeers): { schema: string; [key: string
     schema: "vpnctl.peers/v1",
     network: network.network,
     self: self && {
-      virtualIp: self.virtualIp,
+      virtualIp: bareAddress(self.virtualIp),
       name: self.name,
       device: self.device,
       pskFingerprint: filled(self.pskFingerprint),

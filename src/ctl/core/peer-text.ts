@@ -3,7 +3,7 @@ import { formatRtt } from "../../common/format/duration.js";
 import type { GetPeerResponse, NetworkPeers, Peer, PingResponse } from "../../common/gen/vpnd/v1/peer_pb.js";
 import { type Look, plain } from "./look.js";
 import { reasonText } from "./network-text.js";
-import { ago } from "./present.js";
+import { ago, bareAddress } from "./present.js";
 import { block, notes, printable, table } from "./table.js";
 
 const header = ["IP", "NAME", "PATH", "STATE", "RTT", "RX", "TX", "ENDPOINT", "REASON"];
@@ -25,7 +25,7 @@ function networkPeers(network: NetworkPeers, look: Look): string {
   const rows = network.peers.map(peerRow);
   if (self !== undefined)
     rows.unshift([
-      self.virtualIp.replace(/\/.*/, ""),
+      bareAddress(self.virtualIp),
       self.name || "-",
       "self",
       self.state,
@@ -38,11 +38,14 @@ function networkPeers(network: NetworkPeers, look: Look): string {
   return table(header, rows, { look, droppable }) + notes(remarks(network));
 }
 
-/** Under a wrong key the network is another one, and empty: the fingerprint lets people see it. */
+/**
+ * Under a wrong key the network is another one, and empty: the fingerprint lets people see it. While no server has
+ * answered, emptiness says nothing about the key.
+ */
 function remarks(network: NetworkPeers): string[] {
   const fingerprint = network.self?.pskFingerprint ?? "";
   const own: string[] = [];
-  if (fingerprint !== "" && network.peers.length === 0)
+  if (fingerprint !== "" && network.peers.length === 0 && network.self?.state === "up")
     own.push(`nobody else is here: is the key right? fingerprint ${fingerprint}`);
   else if (fingerprint !== "") own.push(`psk fingerprint ${fingerprint}`);
   return [...own, ...network.notes.filter((note) => !own.includes(note))];

@@ -29,3 +29,8 @@ export type Json = string | number | boolean | undefined | readonly Json[] | { r
 export function jsonLine(document: { readonly schema: string; readonly [key: string]: Json }): string {
   return `${JSON.stringify(document)}\n`;
 }
+
+/** An address without its prefix length. */
+export function bareAddress(address: string): string {
+  return address.replace(/\/.*/s, "");
+}

@@ -1,5 +1,5 @@
 import { VpnError } from "../../../common/errors.js";
-import { jsonLine } from "../../core/present.js";
+import { bareAddress, jsonLine } from "../../core/present.js";
 import { type CtlCommand, unaryOptions, withApi } from "../context.js";
 
 interface Address {
@@ -20,7 +20,7 @@ const ip: CtlCommand<object, [string?]> = async (context, _flags, peer) =>
         .filter((one) => network === "" || one.name === network)
         .map((one) => ({
           network: one.name,
-          virtualIp: bare(one.virtualIp),
+          virtualIp: bareAddress(one.virtualIp),
           name: one.nodeName || undefined,
         }));
       if (found.length === 0)
@@ -35,15 +35,11 @@ const ip: CtlCommand<object, [string?]> = async (context, _flags, peer) =>
       const answer = await api.peers.getPeer({ network, peer }, options);
       if (answer.peer === undefined) throw new VpnError("internal", "vpnd did not describe the peer");
       const { virtualIp, name } = answer.peer;
-      found = [{ network: answer.network, virtualIp: bare(virtualIp), name: name || undefined }];
+      found = [{ network: answer.network, virtualIp: bareAddress(virtualIp), name: name || undefined }];
     }
     for (const address of found)
       context.out.write(json ? jsonLine({ schema: "vpnctl.ip/v1", ...address }) : `${address.virtualIp}\n`);
     return 0;
   });
-
-function bare(address: string): string {
-  return address.replace(/\/.*/, "");
-}
 
 export default ip;
