@@ -41,8 +41,9 @@ labSuite<Scene>(
         other.join({ iex: scene.iex, psk: scene.psk, vip: "10.9.0.2/24" }),
       ]);
       for (const [daemon, peer] of [
-        [blocked, "10.9.0.2"],
+        // The larger virtual IP dials, the smaller one waits to be dialled.
         [other, "10.9.0.1"],
+        [blocked, "10.9.0.2"],
       ] as const) {
         const seen = await daemon.peer(peer, (p) => p.reason !== undefined, 60_000, "with a reason");
         assert.notEqual(seen.state, "up");
