@@ -64,7 +64,7 @@ export class Simulation {
  * A test on one or more seeds, each named so that a failing one can be repeated. SIM_SEED runs a single one.
  */
 export function simTest(name: string, seeds: number, run: (simulation: Simulation) => void): void {
-  const chosen = process.env["SIM_SEED"];
+  const chosen = process.env.SIM_SEED;
   const list = chosen === undefined ? Array.from({ length: seeds }, (_, i) => i + 1) : [Number(chosen)];
   test(name, () => {
     for (const seed of list) {

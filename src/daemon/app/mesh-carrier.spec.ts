@@ -178,7 +178,7 @@ test("a carrier is ready when a server confirms it, and shows and pings its peer
   assert.equal(await carrier.forgetPeer("10.0.0.9"), true);
   assert.equal(await carrier.forgetPeer("10.0.0.9"), false);
   assert.ok(engine.calls.includes("remove 1"));
-  assert.deepEqual(learned()["pins"], []);
+  assert.deepEqual(learned().pins, []);
 });
 
 test("what was learned is used after a restart", async (t) => {
