@@ -296,6 +296,7 @@ describe("iexd's bounds", () => {
   it("hears only whom it may", () => {
     const bench = new Bench({ allowed: (address) => address === b.address });
     assert.equal(bench.beat(a, "10.0.0.1"), "forbidden");
+    assert.equal(bench.beat({ ...c, address: "fe80::1%eth0" }, "10.0.0.1"), "forbidden");
     assert.equal(bench.beat(b, "10.0.0.2"), "accepted");
     assert.equal(bench.server.size, 1);
   });

@@ -94,7 +94,8 @@ export class Rendezvous {
   }
 
   #admit(from: Source, data: Uint8Array, now: number, effects: Effect[]): DatagramResult {
-    if (!this.#allowed(from.address)) return "forbidden";
+    // Other nodes could do nothing with a link-local address.
+    if (from.address.includes("%") || !this.#allowed(from.address)) return "forbidden";
     // No answer could reach port 0.
     if (from.port === 0) return "malformed";
     const decoded = this.#codec.decodeClaim(data);

@@ -1,0 +1,32 @@
+import { VpnError } from "../../common/errors.js";
+import { makeLogger } from "../../common/log.js";
+import { parseArguments } from "./arguments.js";
+import { help } from "./help.js";
+import { Iexd } from "./iexd.js";
+import { version } from "./version.js";
+
+async function main(argv: readonly string[]): Promise<void> {
+  const args = parseArguments(argv);
+  if (args.mode === "help") return say(help);
+  if (args.mode === "version") return say(`iexd ${version()}\n`);
+  const log = makeLogger("iexd", args.logLevel);
+  const stopped = new Promise<string>((resolve) => {
+    for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, resolve);
+  });
+  const server = new Iexd(args, log);
+  // -------- Above this line nothing changes the machine. --------
+  await server.start();
+  const signal = await stopped;
+  await server.stop();
+  log.info({ signal }, "stopped");
+}
+
+function say(text: string): void {
+  process.stdout.write(text);
+}
+
+main(process.argv.slice(2)).catch((thrown: unknown) => {
+  const error = VpnError.from(thrown);
+  process.stderr.write(`iexd: ${error.message}\n${error.hint === undefined ? "" : `${error.hint}\n`}`);
+  process.exitCode = error.exitCode;
+});
