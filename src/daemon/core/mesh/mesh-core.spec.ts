@@ -174,6 +174,20 @@ test("the smaller address punches with each map until connected, and does not di
   assert.deepEqual(sentTo(bench.map([["10.0.0.20", "5.5.5.5:5"]])), []);
 });
 
+test("who waits to be dialled is told after 15 s that nothing came, and no longer once it has come", () => {
+  const bench = Bench.ready([["10.0.0.20", "5.5.5.5:5"]]);
+  const reason = () => bench.core.view({ now: bench.now, wall: 0 }).peers[0]?.reason;
+  bench.runTo(14_000);
+  bench.map([["10.0.0.20", "5.5.5.5:5"]]);
+  assert.equal(reason(), undefined);
+  assert.equal(of(bench.runTo(15_500), "changed").length, 1);
+  assert.equal(reason()?.code, "timeout");
+  assert.match(reason()?.message ?? "", /has to start/);
+  bench.event(hello("5.5.5.5:5", 0, record(["10.0.0.20"], 2)));
+  bench.event(up(1, "5.5.5.5:5", 0));
+  assert.equal(reason(), undefined);
+});
+
 test("the leader dials, backs off with growing pauses, and starts anew at a new endpoint", () => {
   const bench = new Bench();
   bench.give({ type: "start" });

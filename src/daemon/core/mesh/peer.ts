@@ -78,6 +78,8 @@ export interface Peer {
   keepaliveAt?: number;
   foreignCount?: ForeignCount;
   problem?: Problem;
+  /** Since when it should have dialled us, monotonic milliseconds. */
+  awaitedSince?: number;
   /** Wall clock, for display. */
   lastHandshake?: number;
   /** State shown last, and since when (wall clock). */

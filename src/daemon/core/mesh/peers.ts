@@ -7,7 +7,7 @@ import { Dialler, problemOfFailure, wrongPsk } from "./dialler.js";
 import { Gatekeeper } from "./gatekeeper.js";
 import { endpointsToTry, isLeader, type Surroundings } from "./listing.js";
 import type { OwnAddress } from "./own-address.js";
-import { labelOf, type Peer, virtualIpOf } from "./peer.js";
+import { labelOf, type Peer, problemOf, virtualIpOf } from "./peer.js";
 import { PeerTable } from "./peer-table.js";
 import type { Pins } from "./pins.js";
 import { type Context, type MapEntry, punch } from "./types.js";
@@ -26,6 +26,9 @@ const rekeyMs = 900_000;
 const otherSideRekeyMs = 30_000;
 const seeAgainMs = 3600_000;
 const maxPunched = 4;
+/** A peer that has to dial us and has not done so for this long cannot reach us. */
+const awaitedTooLongMs = 15_000;
+const awaitedProblemMs = 90_000;
 
 export class Peers {
   readonly table = new PeerTable();
@@ -139,6 +142,7 @@ export class Peers {
       this.#closeMissing(peer);
       if (this.#forgetLongGone(peer)) continue;
       this.#keepOpen(peer);
+      this.#await(peer);
       if (peer.rekeyAt !== undefined && now >= peer.rekeyAt) {
         delete peer.rekeyAt;
         peer.redial = "rekey";
@@ -156,8 +160,11 @@ export class Peers {
       if (peer.session.kind !== "none" && peer.missingSince !== undefined) {
         at = Math.min(at, this.#missingCloseAt(peer, peer.missingSince));
       }
+      if (peer.awaitedSince !== undefined && !hasProblem(peer, this.#context.at.now)) {
+        at = Math.min(at, peer.awaitedSince + awaitedTooLongMs);
+      }
       if (peer.offlineSince !== undefined) at = Math.min(at, peer.offlineSince + forgetOfflineMs);
-      if (peer.problem !== undefined && peer.problem.until > this.#context.at.now) {
+      if (peer.problem !== undefined && hasProblem(peer, this.#context.at.now)) {
         at = Math.min(at, peer.problem.until);
       }
       if (this.#wantsDial(peer) && peer.attempt.kind === "idle")
@@ -292,6 +299,26 @@ export class Peers {
     this.#context.emit({ type: "persist-pins", pins: this.#pins.list(wall) });
   }
 
+  /** The smaller address only waits: says why nothing comes of it. */
+  #await(peer: Peer): void {
+    const { now } = this.#context.at;
+    const awaited =
+      peer.session.kind === "none" &&
+      peer.listed.length > 0 &&
+      peer.holdUntil === undefined &&
+      !isLeader(this.#context.config, peer);
+    if (!awaited) {
+      delete peer.awaitedSince;
+      return;
+    }
+    peer.awaitedSince ??= now;
+    if (now - peer.awaitedSince < awaitedTooLongMs || hasProblem(peer, now)) return;
+    const message =
+      "no handshake from the peer, which has to start it; a firewall may block UDP between here and there";
+    peer.problem = { reason: { code: "timeout", message }, refused: false, until: now + awaitedProblemMs };
+    this.#context.emit({ type: "changed" });
+  }
+
   /** Only the leader keeps the NATs open to a foreign peer; nothing else is ever sent to one. */
   #keepOpen(peer: Peer): void {
     const { now } = this.#context.at;
@@ -336,6 +363,10 @@ export class Peers {
     this.#gate.remove(peer);
     return true;
   }
+}
+
+function hasProblem(peer: Peer, now: number): boolean {
+  return problemOf(peer, now) !== undefined;
 }
 
 /** Entries at endpoints where the peer was not listed before. */

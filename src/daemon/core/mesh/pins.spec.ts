@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Pins, pinLifetimeMs, readPins } from "./pins.js";
+import { Pins, pinLifetimeMs, readPins, withoutPin } from "./pins.js";
 
 const alpha = "aa".repeat(32);
 const beta = "bb".repeat(32);
@@ -40,4 +40,12 @@ test("stored JSON that is no pin is left out", () => {
   assert.deepEqual(read, [good]);
   assert.deepEqual(readPins(undefined), []);
   assert.deepEqual(readPins({ length: 1 }), []);
+});
+
+test("a stored pin is taken out by its address", () => {
+  const pin = (address: string) => ({ address, nodeKey: alpha, since: 1, lastSeen: 2 });
+  const stored = [pin("10.0.0.1"), pin("10.0.0.2")];
+  assert.deepEqual(withoutPin(stored, "10.0.0.1"), [pin("10.0.0.2")]);
+  assert.equal(withoutPin(stored, "10.0.0.3"), undefined);
+  assert.equal(withoutPin("nonsense", "10.0.0.3"), undefined);
 });

@@ -72,6 +72,13 @@ export class Pins {
   }
 }
 
+/** Stored pins without that of an address, for a mesh that is not running; undefined: it had none. */
+export function withoutPin(stored: unknown, address: string): Pin[] | undefined {
+  const pins = readPins(stored);
+  const kept = pins.filter((pin) => pin.address !== address);
+  return kept.length < pins.length ? kept : undefined;
+}
+
 /** Pins out of stored JSON; entries that are not pins are left out. */
 export function readPins(stored: unknown): Pin[] {
   return Array.isArray(stored) ? stored.filter(isPin) : [];
