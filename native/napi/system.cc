@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <vector>
 
 #include "aead.h"
 #include "arguments.h"
@@ -119,6 +120,29 @@ Napi::Value peer_credentials(const Napi::CallbackInfo& info) {
   return out;
 }
 
+// peerGroups(fd) -> supplementary groups of the process that connected a Unix socket, as they were then
+Napi::Value peer_groups(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const auto fd = read_number(env, info[0], "fd", 0, kMaxFd);
+  if (!fd) return {};
+  std::vector<gid_t> groups(64);
+  socklen_t size = static_cast<socklen_t>(groups.size() * sizeof(gid_t));
+  int failed = getsockopt(static_cast<int>(*fd), SOL_SOCKET, SO_PEERGROUPS, groups.data(), &size);
+  if (failed != 0 && errno == ERANGE) {
+    // The kernel has said how much room it wants.
+    groups.resize(size / sizeof(gid_t));
+    failed = getsockopt(static_cast<int>(*fd), SOL_SOCKET, SO_PEERGROUPS, groups.data(), &size);
+  }
+  if (failed != 0) {
+    throw_system_error(env, errno, "getsockopt");
+    return {};
+  }
+  groups.resize(size / sizeof(gid_t));
+  Napi::Array out = Napi::Array::New(env);
+  for (const gid_t group : groups) out.Set(out.Length(), static_cast<double>(group));
+  return out;
+}
+
 // ciphers() -> names of the data ciphers, this machine's best first
 Napi::Value ciphers(const Napi::CallbackInfo& info) {
   Napi::Array out = Napi::Array::New(info.Env());
@@ -135,6 +159,7 @@ void export_system(Napi::Env env, Napi::Object exports) {
   exports.Set("socketPort", Napi::Function::New<socket_port>(env, "socketPort"));
   exports.Set("lockFile", Napi::Function::New<lock_file>(env, "lockFile"));
   exports.Set("peerCredentials", Napi::Function::New<peer_credentials>(env, "peerCredentials"));
+  exports.Set("peerGroups", Napi::Function::New<peer_groups>(env, "peerGroups"));
   exports.Set("ciphers", Napi::Function::New<ciphers>(env, "ciphers"));
 }
 

@@ -15,6 +15,8 @@ export interface CallContext {
   readonly signal: AbortSignal;
   /** When the caller gives up; undefined when it waits for ever. */
   readonly deadline: Date | undefined;
+  /** What gRPC knows of where the call comes from: the connection's `remoteAddress`, else "unknown". */
+  readonly peer: string;
 }
 
 /** One function for each method: a promise for a single answer, an async generator for a stream. */
@@ -115,6 +117,7 @@ function drained(call: ServerWritableStream<unknown, unknown>, signal: AbortSign
 interface Call {
   on(event: "cancelled", listener: () => void): unknown;
   getDeadline(): Date | number;
+  getPeer(): string;
 }
 
 function contextOf(call: Call): { context: CallContext; end: () => void } {
@@ -126,7 +129,11 @@ function contextOf(call: Call): { context: CallContext; end: () => void } {
   const deadline = call.getDeadline();
   const when = typeof deadline === "number" ? deadline : deadline.getTime();
   return {
-    context: { signal: abort.signal, deadline: Number.isFinite(when) ? new Date(when) : undefined },
+    context: {
+      signal: abort.signal,
+      deadline: Number.isFinite(when) ? new Date(when) : undefined,
+      peer: call.getPeer(),
+    },
     end: () => {
       ended = true;
     },

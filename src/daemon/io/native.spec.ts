@@ -20,6 +20,7 @@ import {
   makeSocket,
   openTun,
   peerCredentials,
+  peerGroups,
 } from "./native.js";
 
 const bytes = (size: number, value: number) => new Uint8Array(size).fill(value);
@@ -204,6 +205,7 @@ test("the other end of a Unix socket has our credentials", async () => {
       uid: process.getuid?.(),
       gid: process.getgid?.(),
     });
+    assert.deepEqual(peerGroups(accepted._handle.fd).sort(), process.getgroups?.().sort());
     accepted.destroy();
   } finally {
     client.destroy();

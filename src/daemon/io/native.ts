@@ -35,6 +35,7 @@ interface Addon {
   socketPort(fd: number): number;
   lockFile(path: string): number | undefined;
   peerCredentials(fd: number): { pid: number; uid: number; gid: number };
+  peerGroups(fd: number): number[];
   ciphers(): string[];
   MeshEngine: new (options: EngineOptions, onEvents: (events: RawEvent[]) => void) => AddonEngine;
 }
@@ -145,6 +146,11 @@ export function lockFile(path: string): number | undefined {
 /** Who connected a Unix socket (SO_PEERCRED). */
 export function peerCredentials(fd: number): { pid: number; uid: number; gid: number } {
   return addon().peerCredentials(fd);
+}
+
+/** Supplementary groups of who connected a Unix socket, as they were then (SO_PEERGROUPS). */
+export function peerGroups(fd: number): number[] {
+  return addon().peerGroups(fd);
 }
 
 /** Data ciphers offered, this machine's best first. */
