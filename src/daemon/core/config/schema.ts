@@ -1,0 +1,104 @@
+import { z } from "zod";
+import { about } from "../../../common/config/keys.js";
+import { endpointSchema, logLevelSchema } from "../../../common/config/values.js";
+
+const absolute = z.string().regex(/^\/[^\0]*$/, { error: "must be an absolute path" });
+
+/** A network that is joined because the config says so. */
+const network = z
+  .strictObject({
+    iex: z.array(z.string()).min(1, { error: "names no rendezvous server" }).register(about, {
+      text: 'Rendezvous servers, "HOST:PORT" each.',
+      reload: "live",
+      example: '["iex.example.net:9944"]',
+    }),
+    vip: z.string().register(about, {
+      text: "Virtual IP of this node, with the length of the network's prefix.",
+      reload: "live",
+      example: '"10.0.0.10/16"',
+    }),
+    psk_file: absolute.register(about, {
+      text: "File with the PSK. It must not be readable by others. Made with: vpnctl psk generate --out FILE",
+      reload: "live",
+      example: '"/etc/vpnd/office.psk"',
+    }),
+    badger: z
+      .boolean()
+      .default(false)
+      .register(about, {
+        text: "Speak the Badger protocol with the servers and with Badger's nodes.",
+        reload: "live",
+      }),
+    name: z
+      .string()
+      .default("")
+      .register(about, { text: 'Name of this node; "" is the host\'s name.', reload: "live" }),
+    device: z
+      .string()
+      .default("")
+      .register(about, { text: 'TUN device; "" is vpn-NETWORK.', reload: "live" }),
+    mtu: z
+      .int()
+      .min(0)
+      .default(0)
+      .register(about, { text: "MTU of the device, bytes; 0 leaves it to vpnd.", reload: "live" }),
+    listen_port: z
+      .int()
+      .min(0)
+      .max(65_535)
+      .default(0)
+      .register(about, { text: "UDP port; 0 is a random one that is kept.", reload: "live" }),
+    up: z.boolean().default(true).register(about, {
+      text: "false keeps the network, its node key and what it knows of peers, and leaves it down.",
+      reload: "live",
+    }),
+  })
+  .register(about, {
+    text:
+      "A network that is joined at start without being asked. The label takes the place of NETWORK of vpnctl join: " +
+      "lower-case letters, digits and hyphens. Without its section the network is left.",
+  });
+
+/** All keys of vpnd.toml: the parser, the defaults, the example file and the reload table come from here. */
+export const vpndSchema = z.strictObject({
+  socket: absolute.default("/run/vpnd/vpnd.sock").register(about, {
+    text: "Socket on which vpnctl is answered.",
+    reload: "restart",
+  }),
+  socket_group: z.string().min(1, { error: "is empty" }).optional().register(about, {
+    text: "Group whose members may use the socket. Without it: vpnd if there is such a group, otherwise only root.",
+    reload: "restart",
+    example: '"vpnd"',
+  }),
+  read_access: z.enum(["group", "all"]).default("group").register(about, {
+    text: 'Who may look: "group" as for changes, or "all" users of this machine. Keys are never shown to them.',
+    reload: "restart",
+  }),
+  state_dir: absolute.default("/var/lib/vpnd").register(about, {
+    text: "Folder of networks, keys and the journal of changes to the machine.",
+    reload: "restart",
+  }),
+  log: z
+    .strictObject({
+      level: logLevelSchema.default("info").register(about, {
+        text: "trace, debug, info, warn, error or fatal.",
+        reload: "live",
+      }),
+    })
+    .prefault({})
+    .register(about, { text: "What is written to standard output, a JSON line for each event." }),
+  metrics: z
+    .strictObject({
+      listen: endpointSchema.optional().register(about, {
+        text: 'Address of http://ADDR:PORT/metrics, for example "127.0.0.1:9945". Without it: no address.',
+        reload: "restart",
+        example: '"127.0.0.1:9945"',
+      }),
+    })
+    .prefault({})
+    .register(about, { text: "Counters for Prometheus." }),
+  network: z.record(z.string(), network).default({}),
+});
+
+export type VpndFile = z.output<typeof vpndSchema>;
+export type NetworkSection = z.output<typeof network>;
