@@ -60,6 +60,7 @@ void MeshEngine::define(Napi::Env env, Napi::Object exports) {
                                          InstanceMethod<&MeshEngine::set_identity>("setIdentity"),
                                          InstanceMethod<&MeshEngine::peer_counters>("peerCounters"),
                                          InstanceMethod<&MeshEngine::counters>("counters"),
+                                         InstanceMethod<&MeshEngine::responds>("responds"),
                                          InstanceMethod<&MeshEngine::unknown_destinations>("unknownDestinations")}));
 }
 
@@ -192,6 +193,10 @@ Napi::Value MeshEngine::peer_counters(const Info& info) {
 }
 
 Napi::Value MeshEngine::counters(const Info& info) { return engine_object(info.Env(), engine_->info()); }
+
+Napi::Value MeshEngine::responds(const Info& info) {
+  return Napi::Boolean::New(info.Env(), stopped_ || engine_->responds());
+}
 
 Napi::Value MeshEngine::unknown_destinations(const Info& info) {
   Napi::Array out = Napi::Array::New(info.Env());

@@ -34,6 +34,7 @@ class MeshEngine : public Napi::ObjectWrap<MeshEngine> {
   void set_identity(const Info& info);
   Napi::Value peer_counters(const Info& info);
   Napi::Value counters(const Info& info);
+  Napi::Value responds(const Info& info);
   Napi::Value unknown_destinations(const Info& info);
 
   static void deliver(napi_env env, napi_value callback, void* context, void* data);

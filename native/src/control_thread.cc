@@ -49,6 +49,12 @@ void ControlThread::post(std::function<void()> command) {
   wake(wake_fd_);
 }
 
+bool ControlThread::responds() {
+  if (asked_.exchange(true)) return false;
+  post([this] { asked_ = false; });
+  return true;
+}
+
 void ControlThread::run_commands() {
   std::vector<std::function<void()>> batch;
   {
@@ -62,6 +68,7 @@ void ControlThread::run_commands() {
 void ControlThread::handle(const Mail& mail) {
   switch (mail.kind) {
     case Mail::Kind::dtls: return handshakes_.on_datagram(mail.from, mail.data);
+    case Mail::Kind::punch: return peers_.on_punch(mail.from);
     case Mail::Kind::control: return peers_.on_control(mail);
     case Mail::Kind::roam: return peers_.on_roam(mail);
     case Mail::Kind::confirmed: return handshakes_.on_confirmed(mail.rx_index);

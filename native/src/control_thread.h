@@ -1,5 +1,6 @@
 // The thread that decides: commands of TypeScript, mail of the packet threads, timers.
 #pragma once
+#include <atomic>
 #include <functional>
 #include <mutex>
 #include <thread>
@@ -20,6 +21,8 @@ class ControlThread {
   void stop();
   // Any thread; runs in order in the control thread.
   void post(std::function<void()> command);
+  // Asks for a sign of life; false: the previous question is not answered yet. One thread may call it.
+  bool responds();
 
   Peers& peers() { return peers_; }
   const Peers& peers() const { return peers_; }
@@ -38,6 +41,7 @@ class ControlThread {
   std::mutex mutex_;
   std::vector<std::function<void()>> commands_;
   bool stopping_ = false;
+  std::atomic<bool> asked_{false};  // by responds(), until the thread has answered
   std::thread thread_;
 };
 

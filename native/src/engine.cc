@@ -147,6 +147,14 @@ EngineInfo Engine::info() const {
   return out;
 }
 
+bool Engine::responds() {
+  if (impl_->stopped) return true;
+  // Both are asked, whatever the first says.
+  const bool control = impl_->control.responds();
+  const bool packets = impl_->packets.responds();
+  return control && packets;
+}
+
 std::vector<std::pair<Address, uint64_t>> Engine::unknown_destinations() const { return impl_->dataplane.unknown.list(); }
 
 }  // namespace vpnd

@@ -73,6 +73,8 @@ class Engine {
 
   std::optional<PeerInfo> peer_info(uint32_t peer) const;
   EngineInfo info() const;
+  // Asks every thread for a sign of life; false: one has not answered the previous call yet.
+  bool responds();
   std::vector<std::pair<Address, uint64_t>> unknown_destinations() const;
 
  private:

@@ -6,6 +6,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <thread>
 
 #include "inside.h"
@@ -21,14 +22,32 @@ constexpr int kGoneRetryMs = 1000;
 // One thread's work: either direction or both. Its place among the Reclaimer's readers is `reader`.
 class Loop {
  public:
-  Loop(Dataplane& dataplane, int stop_fd, bool inside, bool outside, unsigned reader)
-      : dataplane_(dataplane), stop_fd_(stop_fd), reader_(reader) {
+  Loop(Dataplane& dataplane, bool inside, bool outside, unsigned reader)
+      : dataplane_(dataplane), wake_fd_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)), reader_(reader) {
     if (inside) inside_ = std::make_unique<Inside>(dataplane);
     if (outside) outside_ = std::make_unique<Outside>(dataplane);
   }
 
+  ~Loop() {
+    if (wake_fd_ >= 0) close(wake_fd_);
+  }
+
+  // Without its eventfd the thread could not be stopped, and must not run.
+  bool valid() const { return wake_fd_ >= 0; }
+
+  void stop() {
+    stopping_ = true;
+    wake(wake_fd_);
+  }
+
+  bool responds() {
+    if (asked_.exchange(true)) return false;
+    wake(wake_fd_);
+    return true;
+  }
+
   void run() noexcept {
-    pollfd fds[] = {{stop_fd_, POLLIN, 0},
+    pollfd fds[] = {{wake_fd_, POLLIN, 0},
                     {inside_ ? dataplane_.tun_fd : -1, POLLIN, 0},
                     {outside_ ? dataplane_.sockets.fd4() : -1, POLLIN, 0},
                     {outside_ ? dataplane_.sockets.fd6() : -1, POLLIN, 0}};
@@ -38,7 +57,12 @@ class Loop {
       dataplane_.reclaimer.leave(reader_);
       const int ready = poll(fds, std::size(fds), retry_at == 0 ? -1 : kGoneRetryMs);
       dataplane_.reclaimer.enter(reader_);
-      if (fds[0].revents) break;
+      if (fds[0].revents) {
+        uint64_t count;
+        [[maybe_unused]] const ssize_t n = read(wake_fd_, &count, sizeof count);
+        if (stopping_) break;
+        asked_ = false;
+      }
       if (retry_at != 0 && now_ms() >= retry_at) {
         retry_at = 0;
         tun.fd = dataplane_.tun_fd;
@@ -58,8 +82,10 @@ class Loop {
 
  private:
   Dataplane& dataplane_;
-  const int stop_fd_;
+  const int wake_fd_;
   const unsigned reader_;
+  std::atomic<bool> stopping_{false};
+  std::atomic<bool> asked_{false};  // by responds(), until the thread has answered
   std::unique_ptr<Inside> inside_;
   std::unique_ptr<Outside> outside_;
 };
@@ -81,16 +107,14 @@ std::thread start_thread(Loop& loop) {
 }  // namespace
 
 struct PacketThreads::Impl {
-  int stop_fd = -1;
   std::vector<std::unique_ptr<Loop>> loops;
   std::vector<std::thread> threads;
 };
 
 PacketThreads::PacketThreads(Dataplane& dataplane, unsigned threads) : impl_(std::make_unique<Impl>()) {
-  impl_->stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
   auto add = [&](bool inside, bool outside) {
     const auto reader = static_cast<unsigned>(impl_->loops.size());
-    impl_->loops.push_back(std::make_unique<Loop>(dataplane, impl_->stop_fd, inside, outside, reader));
+    impl_->loops.push_back(std::make_unique<Loop>(dataplane, inside, outside, reader));
   };
   if (threads < 2) {
     add(true, true);
@@ -100,22 +124,27 @@ PacketThreads::PacketThreads(Dataplane& dataplane, unsigned threads) : impl_(std
   }
 }
 
-PacketThreads::~PacketThreads() {
-  stop();
-  if (impl_->stop_fd >= 0) close(impl_->stop_fd);
-}
+PacketThreads::~PacketThreads() { stop(); }
 
 void PacketThreads::start() {
-  // Without a way to stop them they must not run.
-  if (impl_->stop_fd < 0 || !impl_->threads.empty()) return;
+  if (!impl_->threads.empty()) return;
+  for (const auto& loop : impl_->loops) {
+    if (!loop->valid()) return;
+  }
   for (const auto& loop : impl_->loops) impl_->threads.push_back(start_thread(*loop));
 }
 
 void PacketThreads::stop() {
   if (impl_->threads.empty()) return;
-  wake(impl_->stop_fd);
+  for (const auto& loop : impl_->loops) loop->stop();
   for (std::thread& thread : impl_->threads) thread.join();
   impl_->threads.clear();
+}
+
+bool PacketThreads::responds() {
+  bool all = true;
+  for (const auto& loop : impl_->loops) all = loop->responds() && all;
+  return all;
 }
 
 }  // namespace vpnd

@@ -14,6 +14,8 @@ class PacketThreads {
   void start();
   // Idempotent; returns when the threads have ended.
   void stop();
+  // Asks each thread for a sign of life; false: one has not answered the previous call yet. One thread may call it.
+  bool responds();
 
  private:
   struct Impl;
