@@ -2,6 +2,7 @@ import type { Logger } from "pino";
 import { VpnError } from "../../common/errors.js";
 import { fingerprint } from "../../common/psk.js";
 import type { Carrier, Reason } from "../core/carrier.js";
+import { readPins, withoutPin } from "../core/mesh/pins.js";
 import type { NetworkConfig } from "../core/network/config.js";
 import { networkItems } from "../core/network/items.js";
 import { checkOverlap } from "../core/network/overlap.js";
@@ -182,6 +183,23 @@ export class Network {
     this.#kept = false;
     await this.#writing;
     await this.#parts.store.remove(this.name);
+  }
+
+  /** Virtual IPs whose node key is known. */
+  pinned(): string[] {
+    return readPins(this.#learned.pins).map((pin) => pin.address);
+  }
+
+  /** Forgets the node key of an address, running or not; false: there was none. Call under `exclusive`. */
+  async forgetPin(virtualIp: string): Promise<boolean> {
+    if (this.carrier) return this.carrier.forgetPeer(virtualIp);
+    const pins = withoutPin(this.#learned.pins, virtualIp);
+    if (pins === undefined) return false;
+    const learned = { ...this.#learned, pins };
+    await this.#writing;
+    if (this.#kept) await this.#parts.store.saveLearned(this.name, learned);
+    this.#learned = learned;
+    return true;
   }
 
   /** Marks it as left. */

@@ -10,6 +10,7 @@ import { StateStore } from "../io/state/store.js";
 import { SystemDoor } from "../io/system/door.js";
 import { Journal } from "../io/system/journal.js";
 import { MemoryMachine } from "../io/system/memory-machine.js";
+import { forgetPeer } from "./forget-peer.js";
 import { type JoinRequest, Networks } from "./networks.js";
 import type { CarrierInput } from "./platform.js";
 
@@ -371,6 +372,22 @@ test("what a carrier learns is kept, but not after the network was left", async 
   await networks.stop();
   assert.deepEqual(readdirSync(join(root, "peers")), []);
   assert.deepEqual(networks.names(), []);
+});
+
+test("a pin is forgotten while its network is down, and of a node that is not listed", async () => {
+  const pin = (address: string) => ({ address, nodeKey: "ab".repeat(32), since: 1, lastSeen: 2 });
+  const networks = await newNetworks();
+  const { network } = await networks.join(request(), never);
+  carriers[0]?.input.onLearned({ pins: [pin("10.0.0.2"), pin("10.0.0.3")] });
+  const unlisted = await forgetPeer(networks, "", "10.0.0.2", true);
+  assert.deepEqual(unlisted, { network: "default", virtualIp: "10.0.0.2", hadPin: true });
+  await networks.down("", false, false);
+  assert.equal((await forgetPeer(networks, "default", "10.0.0.2", false)).hadPin, true);
+  assert.deepEqual(network.pinned(), ["10.0.0.3"]);
+  await assert.rejects(forgetPeer(networks, "", "10.0.0.2", false), { code: "not-found" });
+  const again = await newNetworks();
+  await again.restore();
+  assert.deepEqual(again.get("default").pinned(), ["10.0.0.3"]);
 });
 
 test("a damaged network is shown, refuses use, and can be left", async () => {

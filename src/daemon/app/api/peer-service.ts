@@ -5,6 +5,7 @@ import type { PeerService, PingRequest } from "../../../common/gen/vpnd/v1/peer_
 import type { ServiceImpl } from "../../../common/grpc/server.js";
 import type { Carrier, PeerView } from "../../core/carrier.js";
 import { findPeer } from "../../core/network/find-peer.js";
+import { forgetPeer } from "../forget-peer.js";
 import type { Network } from "../network.js";
 import type { Networks } from "../networks.js";
 import { networkPeersMessage, peerMessage } from "./convert.js";
@@ -37,10 +38,7 @@ export function peerService(
       };
     },
     async removePeer({ network, peer, dryRun }) {
-      const found = find(networks, network, peer);
-      const { virtualIp, pinnedSince } = found.view;
-      const hadPin = dryRun ? pinnedSince !== undefined : await found.carrier.forgetPeer(virtualIp);
-      return { network: found.network.name, virtualIp, hadPin };
+      return forgetPeer(networks, network, peer, dryRun);
     },
     async *ping(request, { signal }) {
       const found = find(networks, request.network, request.peer);
