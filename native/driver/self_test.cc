@@ -280,6 +280,27 @@ void tells_silence() {
   EXPECT(p.wait([&] { return p.a.count(Event::Type::alive) == 1; }));
 }
 
+void suspects_a_peer_that_punches() {
+  Pair p({.seed = 1}, {.seed = 2});
+  if (!EXPECT(p.up() && p.both_ways(1))) return;
+  const Bytes punch{0};
+  const auto silent = [&] { return p.b.count(Event::Type::silent) > 0; };
+  // Forged: the peer is there and says so.
+  for (int i = 0; i < 50; i++) p.wire.inject(punch);
+  EXPECT(p.wait([&] { return p.b.dropped("punch") == 50; }));
+  EXPECT(!p.wait(silent, 2500));
+  // From elsewhere it says nothing of the peer.
+  p.wire.cut = true;
+  p.wire.inject_from_elsewhere(punch);
+  EXPECT(!p.wait(silent, 2500));
+  p.wire.inject(punch);
+  EXPECT(p.wait(silent, 8000));
+  p.wire.cut = false;
+  EXPECT(p.wait([&] { return p.b.count(Event::Type::alive) == 1; }));
+  EXPECT(p.b.count(Event::Type::silent) == 1);
+  EXPECT(p.both_ways(3));
+}
+
 }  // namespace
 
 int self_test() {
@@ -300,6 +321,7 @@ int self_test() {
       {"survives garbage", survives_garbage},
       {"survives churn", survives_churn},
       {"tells silence", tells_silence},
+      {"suspects a peer that punches", suspects_a_peer_that_punches},
   };
   int failed = 0;
   for (const auto& test : tests) {

@@ -13,6 +13,7 @@ namespace vpnd {
 struct Mail {
   enum class Kind : uint8_t {
     dtls,           // datagram with DTLS records, from anybody
+    punch,          // one-byte datagram, from anybody
     control,        // plaintext of an authentic control message; rx_index is its session
     roam,           // authentic fresh record from another address than the peer's path
     confirmed,      // first authentic record of a session

@@ -39,9 +39,14 @@ void Outside::handle(const Endpoint& from, uint8_t* data, size_t size) noexcept 
     event.data.assign(data, data + size);
     return dataplane_.events.push_datagram(std::move(event));
   }
-  if (first == 0 && size == 1) return dataplane_.drops.add(Drop::punch);
+  if (first == 0 && size == 1) return punch(from);
   const bool reserved = first <= 3 || first == 0xe1 || first == 0xe2;
   dataplane_.drops.add(reserved ? Drop::reserved : Drop::unknown_type);
+}
+
+void Outside::punch(const Endpoint& from) noexcept {
+  dataplane_.drops.add(Drop::punch);
+  if (punches_.take(now_ms_)) post(dataplane_.handshake_mail, {Mail::Kind::punch, from, 0, 0, {}}, Drop::handshake_queue_full);
 }
 
 void Outside::record(const Endpoint& from, uint8_t* data, size_t size) noexcept {

@@ -4,6 +4,7 @@
 
 #include "dataplane.h"
 #include "record.h"
+#include "token_bucket.h"
 
 namespace vpnd {
 
@@ -23,6 +24,7 @@ class Outside {
 
   uint8_t* slot(unsigned i) const { return buffers_.get() + i * kStride; }
   void handle(const Endpoint& from, uint8_t* data, size_t size) noexcept;
+  void punch(const Endpoint& from) noexcept;
   void record(const Endpoint& from, uint8_t* data, size_t size) noexcept;
   void inner(Session& session, const Endpoint& from, View plain) noexcept;
   void note_path(Session& session, const Endpoint& from) noexcept;
@@ -32,6 +34,8 @@ class Outside {
   // Untouched pages of it cost nothing, and most datagrams touch one page of their slot.
   std::unique_ptr<uint8_t[]> buffers_;
   uint64_t now_ms_ = 0;
+  // Punches that are looked at; anybody can send them.
+  TokenBucket punches_{10, 10};
   std::array<mmsghdr, kBatch> headers_{};
   std::array<iovec, kBatch> parts_{};
   std::array<sockaddr_storage, kBatch> addresses_;

@@ -13,6 +13,8 @@ namespace {
 
 constexpr uint64_t kDrainMs = 10'000;
 constexpr uint64_t kRetryMs = 1'000;           // between probes while a peer does not answer
+constexpr uint64_t kDoubtMs = 500;             // between quick probes after a punch
+constexpr unsigned kDoubtProbes = 3;
 constexpr uint64_t kChallengeIntervalMs = 200;
 constexpr size_t kMaxPings = 16;
 constexpr double kControlPerSecond = 100;
@@ -91,6 +93,7 @@ void Peers::close(uint32_t id, CloseReason reason) {
   e->peer->foreign.store(false);
   e->probe_generation = 0;
   e->silent = false;
+  e->doubt = 0;
 }
 
 void Peers::close_all() {
@@ -146,6 +149,7 @@ bool Peers::install(uint32_t id, Session* session, const Endpoint& to, bool& rek
     });
   }
   e->silent = false;
+  e->doubt = 0;
   e->rekey_announced = false;
   e->probe_generation = ++generation_;
   timers_.after(50, [this, id, generation = generation_] { probe(id, generation); });
@@ -161,6 +165,7 @@ void Peers::install_foreign(uint32_t id, const Endpoint& to) {
   e->peer->cipher.store(0);
   e->peer->foreign.store(true, std::memory_order_release);
   e->probe_generation = 0;
+  e->doubt = 0;
 }
 
 void Peers::end_foreign(uint32_t id) {
@@ -213,8 +218,35 @@ void Peers::probe(uint32_t id, uint64_t generation) {
                 [this, id, generation] { probe(id, generation); });
 }
 
+void Peers::on_punch(const Endpoint& from) {
+  for (auto& [id, e] : entries_) {
+    if (e.silent || e.doubt != 0 || !e.peer->session.load() || *e.peer->path.load() != from) continue;
+    e.doubt = ++generation_;
+    e.doubt_probes = 0;
+    doubt(id, e.doubt);
+  }
+}
+
+// A punch is easily forged, so it costs some probes and nothing else: who answers one of them is there.
+void Peers::doubt(uint32_t id, uint64_t number) {
+  Entry* e = entry(id);
+  if (!e || e->doubt != number) return;
+  if (e->doubt_probes == kDoubtProbes) {
+    e->doubt = 0;
+    if (e->silent) return;
+    e->silent = true;
+    dataplane_.events.push(event(Event::Type::silent, *e->peer));
+    return;
+  }
+  e->doubt_probes++;
+  send_ping(*e, random_token(), false);
+  const uint64_t round_trips_ms = 2 * e->peer->rtt_ns.load() / 1'000'000;
+  timers_.after(std::max(kDoubtMs, round_trips_ms), [this, id, number] { doubt(id, number); });
+}
+
 void Peers::answered(Entry& e) {
   e.answered_ms = now_ms();
+  e.doubt = 0;
   if (!e.silent) return;
   e.silent = false;
   dataplane_.events.push(event(Event::Type::alive, *e.peer));
@@ -325,6 +357,7 @@ void Peers::on_close(Entry& e, Session& session, View message) {
   if (!current) return;
   e.probe_generation = 0;
   e.silent = false;
+  e.doubt = 0;
   dataplane_.events.push(std::move(closed));
 }
 

@@ -41,6 +41,8 @@ class Peers {
 
   void on_control(const Mail& mail);
   void on_roam(const Mail& mail);
+  // A punch from where a peer with a session is: it seems to have forgotten the session. Only its answers to probes decide.
+  void on_punch(const Endpoint& from);
   void ping(uint32_t id, uint64_t token);
 
   // TypeScript's thread.
@@ -61,6 +63,8 @@ class Peers {
     uint64_t probe_generation = 0;   // of the running probe timer
     uint64_t answered_ms = 0;        // last answer to a probe
     bool silent = false;
+    uint64_t doubt = 0;              // number of the running row of quick probes; 0: none
+    unsigned doubt_probes = 0;       // of that row, unanswered
     bool rekey_announced = false;
     Endpoint challenged;
     uint64_t challenge_token = 0;
@@ -73,6 +77,7 @@ class Peers {
   void set_path(Entry& entry, const Endpoint& to);
   bool send(Session& session, const Endpoint& to, View message);
   void probe(uint32_t id, uint64_t generation);
+  void doubt(uint32_t id, uint64_t number);
   void send_ping(Entry& entry, uint64_t token, bool asked);
   void answered(Entry& entry);
   bool within_budget(Entry& entry);
