@@ -39,7 +39,10 @@ test("the network of a change is the one asked for, else the one in the answer",
 });
 
 test("fingerprints are taken out at any depth, and nothing else", () => {
-  const answer = { networks: [{ self: { pskFingerprint: "abcd2345", name: "a" }, rx: 1n }], raw: Buffer.of(1) };
+  const answer = {
+    networks: [{ self: { pskFingerprint: "abcd2345", name: "a" }, rx: 1n }],
+    raw: Buffer.of(1),
+  };
   assert.deepEqual(withoutFingerprints(answer), {
     networks: [{ self: { name: "a" }, rx: 1n }],
     raw: Buffer.of(1),
