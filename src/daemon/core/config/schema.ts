@@ -22,13 +22,10 @@ const network = z
       reload: "live",
       example: '"/etc/vpnd/office.psk"',
     }),
-    badger: z
-      .boolean()
-      .default(false)
-      .register(about, {
-        text: "Speak the Badger protocol with the servers and with Badger's nodes.",
-        reload: "live",
-      }),
+    badger: z.boolean().default(false).register(about, {
+      text: "Speak the Badger protocol with the servers and with Badger's nodes.",
+      reload: "live",
+    }),
     name: z
       .string()
       .default("")

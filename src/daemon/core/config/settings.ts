@@ -1,8 +1,10 @@
-import type { Origin } from "../../../common/config/layer.js";
+import { evaluate, originOf } from "../../../common/config/evaluate.js";
+import type { Entry, Origin, Problem } from "../../../common/config/layer.js";
 import type { LogLevel } from "../../../common/config/values.js";
 import { type HostPort, parseEndpoint } from "../../../common/endpoint.js";
+import { VpnError } from "../../../common/errors.js";
 import { checkJoinOptions, type JoinOptions } from "../network/config.js";
-import type { NetworkSection, VpndFile } from "./schema.js";
+import { type NetworkSection, type VpndFile, vpndSchema } from "./schema.js";
 
 /** A network that the config declares. */
 export interface DeclaredNetwork {
@@ -29,8 +31,31 @@ export interface Settings {
   networks: DeclaredNetwork[];
 }
 
-/** @param originOf where a network's section is */
-export function toSettings(file: VpndFile, originOf: (network: string) => Origin): Settings {
+/** What entries come to, with all that is wrong with them. */
+export interface EvaluatedSettings {
+  settings: Settings | undefined;
+  problems: Problem[];
+  entries: ReadonlyMap<string, Entry>;
+}
+
+/** @param entries of files, then of flags; the later wins */
+export function evaluateSettings(entries: readonly Entry[]): EvaluatedSettings {
+  const evaluated = evaluate(vpndSchema, entries, "docs/config.md");
+  const problems = [...evaluated.problems];
+  const { value } = evaluated;
+  if (!value) return { settings: undefined, problems, entries: evaluated.entries };
+  const networks: DeclaredNetwork[] = [];
+  for (const [name, section] of Object.entries(value.network)) {
+    const origin = originOf(evaluated.entries, ["network", name]);
+    const options = joinOptions(name, section);
+    if (options instanceof VpnError) problems.push(problemOf(options, name, origin));
+    else networks.push({ options, pskFile: section.psk_file, up: section.up, origin });
+  }
+  const settings = problems.length === 0 ? toSettings(value, networks) : undefined;
+  return { settings, problems, entries: evaluated.entries };
+}
+
+function toSettings(file: VpndFile, networks: DeclaredNetwork[]): Settings {
   const { listen } = file.metrics;
   return {
     stateDir: file.state_dir,
@@ -40,25 +65,32 @@ export function toSettings(file: VpndFile, originOf: (network: string) => Origin
     readAccess: file.read_access,
     metrics: listen === undefined ? undefined : parseEndpoint(listen),
     logLevel: file.log.level,
-    networks: Object.entries(file.network).map(([name, section]) => ({
-      options: joinOptions(name, section),
-      pskFile: section.psk_file,
-      up: section.up,
-      origin: originOf(name),
-    })),
+    networks,
   };
 }
 
-/** What `vpnctl join` with the same words would ask for. @throws VpnError `usage` */
-export function joinOptions(network: string, section: NetworkSection): JoinOptions {
-  return checkJoinOptions({
-    network,
-    iex: section.iex,
-    virtualIp: section.vip,
-    badger: section.badger,
-    listenPort: section.listen_port,
-    device: section.device,
-    mtu: section.mtu,
-    nodeName: section.name,
-  });
+/** What `vpnctl join` with the same words would ask for, or what is wrong with it. */
+function joinOptions(network: string, section: NetworkSection): JoinOptions | VpnError {
+  try {
+    return checkJoinOptions({
+      network,
+      iex: section.iex,
+      virtualIp: section.vip,
+      badger: section.badger,
+      listenPort: section.listen_port,
+      device: section.device,
+      mtu: section.mtu,
+      nodeName: section.name,
+    });
+  } catch (error) {
+    return VpnError.from(error);
+  }
+}
+
+/** The error speaks of flags; in a file they are keys. */
+function problemOf(error: VpnError, network: string, origin: Origin): Problem {
+  const hint = (error.hint ?? "see docs/config.md").replace(/--([a-z-]+)/g, (_, flag: string) =>
+    flag.replaceAll("-", "_"),
+  );
+  return { origin, message: `network ${network}: ${error.message}`, hint };
 }
