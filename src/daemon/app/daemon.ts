@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { availableParallelism, hostname } from "node:os";
 import type { Logger } from "pino";
 import { VpnError } from "../../common/errors.js";
+import type { ServiceManager } from "../../common/systemd/service-manager.js";
 import { findGroup } from "../io/api-socket.js";
 import { openStateFolder } from "../io/state/folder.js";
 import { StateStore } from "../io/state/store.js";
@@ -12,6 +13,7 @@ import type { Arguments } from "./arguments.js";
 import { lockState, openDoor } from "./changes.js";
 import { Networks } from "./networks.js";
 import type { MakeCarrier, Platform } from "./platform.js";
+import { supervise } from "./supervision.js";
 import { version } from "./version.js";
 
 /** What the daemon needs of the native addon. */
@@ -27,14 +29,22 @@ export class Daemon {
   readonly #args: Arguments;
   readonly #native: Native;
   readonly #makeCarrier: MakeCarrier;
+  readonly #service: ServiceManager;
   readonly #log: Logger;
   /** In the order of their effects; run in reverse. */
   readonly #undo: (() => Promise<unknown>)[] = [];
 
-  constructor(args: Arguments, native: Native, makeCarrier: MakeCarrier, log: Logger) {
+  constructor(
+    args: Arguments,
+    native: Native,
+    makeCarrier: MakeCarrier,
+    service: ServiceManager,
+    log: Logger,
+  ) {
     this.#args = args;
     this.#native = native;
     this.#makeCarrier = makeCarrier;
+    this.#service = service;
     this.#log = log;
   }
 
@@ -73,6 +83,7 @@ export class Daemon {
     const api = await Api.open({ path: socket, group, networks, about, log });
     this.#undo.push(() => api.close());
     log.info({ socket, stateDir, version: about.version, pid: process.pid }, "ready");
+    this.#undo.push(await supervise(this.#service, networks, log));
   }
 
   /** Never throws; idempotent. */

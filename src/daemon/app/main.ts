@@ -1,5 +1,7 @@
 import { VpnError } from "../../common/errors.js";
 import { makeLogger } from "../../common/log.js";
+import { systemdLinks } from "../../common/systemd/links.js";
+import { ServiceManager } from "../../common/systemd/service-manager.js";
 import { probeSocket } from "../io/api-socket.js";
 import { closeFd, createMeshEngine, lockFile, makeSocket, openTun } from "../io/native.js";
 import { requirePrivilege, requireTunDriver } from "../io/privilege.js";
@@ -39,7 +41,8 @@ async function main(argv: readonly string[]): Promise<void> {
     for (const line of await cleanUp(args, native, log)) say(`${line}\n`);
     return;
   }
-  const daemon = new Daemon(args, native, meshCarriers(log), log);
+  const service = new ServiceManager(process.env, process.pid, systemdLinks, log);
+  const daemon = new Daemon(args, native, meshCarriers(log), service, log);
   for (const fault of ["uncaughtException", "unhandledRejection"] as const) {
     process.once(fault, (error: unknown) => {
       log.fatal({ err: error }, "vpnd ran into a fault of its own and ends");

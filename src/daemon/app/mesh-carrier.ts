@@ -179,6 +179,10 @@ export class MeshCarrier implements Carrier {
     });
   }
 
+  responds(): boolean {
+    return this.#engine?.responds?.() ?? true;
+  }
+
   view(): CarrierView {
     const engine = this.#engine;
     const core = this.#core;

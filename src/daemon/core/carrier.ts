@@ -66,6 +66,8 @@ export interface Carrier {
    *  held by another) or when the signal aborts. */
   ready(signal: AbortSignal): Promise<void>;
   view(): CarrierView;
+  /** Asks what moves packets for a sign of life; false: the previous call is not answered yet. */
+  responds?(): boolean;
   /** Called at each change of state of the carrier or a peer. */
   onChange: () => void;
   /** Forgets a peer's pin and ends its session; false: there was none. */

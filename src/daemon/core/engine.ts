@@ -167,6 +167,8 @@ export interface MeshEngine {
   setIdentity(identity: EngineIdentity): void;
   peerCounters(peer: PeerId): PeerCounters | undefined;
   counters(): EngineCounters;
+  /** Asks every thread for a sign of life; false: one has not answered the previous call. Absent: there are no threads. */
+  responds?(): boolean;
   /** Virtual IPs that packets were dropped for because no peer has them: recent ones, bounded. */
   unknownDestinations(): { address: string; packets: number }[];
 }

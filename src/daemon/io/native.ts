@@ -1,5 +1,4 @@
-import { createRequire } from "node:module";
-import { fileURLToPath } from "node:url";
+import { loadAddon } from "../../common/addon.js";
 import { VpnError } from "../../common/errors.js";
 import type { EngineIdentity, EngineOptions, MeshEngine, PeerCounters, PeerId } from "../core/engine.js";
 import { refusals } from "../core/engine.js";
@@ -21,6 +20,7 @@ interface AddonEngine {
   setIdentity(identity: EngineIdentity): void;
   peerCounters(peer: number): PeerCounters | undefined;
   counters(): ReturnType<MeshEngine["counters"]>;
+  responds(): boolean;
   unknownDestinations(): { address: string; packets: number }[];
 }
 
@@ -40,33 +40,7 @@ interface Addon {
   MeshEngine: new (options: EngineOptions, onEvents: (events: RawEvent[]) => void) => AddonEngine;
 }
 
-const require = createRequire(import.meta.url);
-let loaded: Addon | undefined;
-
-/**
- * The addon, loaded at first use. `VPND_ADDON` names another file.
- * @throws VpnError `failed` when it is missing or does not fit this Node
- */
-function addon(): Addon {
-  if (loaded) return loaded;
-  // The same depth below the package from src/ and from dist/.
-  const path =
-    process.env.VPND_ADDON ?? fileURLToPath(new URL("../../../native/build/vpnd.node", import.meta.url));
-  try {
-    loaded = require(path) as Addon;
-    return loaded;
-  } catch (error) {
-    const missing = errorCode(error) === "MODULE_NOT_FOUND";
-    throw new VpnError(
-      "failed",
-      `cannot load the native addon ${path}${missing ? ": it is not built" : ""}`,
-      {
-        hint: missing ? "run: npm run build" : "build it again for this version of Node: npm run build",
-        cause: error,
-      },
-    );
-  }
-}
+const addon = (): Addon => loadAddon() as Addon;
 
 const tunErrors: Readonly<
   Record<string, { code: "not-permitted" | "failed" | "conflict"; what: string; hint: string }>
@@ -242,6 +216,10 @@ class NativeMeshEngine implements MeshEngine {
 
   counters(): ReturnType<MeshEngine["counters"]> {
     return this.#engine.counters();
+  }
+
+  responds(): boolean {
+    return this.#engine.responds();
   }
 
   unknownDestinations(): { address: string; packets: number }[] {

@@ -1,5 +1,7 @@
 import { VpnError } from "../../common/errors.js";
 import { makeLogger } from "../../common/log.js";
+import { systemdLinks } from "../../common/systemd/links.js";
+import { ServiceManager } from "../../common/systemd/service-manager.js";
 import { parseArguments } from "./arguments.js";
 import { help } from "./help.js";
 import { Iexd } from "./iexd.js";
@@ -16,9 +18,17 @@ async function main(argv: readonly string[]): Promise<void> {
   const server = new Iexd(args, log);
   // -------- Above this line nothing changes the machine. --------
   await server.start();
-  const signal = await stopped;
-  await server.stop();
-  log.info({ signal }, "stopped");
+  const service = new ServiceManager(process.env, process.pid, systemdLinks, log);
+  try {
+    await service.ready("serving nodes");
+    service.watch(() => true);
+    const signal = await stopped;
+    log.info({ signal }, "stopping");
+  } finally {
+    service.stopping();
+    await server.stop();
+  }
+  log.info("stopped");
 }
 
 function say(text: string): void {
