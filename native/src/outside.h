@@ -16,6 +16,8 @@ class Outside {
 
   // One batch from one socket. Within a Reclaimer section.
   void round(int fd) noexcept;
+  // One datagram, changed in place. Within a Reclaimer section.
+  void handle(const Endpoint& from, uint8_t* data, size_t size) noexcept;
 
  private:
   static constexpr unsigned kBatch = 64;
@@ -23,7 +25,6 @@ class Outside {
   static constexpr size_t kStride = 65536 + 1536;
 
   uint8_t* slot(unsigned i) const { return buffers_.get() + i * kStride; }
-  void handle(const Endpoint& from, uint8_t* data, size_t size) noexcept;
   void punch(const Endpoint& from) noexcept;
   void record(const Endpoint& from, uint8_t* data, size_t size) noexcept;
   void inner(Session& session, const Endpoint& from, View plain) noexcept;

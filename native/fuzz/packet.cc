@@ -1,0 +1,48 @@
+// Packets from this machine (Inside): IP headers, routing and the ICMP errors for what goes nowhere.
+#include "icmp.h"
+#include "input.h"
+#include "inside.h"
+#include "world.h"
+
+using namespace vpnd;
+using namespace vpnd::fuzz;
+
+namespace {
+
+void check_answer(View packet, const IpHeader& header) {
+  uint8_t answer[kMaxIcmpError];
+  const size_t size = make_unreachable(packet, header, answer);
+  EXPECT(size > 0 && size <= kMaxIcmpError);
+  IpHeader read;
+  EXPECT(parse_ip({answer, size}, read) && read.version == header.version && read.source == header.destination &&
+         read.destination == header.source);
+  if (read.version == 4) EXPECT(checksum({answer, 20}) == 0 && checksum({answer + 20, size - 20}) == 0);
+  // Nobody answers an error with an error.
+  EXPECT(!may_answer({answer, size}, read));
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  static World world;
+  static Inside inside(world.dataplane);
+  world.fresh();
+  Dataplane& d = world.dataplane;
+  Input in(data, size);
+  while (!in.empty()) {
+    const Bytes packet = copy(in.piece());
+    IpHeader header;
+    const bool whole = parse_ip(packet, header);
+    if (whole && may_answer(packet, header)) check_answer(packet, header);
+    if (packet.empty()) continue;
+    const uint64_t before = world.plane.dropped() + d.tx.packets.get();
+    EXPECT(send(world.plane.tun_peer, packet.data(), packet.size(), 0) == static_cast<ssize_t>(packet.size()));
+    // An empty datagram is this TUN's end, so the state of the device says nothing here.
+    inside.round();
+    EXPECT(world.plane.dropped() + d.tx.packets.get() == before + 1);
+    EXPECT(whole || d.tx.packets.get() + world.plane.dropped() == before + 1);
+    while (recv(world.plane.tun_peer, nullptr, 0, MSG_DONTWAIT) >= 0) {
+    }
+  }
+  return 0;
+}
