@@ -35,7 +35,7 @@ struct Event {
   Bytes data;              // datagram, record or control message
 };
 
-enum class Failure : uint8_t { timeout, wrong_psk, refused, alert, hello_timeout, aborted, overload };
+enum class Failure : uint8_t { timeout, wrong_psk, refused, alert, hello_timeout, aborted, overload, signature };
 
 class EventQueue {
  public:

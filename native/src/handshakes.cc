@@ -224,6 +224,13 @@ void Handshakes::refuse(uint32_t assoc, uint8_t reason) {
   a->dtls->close_notify();
   flush(*a);
   a->refusal = reason;
+  // Who dialled need not wait for the association to fade away.
+  const bool forged = reason == static_cast<uint8_t>(Refusal::signature) && !a->theirs;
+  if (a->tag != 0 || forged) {
+    Event e = event(Event::Type::failed, *a);
+    e.reason = static_cast<uint8_t>(forged ? Failure::signature : Failure::aborted);
+    dataplane_.events.push(std::move(e));
+  }
   linger(*a, State::closing, kClosingMs);
 }
 

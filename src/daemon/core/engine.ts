@@ -38,7 +38,9 @@ export type HandshakeFailure =
   | "alert"
   | "hello-timeout"
   | "aborted"
-  | "overload";
+  | "overload"
+  /** The HELLO does not belong to this handshake: its sender lacks the node key, or somebody is in the middle. */
+  | "signature";
 
 export type EngineEvent =
   /** A datagram for TypeScript: Badger JSON or iex/v1. */

@@ -54,6 +54,7 @@ const failures = [
   "hello-timeout",
   "aborted",
   "overload",
+  "signature",
 ] as const satisfies readonly HandshakeFailure[];
 
 const refusalNames = new Map<number, Refusal>(

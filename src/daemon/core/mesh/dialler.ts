@@ -150,6 +150,15 @@ export function problemOfFailure(
       return { reason: { code: "timeout", message: "no answer to the handshake" }, refused: false, until };
     case "overload":
       return { reason: { code: "overload", message: "too many handshakes at once" }, refused: false, until };
+    case "signature":
+      return {
+        reason: {
+          code: "signature",
+          message: "what answered there does not have the peer's node key; somebody may be in the middle",
+        },
+        refused: true,
+        until,
+      };
     case "alert":
       return {
         reason: { code: "handshake", message: "the peer ended the handshake with an alert" },

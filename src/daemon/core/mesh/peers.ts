@@ -115,6 +115,7 @@ export class Peers {
           this.#own.failed(event.tag, this.#context);
           return;
         }
+        if (event.reason === "signature") this.#logForged(event.endpoint);
         const peer = this.#dialler.peerOf(event.tag);
         if (peer === undefined) return;
         const problem = problemOfFailure(peer, event.reason, event.refusal, this.#context.at.now);
@@ -248,6 +249,15 @@ export class Peers {
     const peer = dialled ?? (there.length === 1 ? there[0] : undefined);
     // A hint anybody can send: it never ends anything.
     if (peer !== undefined && peer.session.kind === "none") peer.problem = wrongPsk(this.#context.at.now);
+  }
+
+  #logForged(endpoint: string): void {
+    this.#context.emit({
+      type: "log",
+      level: "warn",
+      message: "refused a session: the hello is not of this handshake; somebody may be in the middle",
+      fields: { endpoint, refusal: "signature" },
+    });
   }
 
   #onClosed({ peer: id, assoc, reason }: Extract<PeerEvent, { type: "closed" }>): void {
