@@ -9,7 +9,7 @@ import { labSuite } from "../lab/suite.js";
 import { ping } from "../lab/traffic.js";
 import { BadgerNode } from "./badger-node.js";
 import { classify, contentTypes, type Datagram, type DtlsRecord, plainLength } from "./dtls-records.js";
-import { foreignSuite, requirePrograms } from "./foreign-peers.js";
+import { foreignSuite, opensslClient, requirePrograms } from "./foreign-peers.js";
 import { parseIp } from "./ip-packet.js";
 
 const psk = "badger badger badger";
@@ -106,6 +106,27 @@ labSuite<Lab>(
       assert.equal(zeros(datagrams.slice(0, firstData(datagrams))), 0, "the leader does not punch");
     });
 
+    step("a peer made by hand with a shell and openssl, as docs/interop.md has it", async (lab) => {
+      const server = await lab.publicHost("server-by-hand");
+      await iexd(server);
+      const a = await vpnd(await lab.publicHost("vpnd-by-hand"));
+      await a.join({ iex: `${server.address}:${iexPort}`, psk, vip: "10.44.0.1/24", badger: true });
+      const host = await lab.publicHost("hand");
+      const heartbeats = `exec 3<>/dev/udp/${server.address}/${iexPort}
+        while printf '{"VirtualIP":"10.44.0.9"}' >&3; do sleep 5; done`;
+      host.spawn("heartbeats", "bash", ["-c", heartbeats]);
+      const listed = await a.peer("10.44.0.9", () => true, 20_000, "on the map");
+      assert.notEqual(listed.state, "up");
+      const port = await portOf(a);
+      const client = opensslClient(host, `${a.host.address}:${port}`, { identity: "badger", psk });
+      const up = await a.peerUp("10.44.0.9");
+      assert.equal(up.foreign, true);
+      await ping(a.host, "10.44.0.9", { count: 1, waitSeconds: 1 });
+      await client.receive(Buffer.from([0x45, 0, 0, 84]), "our ping");
+      await client.close();
+      await a.peer("10.44.0.9", (peer) => peer.state !== "up", 15_000, "closed");
+    });
+
     for (const [title, own, theirs] of [
       ["it dials", "10.42.0.2", "10.42.0.10"],
       ["we dial", "10.43.0.10", "10.43.0.2"],
@@ -148,6 +169,13 @@ labSuite<Lab>(
     }
   },
 );
+
+/** UDP port of the only network. */
+async function portOf(daemon: Daemon): Promise<number> {
+  const { listenPort } = await daemon.json<{ listenPort?: number }>(["network", "default"]);
+  assert.ok(listenPort, "vpnctl shows the port");
+  return listenPort;
+}
 
 function dataRecords(datagrams: readonly Datagram[]): DtlsRecord[] {
   return datagrams

@@ -8,6 +8,7 @@ import { ping } from "../lab/traffic.js";
 import { EngineNode } from "./engine-node.js";
 import {
   foreignSuite,
+  gnutlsClient,
   gnutlsServer,
   NodeDtlsClient,
   opensslClient,
@@ -39,7 +40,7 @@ function replyBody(request: Buffer): Buffer {
 labSuite<Scene>(
   "foreign-dtls",
   async (lab) => {
-    await requirePrograms("openssl", "gnutls-serv");
+    await requirePrograms("openssl", "gnutls-serv", "gnutls-cli");
     const [node, foreign] = [await lab.publicHost("node"), await lab.publicHost("foreign")];
     const engine = await EngineNode.start(node, {
       device: "badger0",
@@ -86,6 +87,18 @@ labSuite<Scene>(
       answering.stop();
       assert.equal(result.received, 3, result.output);
       for (const message of client.messages) assert.ok(parseIp(message), message.toString("hex"));
+      await client.close();
+      await engine.next("closed");
+    });
+
+    step("gnutls-cli --udp", async ({ node, foreign, engine }) => {
+      engine.forget();
+      const client = gnutlsClient(foreign, { address: node.address, port: badgerPort }, good);
+      const up = await engine.next("up");
+      assert.deepEqual([up.role, up.foreign], ["server", true]);
+      const request = echoRequest(theirs, own, 1, marked("gnutls"));
+      client.send(request);
+      await client.receive(replyBody(request), "the kernel's answer");
       await client.close();
       await engine.next("closed");
     });

@@ -131,14 +131,15 @@ function runNode(setup: EngineSetup): void {
   const tun = openTun({ name: setup.device });
   const socket = makeSocket({ family: 4, kind: "udp", port: setup.port });
   const keys = networkKeys(Buffer.from(setup.psk), setup.badger);
+  const said = { networkId: keys.networkId, record: new Uint8Array(8) };
+  const identity = {
+    badger: setup.badger,
+    nodeSeed: new Uint8Array(32).fill(7),
+    ...said,
+    epochs: [{ id: 1, ...said, ...keys.epoch }],
+  };
   const engine = createMeshEngine({
-    identity: {
-      badger: setup.badger,
-      networkId: keys.networkId,
-      nodeSeed: new Uint8Array(32).fill(7),
-      record: new Uint8Array(8),
-      epochs: [keys.epoch],
-    },
+    identity,
     tunFd: tun.fd,
     mtu: setup.mtu,
     sockets: [{ family: 4, fd: socket.fd }],

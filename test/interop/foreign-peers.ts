@@ -8,6 +8,8 @@ import type { Running } from "../lab/machine.js";
 
 export const foreignSuite = "PSK-AES128-GCM-SHA256";
 
+const gnutlsPriority = ["--priority", "NONE:+VERS-DTLS1.2:+PSK:+AES-128-GCM:+AEAD:+SIGN-ALL:+COMP-NULL"];
+
 export interface Credentials {
   identity: string;
   /** Text; its bytes are the PSK. */
@@ -53,6 +55,18 @@ export function opensslClient(host: Host, to: string, { identity, psk }: Credent
   return new ForeignPeer(host.spawn("s_client", "openssl", [...args, ...key], { stdin: true }), true);
 }
 
+export function gnutlsClient(
+  host: Host,
+  to: { address: string; port: number },
+  { identity, psk }: Credentials,
+): ForeignPeer {
+  const args = ["--udp", "--port", String(to.port), "--pskusername", identity, "--pskkey", hex(psk)];
+  const program = host.spawn("gnutls-cli", "gnutls-cli", [...args, ...gnutlsPriority, to.address], {
+    stdin: true,
+  });
+  return new ForeignPeer(program, true);
+}
+
 /** Asks for a cookie, as every DTLS server should. */
 export async function opensslServer(
   host: Host,
@@ -75,8 +89,7 @@ export async function gnutlsServer(
   const file = join(host.folder, `gnutls-psk-${port}`);
   writeFileSync(file, `${identity}:${hex(psk)}\n`, { mode: 0o600 });
   const args = ["--udp", "--echo", "--port", String(port), "--pskpasswd", file];
-  const priority = ["--priority", "NONE:+VERS-DTLS1.2:+PSK:+AES-128-GCM:+AEAD:+SIGN-ALL:+COMP-NULL"];
-  const program = host.spawn("gnutls-serv", "gnutls-serv", [...args, ...priority], { stdin: true });
+  const program = host.spawn("gnutls-serv", "gnutls-serv", [...args, ...gnutlsPriority], { stdin: true });
   await host.listening(program, "udp", port);
   return new ForeignPeer(program);
 }
