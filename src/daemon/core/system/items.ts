@@ -13,11 +13,24 @@ export type Item =
   | { kind: "link"; device: string; mtu: number }
   /** CIDR with host bits, such as "10.0.0.10/16"; brings the connected route of its prefix. */
   | { kind: "address"; device: string; address: string }
-  | { kind: "route"; device: string; prefix: string; source?: string }
+  /** `table`: number or name of a routing table; main if left out. */
+  | { kind: "route"; device: string; prefix: string; source?: string; table?: string }
+  | { kind: "rule"; rule: Rule }
   /** Key as below /proc/sys, such as "net/ipv4/ip_forward". */
   | { kind: "sysctl"; key: string; value: string }
   /** A whole table of our own; `commands` are nft JSON commands that fill it. */
   | { kind: "nft-table"; family: "inet" | "ip" | "ip6"; name: string; commands: readonly unknown[] };
+
+/** A policy routing rule; it is ours only if all of it is as we made it. */
+export interface Rule {
+  family: 4 | 6;
+  priority: number;
+  /** Prefix of source addresses; all if left out. */
+  from?: string;
+  fwmark?: number;
+  /** Number or name of the routing table that it leads to. */
+  table: string;
+}
 
 /** An interface as it is now. */
 export interface Link {
@@ -40,6 +53,10 @@ export interface Machine {
   sysctls: ReadonlyMap<string, string>;
   /** "family name" of existing nftables tables. */
   nftTables: ReadonlySet<string>;
+  /** Keys of routes, as `routeKey` makes them. */
+  routes: ReadonlySet<string>;
+  /** Keys of rules, as `ruleKey` makes them. */
+  rules: ReadonlySet<string>;
 }
 
 /** One change, with all that is needed to take it back. Journaled as JSON. */
@@ -48,7 +65,8 @@ export type Step =
   | { kind: "attach-tun"; name: string }
   | { kind: "set-link"; device: string; mtu: number; created: boolean; before?: LinkBefore }
   | { kind: "add-address"; device: string; address: string; ifindex?: number }
-  | { kind: "add-route"; device: string; prefix: string; source?: string; ifindex?: number }
+  | { kind: "add-route"; device: string; prefix: string; source?: string; table?: string; ifindex?: number }
+  | { kind: "add-rule"; rule: Rule }
   | { kind: "set-sysctl"; key: string; value: string; before: string }
   | { kind: "add-nft-table"; family: string; name: string; commands: readonly unknown[] };
 
@@ -58,46 +76,4 @@ export interface LinkBefore {
   mtu: number;
   up: boolean;
   addresses: readonly string[];
-}
-
-/** One line for people (`--dry-run`, logs). */
-export function describeStep(step: Step): string {
-  switch (step.kind) {
-    case "create-tun":
-      return `create device ${step.name} (tun)`;
-    case "attach-tun":
-      return `attach to existing device ${step.name}`;
-    case "set-link":
-      return `set ${step.device} up, mtu ${step.mtu}${step.before ? ` (was ${step.before.up ? "up" : "down"}, mtu ${step.before.mtu})` : ""}`;
-    case "add-address":
-      return `add address ${step.address} to ${step.device}`;
-    case "add-route":
-      return `add route ${step.prefix} over ${step.device}`;
-    case "set-sysctl":
-      return `set ${step.key.replaceAll("/", ".")} to ${step.value} (was ${step.before})`;
-    case "add-nft-table":
-      return `add nftables table ${step.family} ${step.name}`;
-  }
-}
-
-/** One line for people on how a step is taken back. */
-export function describeUndo(step: Step): string {
-  switch (step.kind) {
-    case "create-tun":
-      return `remove device ${step.name}`;
-    case "attach-tun":
-      return `detach from device ${step.name}`;
-    case "set-link":
-      return step.before
-        ? `restore ${step.device}: ${step.before.up ? "up" : "down"}, mtu ${step.before.mtu}`
-        : `set ${step.device} down`;
-    case "add-address":
-      return `remove address ${step.address} from ${step.device}`;
-    case "add-route":
-      return `remove route ${step.prefix} over ${step.device}`;
-    case "set-sysctl":
-      return `set ${step.key.replaceAll("/", ".")} back to ${step.before}`;
-    case "add-nft-table":
-      return `remove nftables table ${step.family} ${step.name}`;
-  }
 }

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { VpnError } from "../../../common/errors.js";
-import { describeStep, describeUndo, type Item, type Link, type Machine } from "./items.js";
+import { describeStep, describeUndo } from "./describe.js";
+import type { Item, Link, Machine } from "./items.js";
+import { routeKey, ruleKey } from "./keys.js";
 import { planSteps } from "./plan.js";
 import { undoActions } from "./undo.js";
 
@@ -19,6 +21,8 @@ const machine = (parts: Partial<Machine> & { link?: Link } = {}): Machine => ({
   links: new Map(parts.link ? [[parts.link.name, parts.link]] : []),
   sysctls: parts.sysctls ?? new Map(),
   nftTables: parts.nftTables ?? new Set(),
+  routes: parts.routes ?? new Set(),
+  rules: parts.rules ?? new Set(),
 });
 
 const mesh = (device: string, kind: "tun" | "existing-tun"): Item[] => [
@@ -93,4 +97,27 @@ test("a setting that somebody changed since is theirs", () => {
   const now = (value: string) => machine({ sysctls: new Map([["net/ipv4/ip_forward", value]]) });
   assert.deepEqual(undoActions(step, now("1")), [{ type: "sysctl", key: "net/ipv4/ip_forward", value: "0" }]);
   assert.deepEqual(undoActions(step, now("2")), []);
+});
+
+test("routes and rules are taken back only while they are there", () => {
+  const rule = { family: 4, priority: 100, fwmark: 16, table: "51" } as const;
+  const items: Item[] = [
+    { kind: "route", device: "tun7", prefix: "0.0.0.0/0", table: "51" },
+    { kind: "rule", rule },
+  ];
+  const steps = planSteps(items, machine({ link }));
+  assert.deepEqual(steps.map(describeStep), [
+    "add route 0.0.0.0/0 over tun7 in table 51",
+    "add rule 100: from all fwmark 0x10 lookup 51",
+  ]);
+  const there = machine({
+    link,
+    routes: new Set([routeKey({ prefix: "default", device: "tun7", table: "51" })]),
+    rules: new Set([ruleKey(rule)]),
+  });
+  assert.deepEqual(planSteps(items, there), []);
+  for (const step of steps) {
+    assert.equal(undoActions(step, there).length, 1);
+    assert.deepEqual(undoActions(step, machine({ link })), []);
+  }
 });

@@ -1,5 +1,6 @@
 import { VpnError } from "../../../common/errors.js";
 import type { Item, Link, Machine, Step } from "./items.js";
+import { routeKey, ruleKey } from "./keys.js";
 
 /**
  * Which steps bring the items about on this machine, in order; what is so already needs none.
@@ -31,12 +32,16 @@ function planItem(item: Item, machine: Machine, created: ReadonlySet<string>): S
       return [link && !created.has(item.device) ? { ...step, ifindex: link.ifindex } : step];
     }
     case "route": {
+      if (machine.routes.has(routeKey(item))) return [];
       const link = machine.links.get(item.device);
       const step: Step = { kind: "add-route", device: item.device, prefix: item.prefix };
+      if (item.table !== undefined) step.table = item.table;
       if (item.source !== undefined) step.source = item.source;
       if (link && !created.has(item.device)) step.ifindex = link.ifindex;
       return [step];
     }
+    case "rule":
+      return machine.rules.has(ruleKey(item.rule)) ? [] : [{ kind: "add-rule", rule: item.rule }];
     case "sysctl": {
       const before = machine.sysctls.get(item.key);
       if (before === undefined) {

@@ -1,4 +1,5 @@
-import type { Machine, Step } from "./items.js";
+import type { Machine, Rule, Step } from "./items.js";
+import { routeKey, ruleKey } from "./keys.js";
 
 /** What the executing half can be told to do; arguments go to the program as they are, never through a shell. */
 export type Action =
@@ -32,10 +33,21 @@ export function applyActions(step: Step): Action[] {
       return [
         {
           type: "ip",
-          args: [family(step.prefix), "route", "add", step.prefix, "dev", step.device, ...source],
+          args: [
+            family(step.prefix),
+            "route",
+            "add",
+            step.prefix,
+            "dev",
+            step.device,
+            ...tableOf(step),
+            ...source,
+          ],
         },
       ];
     }
+    case "add-rule":
+      return [{ type: "ip", args: ruleArguments("add", step.rule) }];
     case "set-sysctl":
       return [{ type: "sysctl", key: step.key, value: step.value }];
     case "add-nft-table": {
@@ -80,8 +92,18 @@ export function undoActions(step: Step, machine: Machine): Action[] {
       return [{ type: "ip", args: ["addr", "del", step.address, "dev", step.device] }];
     }
     case "add-route":
-      if (!isSame(machine.links.get(step.device), step.ifindex)) return [];
-      return [{ type: "ip", args: [family(step.prefix), "route", "del", step.prefix, "dev", step.device] }];
+      if (!isSame(machine.links.get(step.device), step.ifindex) || !machine.routes.has(routeKey(step)))
+        return [];
+      return [
+        {
+          type: "ip",
+          args: [family(step.prefix), "route", "del", step.prefix, "dev", step.device, ...tableOf(step)],
+        },
+      ];
+    case "add-rule":
+      return machine.rules.has(ruleKey(step.rule))
+        ? [{ type: "ip", args: ruleArguments("del", step.rule) }]
+        : [];
     case "set-sysctl":
       // Changed by somebody since: theirs now.
       return machine.sysctls.get(step.key) === step.value
@@ -105,14 +127,20 @@ function isSame(link: { ifindex: number } | undefined, ifindex: number | undefin
   return link !== undefined && link.ifindex === ifindex;
 }
 
-/** Names of what must be looked at before steps are planned or taken back. */
-export function touched(steps: readonly Step[]): { devices: string[]; sysctls: string[] } {
-  const devices = new Set<string>();
-  const sysctls = new Set<string>();
-  for (const step of steps) {
-    if (step.kind === "create-tun" || step.kind === "attach-tun") devices.add(step.name);
-    else if (step.kind === "set-sysctl") sysctls.add(step.key);
-    else if (step.kind !== "add-nft-table") devices.add(step.device);
-  }
-  return { devices: [...devices], sysctls: [...sysctls] };
+const tableOf = ({ table }: { table?: string }): string[] => (table === undefined ? [] : ["table", table]);
+
+function ruleArguments(verb: "add" | "del", rule: Rule): string[] {
+  const mark = rule.fwmark === undefined ? [] : ["fwmark", String(rule.fwmark)];
+  const from = ["from", rule.from ?? "all"];
+  return [
+    `-${rule.family}`,
+    "rule",
+    verb,
+    "priority",
+    String(rule.priority),
+    ...from,
+    ...mark,
+    "table",
+    rule.table,
+  ];
 }

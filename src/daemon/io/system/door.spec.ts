@@ -90,6 +90,46 @@ test("what a killed process left is taken back from the journal", async () => {
   assert.equal((await new Journal(path(), place).load()).state, "empty");
 });
 
+test("what cannot be taken back is kept in the journal and tried again", async () => {
+  addExisting();
+  const before = machine.links.get("tun7");
+  const door = newDoor();
+  const { tunFd } = await door.apply("a", items("tun7", "existing-tun"));
+  machine.closeFd(tunFd ?? -1);
+  machine.failOn = "link set dev tun7 mtu 1500";
+  await door.undo("a");
+  assert.deepEqual(door.leftovers(), ["restore tun7: down, mtu 1500"]);
+  machine.failOn = undefined;
+  const journal = new Journal(path(), place);
+  await journal.load();
+  const later = newDoor(journal);
+  assert.deepEqual(await later.undoAll(), ["restore tun7: down, mtu 1500"]);
+  assert.deepEqual(later.leftovers(), []);
+  assert.deepEqual(machine.links.get("tun7"), before);
+});
+
+test("plan and footprint show what is in force, and what somebody else took away", async () => {
+  addExisting();
+  const door = newDoor();
+  await door.apply("a", items("tun7", "existing-tun"));
+  const states = async () => (await door.applied("a")).map((step) => step.state);
+  assert.deepEqual(await states(), ["applied", "applied", "applied"]);
+  assert.deepEqual(
+    (await door.footprint()).map(({ kind, name, network, present }) => [kind, name, network, present]),
+    [
+      ["device", "tun7", "a", true],
+      ["link", "tun7", "a", true],
+      ["address", "10.0.0.1/16", "a", true],
+    ],
+  );
+  await machine.run({ type: "ip", args: ["addr", "del", "10.0.0.1/16", "dev", "tun7"] });
+  assert.deepEqual(await states(), ["applied", "applied", "missing"]);
+  assert.deepEqual(
+    (await door.footprint()).filter((trace) => !trace.present).map((trace) => trace.name),
+    ["10.0.0.1/16"],
+  );
+});
+
 test("owners do not disturb each other", async () => {
   const door = newDoor();
   const a = await door.apply("a", items("vpn-a"));

@@ -1,17 +1,22 @@
 import type { Logger } from "pino";
 import { VpnError } from "../../../common/errors.js";
-import { describeStep, describeUndo, type Item } from "../../core/system/items.js";
+import { describeStep, describeUndo } from "../../core/system/describe.js";
+import { footprint, inForce, type Trace } from "../../core/system/footprint.js";
+import type { Item } from "../../core/system/items.js";
 import { planSteps } from "../../core/system/plan.js";
 import { applyActions, undoActions } from "../../core/system/undo.js";
 import type { Executor } from "./executor.js";
 import type { Journal, JournalEntry } from "./journal.js";
-import {
-  type LocalPrefix,
-  observeForItems,
-  observeForSteps,
-  readLink,
-  readLocalPrefixes,
-} from "./observe.js";
+import { type LocalPrefix, observe, readConnectedRoutes, readLink, readLocalPrefixes } from "./observe.js";
+
+/** One step of a network's plan. */
+export interface PlannedStep {
+  kind: string;
+  description: string;
+  undo: string;
+  /** `pending`: it would be taken; `missing`: it was taken, but somebody else undid it since. */
+  state: "applied" | "missing" | "pending";
+}
 
 /**
  * The one door for changes to the machine. Each change belongs to an owner (a network), is on disk before it happens, and
@@ -31,7 +36,46 @@ export class SystemDoor {
 
   /** The steps that `apply` would take, a line each. */
   async plan(items: readonly Item[]): Promise<string[]> {
-    return planSteps(items, await observeForItems(this.#executor, items)).map(describeStep);
+    return planSteps(items, await observe(this.#executor, items)).map(describeStep);
+  }
+
+  /** The same with more about each step. */
+  async pending(items: readonly Item[]): Promise<PlannedStep[]> {
+    const steps = planSteps(items, await observe(this.#executor, items));
+    return steps.map((step) => ({
+      kind: step.kind,
+      description: describeStep(step),
+      undo: describeUndo(step),
+      state: "pending",
+    }));
+  }
+
+  /** The steps of an owner that are in the journal, in the order in which they were taken. */
+  async applied(owner: string): Promise<PlannedStep[]> {
+    const steps = this.#journal.entries.filter((entry) => entry.owner === owner).map((entry) => entry.step);
+    const machine = await observe(this.#executor, steps);
+    return steps.map((step) => ({
+      kind: step.kind,
+      description: describeStep(step),
+      undo: describeUndo(step),
+      state: inForce(step, machine) ? "applied" : "missing",
+    }));
+  }
+
+  /** What is on the machine because of the journal's steps. */
+  async footprint(): Promise<Trace[]> {
+    const entries = [...this.#journal.entries];
+    const machine = await observe(
+      this.#executor,
+      entries.map((entry) => entry.step),
+    );
+    const routes = await readConnectedRoutes(this.#executor, [...machine.links.keys()]);
+    return footprint(entries, machine, routes);
+  }
+
+  /** What could not be taken back so far, a line each. */
+  leftovers(): string[] {
+    return this.#journal.entries.map((entry) => describeUndo(entry.step));
   }
 
   /** What `undo` would do, a line each. */
@@ -57,7 +101,10 @@ export class SystemDoor {
     return this.#serial(() => this.#apply(owner, items));
   }
 
-  /** Takes back everything of the owner. Close the TUN's descriptor before. Never throws: what fails is logged. */
+  /**
+   * Takes back everything of the owner. Close the TUN's descriptor before. Never throws: what fails is logged, stays in the
+   * journal, and is tried again by the owner's next `apply`, at the next start, and by `vpnd --cleanup`.
+   */
   undo(owner: string): Promise<void> {
     return this.#serial(async () => {
       await this.#undo((entry) => entry.owner === owner);
@@ -70,7 +117,8 @@ export class SystemDoor {
   }
 
   async #apply(owner: string, items: readonly Item[]): Promise<{ tunFd?: number }> {
-    const steps = planSteps(items, await observeForItems(this.#executor, items));
+    await this.#undo((entry) => entry.owner === owner);
+    const steps = planSteps(items, await observe(this.#executor, items));
     let tunFd: number | undefined;
     try {
       for (const step of steps) {
@@ -102,18 +150,20 @@ export class SystemDoor {
     const done: string[] = [];
     const entries = this.#journal.entries.filter(chosen);
     if (entries.length === 0) return done;
+    const undone = new Set<JournalEntry>();
     for (const entry of entries.reverse()) {
       try {
         // Looked at anew for each step: taking one back may change what the next one finds.
-        const machine = await observeForSteps(this.#executor, [entry.step]);
+        const machine = await observe(this.#executor, [entry.step]);
         const actions = undoActions(entry.step, machine);
         for (const action of actions) await this.#executor.run(action);
         if (actions.length > 0) done.push(describeUndo(entry.step));
+        undone.add(entry);
       } catch (error) {
         this.#log.warn({ network: entry.owner, err: error, change: describeUndo(entry.step) }, "undo failed");
       }
     }
-    this.#journal.entries = this.#journal.entries.filter((entry) => !chosen(entry));
+    this.#journal.entries = this.#journal.entries.filter((entry) => !undone.has(entry));
     // A full disk must not keep the machine from being put in order; the next start finds nothing left to undo.
     await this.#journal
       .save()

@@ -80,6 +80,7 @@ const kinds = new Set<unknown>([
   "set-link",
   "add-address",
   "add-route",
+  "add-rule",
   "set-sysctl",
   "add-nft-table",
 ]);

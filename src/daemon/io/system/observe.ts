@@ -1,5 +1,7 @@
-import type { Item, Link, Machine, Step } from "../../core/system/items.js";
-import { touched } from "../../core/system/undo.js";
+import type { ConnectedRoute } from "../../core/system/footprint.js";
+import type { Item, Link, Machine, Rule, Step } from "../../core/system/items.js";
+import { routeKey, ruleKey } from "../../core/system/keys.js";
+import { touchedBy } from "../../core/system/touched.js";
 import type { Executor } from "./executor.js";
 
 type Json = Record<string, unknown>;
@@ -28,43 +30,63 @@ export async function readLink(executor: Executor, name: string): Promise<Link |
   return link;
 }
 
-/** What is needed to know of the machine to plan these items. */
-export function observeForItems(executor: Executor, items: readonly Item[]): Promise<Machine> {
-  const devices = new Set<string>();
-  const sysctls = new Set<string>();
-  for (const item of items) {
-    if (item.kind === "tun" || item.kind === "existing-tun") devices.add(item.name);
-    else if (item.kind === "sysctl") sysctls.add(item.key);
-    else if (item.kind !== "nft-table") devices.add(item.device);
-  }
-  const nft = items.some((item) => item.kind === "nft-table");
-  return observe(executor, [...devices], [...sysctls], nft);
-}
-
-/** What is needed to know of the machine to take these steps back. */
-export function observeForSteps(executor: Executor, steps: readonly Step[]): Promise<Machine> {
-  const { devices, sysctls } = touched(steps);
-  const nft = steps.some((step) => step.kind === "add-nft-table");
-  return observe(executor, devices, sysctls, nft);
-}
-
-async function observe(
-  executor: Executor,
-  devices: readonly string[],
-  sysctlKeys: readonly string[],
-  nft: boolean,
-): Promise<Machine> {
+/** What is needed to know of the machine to plan these items, or to take these steps back. */
+export async function observe(executor: Executor, things: readonly (Item | Step)[]): Promise<Machine> {
+  const touched = touchedBy(things);
   const links = new Map<string, Link>();
-  for (const name of devices) {
+  for (const name of touched.devices) {
     const link = await readLink(executor, name);
     if (link) links.set(name, link);
   }
   const sysctls = new Map<string, string>();
-  for (const key of sysctlKeys) {
+  for (const key of touched.sysctls) {
     const value = await executor.readSysctl(key);
     if (value !== undefined) sysctls.set(key, value);
   }
-  return { links, sysctls, nftTables: new Set(nft ? await executor.nftTables() : []) };
+  const routes = new Set<string>();
+  for (const { device, table, family } of touched.tables) {
+    if (!links.has(device)) continue;
+    const found = await executor.readIp([`-${family}`, "route", "show", "table", table, "dev", device]);
+    for (const route of list(found)) routes.add(routeKey({ prefix: String(route.dst), device, table }));
+  }
+  const rules = new Set<string>();
+  for (const family of touched.rules) {
+    for (const rule of list(await executor.readIp([`-${family}`, "rule", "show"]))) {
+      const read = readRule(rule, family);
+      if (read) rules.add(ruleKey(read));
+    }
+  }
+  const nftTables = new Set(touched.nft ? await executor.nftTables() : []);
+  return { links, sysctls, routes, rules, nftTables };
+}
+
+/** Undefined: it says more than rules of ours do. */
+function readRule(json: Json, family: 4 | 6): Rule | undefined {
+  const { priority, src, srclen, table, fwmark, ...more } = json;
+  if (typeof priority !== "number" || typeof table !== "string" || Object.keys(more).length > 0)
+    return undefined;
+  const rule: Rule = { family, priority, table };
+  if (typeof src === "string" && src !== "all")
+    rule.from = typeof srclen === "number" ? `${src}/${srclen}` : src;
+  if (typeof fwmark === "string") rule.fwmark = Number(fwmark);
+  return rule;
+}
+
+/** Routes that the kernel made of these devices' addresses; its host, broadcast and multicast entries left out. */
+export async function readConnectedRoutes(
+  executor: Executor,
+  devices: readonly string[],
+): Promise<ConnectedRoute[]> {
+  const found: ConnectedRoute[] = [];
+  for (const device of devices) {
+    for (const family of ["-4", "-6"]) {
+      const shown = await executor.readIp([family, "route", "show", "table", "main", "dev", device]);
+      for (const route of list(shown)) {
+        if (route.protocol === "kernel") found.push({ device, prefix: String(route.dst) });
+      }
+    }
+  }
+  return found;
 }
 
 /** A prefix that the machine uses, and how to say so. */

@@ -1,0 +1,59 @@
+import type { Item, Step } from "./items.js";
+
+/** What must be looked at before items are planned, or steps are taken back. */
+export interface Touched {
+  devices: string[];
+  sysctls: string[];
+  /** Routing tables with a route of ours, by device. */
+  tables: { device: string; table: string; family: 4 | 6 }[];
+  /** Families with a rule of ours. */
+  rules: (4 | 6)[];
+  nft: boolean;
+}
+
+export function touchedBy(things: readonly (Item | Step)[]): Touched {
+  const devices = new Set<string>();
+  const sysctls = new Set<string>();
+  const rules = new Set<4 | 6>();
+  const tables = new Map<string, Touched["tables"][number]>();
+  let nft = false;
+  for (const thing of things) {
+    switch (thing.kind) {
+      case "tun":
+      case "existing-tun":
+      case "create-tun":
+      case "attach-tun":
+        devices.add(thing.name);
+        break;
+      case "sysctl":
+      case "set-sysctl":
+        sysctls.add(thing.key);
+        break;
+      case "rule":
+      case "add-rule":
+        rules.add(thing.rule.family);
+        break;
+      case "nft-table":
+      case "add-nft-table":
+        nft = true;
+        break;
+      case "route":
+      case "add-route": {
+        devices.add(thing.device);
+        const table = thing.table ?? "main";
+        const family = thing.prefix.includes(":") ? 6 : 4;
+        tables.set(`${thing.device} ${table} ${family}`, { device: thing.device, table, family });
+        break;
+      }
+      default:
+        devices.add(thing.device);
+    }
+  }
+  return {
+    devices: [...devices],
+    sysctls: [...sysctls],
+    tables: [...tables.values()],
+    rules: [...rules],
+    nft,
+  };
+}
