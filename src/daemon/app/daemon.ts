@@ -4,6 +4,7 @@ import { availableParallelism, hostname } from "node:os";
 import type { Logger } from "pino";
 import { VpnError } from "../../common/errors.js";
 import type { ServiceManager } from "../../common/systemd/service-manager.js";
+import type { Settings } from "../core/config/settings.js";
 import { findGroup } from "../io/api-socket.js";
 import { openStateFolder } from "../io/state/folder.js";
 import { StateStore } from "../io/state/store.js";
@@ -12,6 +13,7 @@ import { Api } from "./api/server.js";
 import type { Arguments } from "./arguments.js";
 import { lockState, openDoor } from "./changes.js";
 import { Networks } from "./networks.js";
+import { Observers } from "./observers.js";
 import type { MakeCarrier, Platform } from "./platform.js";
 import { supervise } from "./supervision.js";
 import { version } from "./version.js";
@@ -75,12 +77,35 @@ export class Daemon {
       },
       { random: (bytes) => new Uint8Array(randomBytes(bytes)), hostName: hostname() },
     );
+    const about = { version: version(), started: Date.now(), stateDir };
+    const { readAccess = "group", metrics }: Partial<Settings> = this.#args;
+    const audience = { group: group?.id, everybody: readAccess === "all" };
+    const observers = new Observers(networks, {
+      stateDir,
+      socket,
+      audience,
+      metricsAt: metrics,
+      version: about.version,
+      log,
+    });
+    this.#undo.push(() => observers.stop());
     this.#undo.push(() => networks.stop());
     stop.addEventListener("abort", () => void networks.stop(), { once: true });
+    await observers.start();
     await networks.restore();
     stop.throwIfAborted();
-    const about = { version: version(), started: Date.now(), stateDir };
-    const api = await Api.open({ path: socket, group, networks, about, log });
+    await observers.serve();
+    const api = await Api.open({
+      path: socket,
+      group,
+      readAccess,
+      networks,
+      about,
+      events: observers.events,
+      metrics: observers.metrics,
+      onRefused: () => observers.metrics.refused(),
+      log,
+    });
     this.#undo.push(() => api.close());
     log.info({ socket, stateDir, version: about.version, pid: process.pid }, "ready");
     this.#undo.push(await supervise(this.#service, networks, log));
@@ -94,10 +119,10 @@ export class Daemon {
   }
 
   /** The socket's group; undefined leaves it to root. */
-  #group(): number | undefined {
+  #group(): { id: number; name: string } | undefined {
     const { group, groupGiven } = this.#args;
     const id = findGroup(group);
-    if (id !== undefined) return id;
+    if (id !== undefined) return { id, name: group };
     if (groupGiven) {
       throw new VpnError("failed", `there is no group ${group}`, {
         hint: `make it: groupadd --system ${group}`,

@@ -64,13 +64,18 @@ export function findGroup(name: string): number | undefined {
   return groupId(readFileSync("/etc/group", "utf8"), name);
 }
 
-/**
- * Listens on the path, for the owner and the group only. The file is never wider than that, not even for a moment.
- * @param group undefined: the owner alone
- */
+/** Who may connect, by the file's mode. */
+export interface SocketAudience {
+  /** Undefined: the owner alone. */
+  group: number | undefined;
+  /** Every user of the machine may connect; what they may do is for the listener to say. */
+  everybody: boolean;
+}
+
+/** Listens on the path. The file is never open to more than its audience, not even for a moment. */
 export async function listenOnSocket(
   path: string,
-  group: number | undefined,
+  { group, everybody }: SocketAudience,
   onConnection: (socket: Socket) => void,
 ): Promise<Server> {
   mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
@@ -88,9 +93,8 @@ export async function listenOnSocket(
       process.umask(before);
     }
   });
-  if (group !== undefined) {
-    chownSync(path, process.getuid?.() ?? 0, group);
-    chmodSync(path, 0o660);
-  }
+  if (group !== undefined) chownSync(path, process.getuid?.() ?? 0, group);
+  if (everybody) chmodSync(path, 0o666);
+  else if (group !== undefined) chmodSync(path, 0o660);
   return server;
 }

@@ -1,16 +1,9 @@
-/** Plain HTTP for a metrics collector: GET /metrics and nothing else. */
+/** The metrics on a TCP address. */
 import { once } from "node:events";
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { Server } from "node:http";
 import { formatEndpoint, type HostPort } from "../../common/endpoint.js";
+import { type MetricsSource, metricsHttp } from "../../common/metrics-http.js";
 import { listenError } from "./listen-error.js";
-
-export interface MetricsSource {
-  contentType: string;
-  text(): Promise<string>;
-}
-
-const maxConnections = 16;
-const requestTimeoutMs = 5000;
 
 export class MetricsServer {
   readonly #server: Server;
@@ -24,11 +17,7 @@ export class MetricsServer {
 
   /** @throws VpnError naming `--metrics` */
   static async start(at: HostPort, source: MetricsSource): Promise<MetricsServer> {
-    const server = createServer({ requestTimeout: requestTimeoutMs }, (request, response) => {
-      answer(request, response, source).catch(() => response.destroy());
-    });
-    server.maxConnections = maxConnections;
-    server.headersTimeout = requestTimeoutMs;
+    const server = metricsHttp(source);
     try {
       server.listen({ host: at.address, port: at.port, ipv6Only: true });
       await once(server, "listening");
@@ -45,22 +34,4 @@ export class MetricsServer {
     this.#server.closeAllConnections();
     await closed;
   }
-}
-
-async function answer(
-  request: IncomingMessage,
-  response: ServerResponse,
-  source: MetricsSource,
-): Promise<void> {
-  const plain = { "content-type": "text/plain; charset=utf-8" };
-  if (request.method !== "GET" && request.method !== "HEAD") {
-    response.writeHead(405, { ...plain, allow: "GET, HEAD" }).end("use GET\n");
-    return;
-  }
-  if (request.url?.split("?")[0] !== "/metrics") {
-    response.writeHead(404, plain).end("metrics are at /metrics\n");
-    return;
-  }
-  const text = await source.text();
-  response.writeHead(200, { "content-type": source.contentType }).end(text);
 }

@@ -12,7 +12,7 @@ const time = (ms: number): Timestamp => timestampFromMs(Math.round(ms));
 const count = (value: number): bigint => BigInt(Math.max(0, Math.round(value)));
 
 /** State and reason as people see them. */
-function stateOf(network: Network): { state: string; reason?: Reason } {
+export function stateOf(network: Network): { state: string; reason?: Reason } {
   const { life } = network;
   if (life.state === "down") return { state: "down" };
   if (life.state === "starting") return { state: "connecting" };

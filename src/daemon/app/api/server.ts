@@ -1,61 +1,74 @@
 import { once } from "node:events";
-import type { Server as SocketServer } from "node:net";
+import type { Socket, Server as SocketServer } from "node:net";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import type { Logger } from "pino";
-import { Health } from "../../../common/gen/grpc/health/v1/health_pb.js";
-import { DaemonService } from "../../../common/gen/vpnd/v1/daemon_pb.js";
-import { KeyService } from "../../../common/gen/vpnd/v1/key_pb.js";
-import { NetworkService } from "../../../common/gen/vpnd/v1/network_pb.js";
-import { PeerService } from "../../../common/gen/vpnd/v1/peer_pb.js";
-import { StatsService } from "../../../common/gen/vpnd/v1/stats_pb.js";
-import { handlers, type ServiceImpl } from "../../../common/grpc/server.js";
-import { serviceDefinition } from "../../../common/grpc/service-definition.js";
-import type { MethodTable, ServiceDesc } from "../../../common/grpc/service-types.js";
+import { type Access, accessOf, type Caller, type ReadAccess } from "../../core/access/access.js";
 import { listenOnSocket } from "../../io/api-socket.js";
-import type { Networks } from "../networks.js";
-import { type About, daemonService, keyService } from "./daemon-service.js";
-import { healthService } from "./health-service.js";
-import { networkService } from "./network-service.js";
-import { peerService } from "./peer-service.js";
-import { statsService } from "./stats-service.js";
+import { Callers, callerOf } from "../../io/callers.js";
+import { type ApiParts, addServices } from "./services.js";
 
-export interface ApiOptions {
+export interface ApiOptions extends ApiParts {
   path: string;
-  /** Group that may connect; undefined: only the owner. */
-  group: number | undefined;
-  networks: Networks;
-  about: About;
+  /** Group that may connect and change things; undefined: only root and vpnd's own user. */
+  group: { id: number; name: string } | undefined;
+  readAccess: ReadAccess;
   log: Logger;
 }
 
 /** How long calls that are being answered may hold up a stop, milliseconds. */
 const drainMs = 2_000;
 
+const accesses = ["write", "read", "none"] as const satisfies readonly Access[];
+
 /**
- * The control API on a Unix socket. The socket is ours and each connection is handed to gRPC, so that who connects can be
- * looked at first.
+ * The control API on a Unix socket. The socket is ours: the kernel says who connects, and the connection is handed to the
+ * gRPC server that has what this caller may use.
  */
 export class Api {
   readonly #socket: SocketServer;
-  readonly #grpc: Server;
+  readonly #servers: readonly Server[];
   readonly #stopping: AbortController;
 
-  private constructor(socket: SocketServer, grpc: Server, stopping: AbortController) {
+  private constructor(socket: SocketServer, servers: readonly Server[], stopping: AbortController) {
     this.#socket = socket;
-    this.#grpc = grpc;
+    this.#servers = servers;
     this.#stopping = stopping;
   }
 
   /** Listens; from its return on calls are answered. @throws VpnError when the socket can't be had */
   static async open(options: ApiOptions): Promise<Api> {
+    const { path, group, readAccess, log } = options;
     const stopping = new AbortController();
-    const grpc = makeServer(options, stopping.signal);
-    const injector = grpc.createConnectionInjector(ServerCredentials.createInsecure());
-    const socket = await listenOnSocket(options.path, options.group, (connection) => {
-      connection.on("error", (error) => options.log.debug({ err: error }, "API connection failed"));
-      injector.injectConnection(connection);
+    const callers = new Callers();
+    const server = (access: Access) => {
+      const grpc = new Server({
+        "grpc.max_concurrent_streams": 64,
+        "grpc.max_receive_message_length": 1 << 20,
+        "grpc.max_send_message_length": 16 << 20,
+        "grpc.enable_channelz": 0,
+      });
+      const caller = (peer: string): Caller | undefined => callers.get(peer);
+      const guard = { access, groupName: group?.name, caller, log, onRefused: options.onRefused };
+      addServices(grpc, options, guard, stopping.signal);
+      return { grpc, injector: grpc.createConnectionInjector(ServerCredentials.createInsecure()) };
+    };
+    const servers = { write: server("write"), read: server("read"), none: server("none") };
+    const policy = { ownUid: process.getuid?.() ?? 0, group: group?.id, readAccess };
+    const audience = { group: group?.id, everybody: readAccess === "all" };
+    const socket = await listenOnSocket(path, audience, (connection: Socket) => {
+      connection.on("error", (error) => log.debug({ err: error }, "API connection failed"));
+      try {
+        const caller = callerOf(connection);
+        callers.add(connection, caller);
+        servers[accessOf(caller, policy)].injector.injectConnection(connection);
+      } catch (error) {
+        // Who cannot be told from a stranger is one; a connection may also have ended already.
+        log.debug({ err: error }, "API connection refused");
+        connection.destroy();
+      }
     });
-    return new Api(socket, grpc, stopping);
+    const grpcs = accesses.map((access) => servers[access].grpc);
+    return new Api(socket, grpcs, stopping);
   }
 
   /** Ends watches, lets short calls finish, closes. Idempotent. */
@@ -64,36 +77,14 @@ export class Api {
     this.#stopping.abort();
     const closed = once(this.#socket, "close");
     this.#socket.close();
-    const timer = setTimeout(() => this.#grpc.forceShutdown(), drainMs);
-    await new Promise<void>((resolve) => this.#grpc.tryShutdown(() => resolve()));
-    clearTimeout(timer);
-    this.#grpc.forceShutdown();
+    await Promise.all(this.#servers.map(shutDown));
     await closed;
   }
 }
 
-function makeServer({ networks, about, log }: ApiOptions, stopping: AbortSignal): Server {
-  const server = new Server({
-    "grpc.max_concurrent_streams": 64,
-    "grpc.max_receive_message_length": 1 << 20,
-    "grpc.max_send_message_length": 16 << 20,
-  });
-  const onUnexpected = (method: string, error: unknown): void =>
-    log.error({ method, err: error }, "call failed");
-  const add = <M extends MethodTable>(desc: ServiceDesc<M>, impl: ServiceImpl<M>): void =>
-    server.addService(serviceDefinition(desc), handlers(desc, impl, { onUnexpected }));
-  const services = [DaemonService, NetworkService, PeerService, StatsService, KeyService];
-  add(DaemonService, daemonService(networks, about));
-  add(NetworkService, networkService(networks));
-  add(PeerService, peerService(networks, stopping));
-  add(StatsService, statsService(networks, stopping));
-  add(KeyService, keyService(networks));
-  add(
-    Health,
-    healthService(
-      services.map((desc) => desc.typeName),
-      stopping,
-    ),
-  );
-  return server;
+async function shutDown(server: Server): Promise<void> {
+  const timer = setTimeout(() => server.forceShutdown(), drainMs);
+  await new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
+  clearTimeout(timer);
+  server.forceShutdown();
 }

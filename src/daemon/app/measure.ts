@@ -1,0 +1,21 @@
+import type { NetworkMeasure } from "../io/metrics/metrics.js";
+import { stateOf } from "./api/convert.js";
+import type { Networks } from "./networks.js";
+
+/** The networks as metrics show them. A damaged network is one in error. */
+export function measureNetworks(networks: Networks): NetworkMeasure[] {
+  const usable = networks.all().map((network) => {
+    const view = network.carrier?.view();
+    return {
+      name: network.name,
+      state: stateOf(network).state,
+      counters: view?.counters,
+      handshakes: view?.handshakes ?? {},
+      peers: view?.peers ?? [],
+    };
+  });
+  const damaged = networks
+    .damaged()
+    .map(({ name }) => ({ name, state: "error", counters: undefined, handshakes: {}, peers: [] }));
+  return [...usable, ...damaged];
+}

@@ -1,0 +1,41 @@
+import type { Socket } from "node:net";
+import type { Caller } from "../core/access/access.js";
+import { peerCredentials, peerGroups } from "./native.js";
+
+/**
+ * Who is at the other end of an accepted Unix socket, as the kernel noted at connect.
+ * @throws Error when the kernel does not say; then nobody is to be let in
+ */
+export function callerOf(socket: Socket): Caller {
+  const fd = descriptorOf(socket);
+  return { ...peerCredentials(fd), groups: peerGroups(fd) };
+}
+
+/** Node has no public way to a socket's descriptor; a test guards this one. */
+function descriptorOf(socket: Socket): number {
+  const handle: unknown = Reflect.get(socket, "_handle");
+  const fd: unknown = typeof handle === "object" && handle !== null ? Reflect.get(handle, "fd") : undefined;
+  if (typeof fd !== "number" || fd < 0) throw new Error("the connection has no descriptor");
+  return fd;
+}
+
+/**
+ * Gives connections a name that gRPC hands on with each call: it shows nothing of a Unix socket but its `remoteAddress`,
+ * which such sockets lack.
+ */
+export class Callers {
+  readonly #byName = new Map<string, Caller>();
+  #last = 0;
+
+  add(socket: Socket, caller: Caller): void {
+    const name = `connection-${++this.#last}`;
+    Object.defineProperty(socket, "remoteAddress", { value: name, configurable: true });
+    this.#byName.set(name, caller);
+    socket.once("close", () => this.#byName.delete(name));
+  }
+
+  /** @param peer as a call's context has it; undefined for a connection that has closed */
+  get(peer: string): Caller | undefined {
+    return this.#byName.get(peer);
+  }
+}

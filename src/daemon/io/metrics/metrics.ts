@@ -1,0 +1,239 @@
+/** What vpnd measures (docs/metrics.md). Values are read when somebody asks, never pushed. */
+import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
+import type { PeerView } from "../../core/carrier.js";
+import type { EngineCounters } from "../../core/engine.js";
+
+/** One network at the moment of asking. */
+export interface NetworkMeasure {
+  name: string;
+  state: string;
+  counters: EngineCounters | undefined;
+  /** Ends of handshakes since the network came up, by result. */
+  handshakes: Readonly<Record<string, number>>;
+  peers: readonly PeerView[];
+}
+
+export interface MetricsInput {
+  version: string;
+  networks(): NetworkMeasure[];
+  /** Since the start, by type. */
+  events(): Readonly<Record<string, number>>;
+  eventsLost(): number;
+  /** Seconds; percentile 0 to 100. */
+  loopLag(percentile: number): number;
+}
+
+const networkStates = ["up", "connecting", "error", "down"] as const;
+const peerStates = ["up", "connecting", "idle", "offline", "refused"] as const;
+const lagPercentiles = [50, 99, 100] as const;
+
+export class Metrics {
+  readonly #registry = new Registry();
+  readonly #refused: Counter;
+  readonly #measure: () => void;
+
+  constructor(source: MetricsInput) {
+    // One look for all metrics of an answer.
+    let measured: NetworkMeasure[] = [];
+    this.#measure = () => {
+      measured = source.networks();
+    };
+    const input: MetricsInput = { ...source, networks: () => measured };
+    const registers = [this.#registry];
+    collectDefaultMetrics({ register: this.#registry });
+    new Gauge({
+      name: "vpnd_build_info",
+      help: "1; the labels say which vpnd this is",
+      labelNames: ["version", "node"],
+      registers,
+    }).set({ version: input.version, node: process.version }, 1);
+    new Gauge({
+      name: "vpnd_event_loop_lag_seconds",
+      help: "How late the main thread's timers come, over the last minute",
+      labelNames: ["quantile"],
+      registers,
+      collect() {
+        for (const percentile of lagPercentiles)
+          this.set({ quantile: percentile / 100 }, input.loopLag(percentile));
+      },
+    });
+    this.#refused = new Counter({
+      name: "vpnd_api_refused_total",
+      help: "Calls of the control API that the caller was not permitted to make",
+      registers,
+    });
+    addNetworks(registers, input);
+    addPeers(registers, input);
+    addEvents(registers, input);
+  }
+
+  refused(): void {
+    this.#refused.inc();
+  }
+
+  get contentType(): string {
+    return this.#registry.contentType;
+  }
+
+  /** Everything in the Prometheus text format. */
+  text(): Promise<string> {
+    this.#measure();
+    return this.#registry.metrics();
+  }
+}
+
+/** A counter whose values are counted elsewhere: read anew at each collection. */
+function mirror<L extends string>(
+  name: string,
+  help: string,
+  labelNames: L[],
+  registers: Registry[],
+  read: (add: (labels: Record<L, string>, value: number) => void) => void,
+): void {
+  new Counter<L>({
+    name,
+    help,
+    labelNames,
+    registers,
+    collect() {
+      this.reset();
+      read((labels, value) => this.inc(labels, value));
+    },
+  });
+}
+
+function addNetworks(registers: Registry[], { networks }: MetricsInput): void {
+  new Gauge({
+    name: "vpnd_networks",
+    help: "Joined networks by state",
+    labelNames: ["state"],
+    registers,
+    collect() {
+      for (const state of networkStates) this.set({ state }, 0);
+      for (const { state } of networks()) this.inc({ state });
+    },
+  });
+  new Gauge({
+    name: "vpnd_network_up",
+    help: "1 if the network is up",
+    labelNames: ["network"],
+    registers,
+    collect() {
+      this.reset();
+      for (const { name, state } of networks()) this.set({ network: name }, state === "up" ? 1 : 0);
+    },
+  });
+  const traffic = ["network", "direction"] as const;
+  mirror(
+    "vpnd_network_bytes_total",
+    "Bytes of inner packets since the network came up",
+    [...traffic],
+    registers,
+    (add) => {
+      for (const { name: network, counters } of networks()) {
+        add({ network, direction: "rx" }, counters?.rxBytes ?? 0);
+        add({ network, direction: "tx" }, counters?.txBytes ?? 0);
+      }
+    },
+  );
+  mirror(
+    "vpnd_network_packets_total",
+    "Inner packets since the network came up",
+    [...traffic],
+    registers,
+    (add) => {
+      for (const { name: network, counters } of networks()) {
+        add({ network, direction: "rx" }, counters?.rxPackets ?? 0);
+        add({ network, direction: "tx" }, counters?.txPackets ?? 0);
+      }
+    },
+  );
+  mirror(
+    "vpnd_dropped_packets_total",
+    "Packets and datagrams that went no further, by reason",
+    ["network", "reason"],
+    registers,
+    (add) => {
+      for (const { name: network, counters } of networks())
+        for (const [reason, packets] of Object.entries(counters?.drops ?? {}))
+          add({ network, reason }, packets);
+    },
+  );
+  mirror(
+    "vpnd_handshakes_total",
+    "Ends of handshakes since the network came up, by result",
+    ["network", "result"],
+    registers,
+    (add) => {
+      for (const { name: network, handshakes } of networks())
+        for (const [result, count] of Object.entries(handshakes)) add({ network, result }, count);
+    },
+  );
+}
+
+function addPeers(registers: Registry[], { networks }: MetricsInput): void {
+  const labelNames = ["network", "peer", "name"] as const;
+  const labels = (network: string, peer: PeerView) => ({
+    network,
+    peer: peer.virtualIp,
+    name: peer.name ?? "",
+  });
+  new Gauge({
+    name: "vpnd_peers",
+    help: "Known peers by state",
+    labelNames: ["network", "state"],
+    registers,
+    collect() {
+      this.reset();
+      for (const { name: network, peers } of networks()) {
+        for (const state of peerStates) this.set({ network, state }, 0);
+        for (const { state } of peers) this.inc({ network, state });
+      }
+    },
+  });
+  new Gauge({
+    name: "vpnd_peer_up",
+    help: "1 if there is a live session with the peer",
+    labelNames,
+    registers,
+    collect() {
+      this.reset();
+      for (const { name, peers } of networks())
+        for (const peer of peers) this.set(labels(name, peer), peer.state === "up" ? 1 : 0);
+    },
+  });
+  new Gauge({
+    name: "vpnd_peer_rtt_seconds",
+    help: "Round trip inside the tunnel, smoothed; absent for peers that answer no probes",
+    labelNames,
+    registers,
+    collect() {
+      this.reset();
+      for (const { name, peers } of networks())
+        for (const peer of peers)
+          if (peer.rttSeconds !== undefined) this.set(labels(name, peer), peer.rttSeconds);
+    },
+  });
+  mirror(
+    "vpnd_peer_bytes_total",
+    "Bytes of inner packets from and to the peer",
+    [...labelNames, "direction"],
+    registers,
+    (add) => {
+      for (const { name, peers } of networks())
+        for (const peer of peers) {
+          add({ ...labels(name, peer), direction: "rx" }, peer.rxBytes);
+          add({ ...labels(name, peer), direction: "tx" }, peer.txBytes);
+        }
+    },
+  );
+}
+
+function addEvents(registers: Registry[], { events, eventsLost }: MetricsInput): void {
+  mirror("vpnd_events_total", "Events by type (docs/events.md)", ["type"], registers, (add) => {
+    for (const [type, count] of Object.entries(events())) add({ type }, count);
+  });
+  mirror("vpnd_events_lost_total", "Events that could not be written to disk", [], registers, (add) => {
+    add({}, eventsLost());
+  });
+}
