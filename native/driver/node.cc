@@ -20,17 +20,18 @@ namespace {
   abort();
 }
 
+}  // namespace
+
 Identity make_identity(const Node::Options& options) {
   Identity id;
   id.badger = options.badger;
-  id.network_id = Bytes(32, options.psk);
   id.node_seed = Bytes(32, options.seed);
-  id.record = Bytes(64, options.seed);
-  id.epochs.push_back({Bytes(32, options.psk), Bytes(32, static_cast<uint8_t>(options.psk + 100)), Bytes(64, 'a')});
+  for (const uint8_t psk : options.psks) {
+    id.epochs.push_back({psk, Bytes(32, psk), Bytes(32, static_cast<uint8_t>(psk + 100)), Bytes(64, psk), Bytes(32, psk),
+                         Bytes(64, options.seed)});
+  }
   return id;
 }
-
-}  // namespace
 
 Node::Node(const Options& options) {
   int pair[2];

@@ -14,7 +14,7 @@ class Node {
  public:
   struct Options {
     uint8_t seed = 1;       // node key
-    uint8_t psk = 1;
+    std::vector<uint8_t> psks{1};  // the preferred one first; also the ids of their epochs
     bool badger = false;
     unsigned threads = 1;
     size_t mtu = 1400;
@@ -49,6 +49,9 @@ class Node {
   std::unique_ptr<Engine> engine_;
   std::vector<Event> events_;
 };
+
+// What the node says it is; for Engine::set_identity().
+Identity make_identity(const Node::Options& options);
 
 // Calls `step` until `done` or the deadline; the result of `done`.
 bool wait_for(const std::function<void()>& step, const std::function<bool()>& done, unsigned ms = 10000);

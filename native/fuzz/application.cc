@@ -16,10 +16,8 @@ enum class Kind : uint8_t { vpnd, badger, probe };
 Identity identity(bool badger) {
   Identity id;
   id.badger = badger;
-  id.network_id = Bytes(32, 1);
   id.node_seed = Bytes(32, 2);
-  id.record = Bytes(64, 3);
-  id.epochs.push_back({Bytes(32, 4), Bytes(32, 5), Bytes(64, 'a')});
+  id.epochs.push_back({1, Bytes(32, 4), Bytes(32, 5), Bytes(64, 'a'), Bytes(32, 1), Bytes(64, 3)});
   return id;
 }
 

@@ -17,10 +17,9 @@ constexpr int kMaxSteps = 96;
 Identity identity(uint8_t seed, uint8_t psk, bool badger) {
   Identity id;
   id.badger = badger;
-  id.network_id = Bytes(32, 1);
   id.node_seed = Bytes(32, seed);
-  id.record = Bytes(64, seed);
-  id.epochs.push_back({Bytes(32, psk), Bytes(32, static_cast<uint8_t>(psk + 100)), Bytes(64, 'a')});
+  id.epochs.push_back(
+      {1, Bytes(32, psk), Bytes(32, static_cast<uint8_t>(psk + 100)), Bytes(64, 'a'), Bytes(32, 1), Bytes(64, seed)});
   return id;
 }
 
@@ -86,7 +85,7 @@ void deliver(Side& from, Side& to, uint8_t how, Input& in) {
 
 void command(Side& side, Side& other, uint8_t which, Input& in) {
   switch (which % 8) {
-    case 0: return side.handshakes.connect(in.u8(), other.plane.endpoint);
+    case 0: return side.handshakes.connect(in.u8(), other.plane.endpoint, 0);
     case 1: return side.handshakes.admit(side.assoc, kPeer);
     case 2: return side.handshakes.refuse(side.assoc, in.u8());
     case 3: return side.handshakes.abort(in.u8());
@@ -117,7 +116,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const uint8_t mode = in.u8();
   const bool same_psk = !(mode & 4);
   Side a(plane_a, 1, 1, mode & 1), b(plane_b, 2, same_psk ? 1 : 2, mode & 2);
-  a.handshakes.connect(1, plane_b.endpoint);
+  a.handshakes.connect(1, plane_b.endpoint, 0);
   for (int i = 0; i < kMaxSteps && !in.empty(); i++) step(a, b, in);
   EXPECT(same_psk || (!a.up && !b.up));
   return 0;

@@ -142,7 +142,13 @@ void MeshEngine::send(const Info& info) {
 void MeshEngine::connect(const Info& info) {
   const auto tag = read_id(info, 0, "tag");
   if (!tag) return;
-  if (const auto to = read_endpoint(info.Env(), info[1])) engine_->connect(*tag, *to);
+  const auto to = read_endpoint(info.Env(), info[1]);
+  if (!to) return;
+  if (info[2].IsUndefined()) {
+    engine_->connect(*tag, *to);
+    return;
+  }
+  if (const auto epoch = read_id(info, 2, "epoch")) engine_->connect(*tag, *to, *epoch);
 }
 
 void MeshEngine::abort(const Info& info) {

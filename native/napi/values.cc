@@ -21,11 +21,14 @@ std::optional<Napi::Array> read_array(Napi::Env env, Napi::Value value, const ch
 std::optional<Epoch> read_epoch(Napi::Env env, Napi::Value value) {
   const auto object = read_object(env, value, "epoch");
   if (!object) return std::nullopt;
+  const auto id = read_number(env, object->Get("id"), "epoch id", 1, UINT32_MAX);
   auto dtls = read_bytes(env, object->Get("dtlsPsk"), "dtlsPsk", 1, 256);
   auto identity = read_bytes(env, object->Get("identityKey"), "identityKey", 32, 32);
   auto probe = read_bytes(env, object->Get("probePsk"), "probePsk", 1, 256);
-  if (!dtls || !identity || !probe) return std::nullopt;
-  return Epoch{std::move(*dtls), std::move(*identity), std::move(*probe)};
+  auto network = read_bytes(env, object->Get("networkId"), "networkId", 32, 32);
+  auto record = read_bytes(env, object->Get("record"), "record", 0, 1024);
+  if (!id || !dtls || !identity || !probe || !network || !record) return std::nullopt;
+  return Epoch{*id, std::move(*dtls), std::move(*identity), std::move(*probe), std::move(*network), std::move(*record)};
 }
 
 bool read_sockets(Napi::Env env, Napi::Value value, EngineOptions& out) {
@@ -71,15 +74,17 @@ std::optional<Identity> read_identity(Napi::Env env, Napi::Value value) {
   const auto object = read_object(env, value, "identity");
   if (!object) return std::nullopt;
   const auto badger = read_bool(env, object->Get("badger"), "badger");
-  auto network = read_bytes(env, object->Get("networkId"), "networkId", 32, 32);
   auto seed = read_bytes(env, object->Get("nodeSeed"), "nodeSeed", 32, 32);
-  auto record = read_bytes(env, object->Get("record"), "record", 0, 1024);
   const auto epochs = read_array(env, object->Get("epochs"), "epochs", kMaxEpochs);
-  if (!badger || !network || !seed || !record || !epochs) return std::nullopt;
-  Identity out{*badger, std::move(*network), std::move(*seed), std::move(*record), {}};
+  if (!badger || !seed || !epochs) return std::nullopt;
+  Identity out{*badger, std::move(*seed), {}};
   for (uint32_t i = 0; i < epochs->Length(); i++) {
     auto epoch = read_epoch(env, epochs->Get(i));
     if (!epoch) return std::nullopt;
+    if (out.find_epoch(epoch->id)) {
+      throw_type_error(env, "epochs must have different ids");
+      return std::nullopt;
+    }
     out.epochs.push_back(std::move(*epoch));
   }
   if (out.epochs.empty()) {
@@ -142,6 +147,7 @@ Napi::Object event_object(Napi::Env env, const Event& event) {
   out.Set("tag", event.tag);
   out.Set("peer", event.peer);
   out.Set("capabilities", event.capabilities);
+  out.Set("epoch", event.epoch);
   out.Set("role", static_cast<uint32_t>(event.role));
   out.Set("reason", static_cast<uint32_t>(event.reason));
   out.Set("refusal", static_cast<uint32_t>(event.refusal));

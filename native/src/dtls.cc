@@ -67,9 +67,12 @@ Dtls::Dtls(DtlsContext& context, SSL* ssl) : context_(context), ssl_(ssl), in_(B
 
 Dtls::~Dtls() { SSL_free(ssl_); }
 
-std::unique_ptr<Dtls> Dtls::client(DtlsContext& context) {
+std::unique_ptr<Dtls> Dtls::client(DtlsContext& context, uint32_t epoch) {
+  if (epoch == 0) epoch = context.identity_->epochs.front().id;
+  if (!context.identity_->find_epoch(epoch)) return nullptr;
   auto dtls = context.make_connection();
   if (!dtls) return nullptr;
+  dtls->epoch_ = epoch;
   // Only a network of Badgers is offered the suite without forward secrecy.
   if (!context.identity_->badger) SSL_set_cipher_list(dtls->ssl_, kOwnSuite);
   SSL_set_connect_state(dtls->ssl_);
@@ -213,19 +216,28 @@ std::unique_ptr<Dtls> DtlsContext::listen(const Endpoint& from, View datagram, B
   return nullptr;
 }
 
+const Epoch& DtlsContext::guess_epoch(Dtls& dtls) const {
+  const Epoch& epoch = identity_->epochs[(dtls.probe_ ? dtls.probe_guess_ : dtls.guess_) % identity_->epochs.size()];
+  dtls.epoch_ = epoch.id;
+  dtls.guessed_ = true;
+  return epoch;
+}
+
 unsigned DtlsContext::server_psk(Dtls& dtls, const char* identity, uint8_t* psk, unsigned max) const {
   const std::string_view given = identity ? identity : "";
   if (is_foreign_suite(SSL_get_pending_cipher(dtls.ssl_))) {
     if (given == kProbeIdentity) {
       dtls.probe_ = true;
-      return give(identity_->epochs.front().probe_psk, psk, max);
+      return give(guess_epoch(dtls).probe_psk, psk, max);
     }
-    if (identity_->badger) return give(identity_->epochs.front().dtls_psk, psk, max);
+    if (identity_->badger) return give(guess_epoch(dtls).dtls_psk, psk, max);
   } else if (identity_->badger) {
-    return give(identity_->epochs.front().dtls_psk, psk, max);
+    return give(guess_epoch(dtls).dtls_psk, psk, max);
   } else {
     for (const Epoch& epoch : identity_->epochs) {
-      if (given == psk_identity(dtls.ssl_, epoch.identity_key)) return give(epoch.dtls_psk, psk, max);
+      if (given != psk_identity(dtls.ssl_, epoch.identity_key)) continue;
+      dtls.epoch_ = epoch.id;
+      return give(epoch.dtls_psk, psk, max);
     }
   }
   dtls.unknown_identity_ = true;
@@ -233,11 +245,12 @@ unsigned DtlsContext::server_psk(Dtls& dtls, const char* identity, uint8_t* psk,
 }
 
 unsigned DtlsContext::client_psk(Dtls& dtls, char* identity, unsigned max_identity, uint8_t* psk, unsigned max) const {
-  const Epoch& epoch = identity_->epochs.front();
-  const std::string mine = identity_->badger ? kBadgerIdentity : psk_identity(dtls.ssl_, epoch.identity_key);
+  const Epoch* epoch = identity_->find_epoch(dtls.epoch_);
+  if (!epoch) return 0;
+  const std::string mine = identity_->badger ? kBadgerIdentity : psk_identity(dtls.ssl_, epoch->identity_key);
   if (mine.size() >= max_identity) return 0;
   memcpy(identity, mine.c_str(), mine.size() + 1);
-  return give(epoch.dtls_psk, psk, max);
+  return give(epoch->dtls_psk, psk, max);
 }
 
 unsigned DtlsContext::cookie(const SSL*, uint8_t* out) const {

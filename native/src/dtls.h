@@ -22,7 +22,8 @@ class Dtls {
   enum class Status : uint8_t { working, done, failed };
   enum class Read : uint8_t { data, none, closed };
 
-  static std::unique_ptr<Dtls> client(DtlsContext& context);
+  // `epoch`: 0 is the preferred one. Null also when the epoch is accepted no more.
+  static std::unique_ptr<Dtls> client(DtlsContext& context, uint32_t epoch);
   ~Dtls();
   Dtls(const Dtls&) = delete;
   Dtls& operator=(const Dtls&) = delete;
@@ -45,6 +46,15 @@ class Dtls {
   bool extended_master_secret() const;
   bool probe() const { return probe_; }
   bool unknown_identity() const { return unknown_identity_; }
+  // Id of the PSK epoch in use; 0 until a server knows.
+  uint32_t epoch() const { return epoch_; }
+  // Server: which epoch to take when the PSK identity does not tell (counted from the preferred one, wraps around).
+  void set_guess(unsigned guess, unsigned probe_guess) {
+    guess_ = guess;
+    probe_guess_ = probe_guess;
+  }
+  // Server: the epoch was taken by that.
+  bool guessed() const { return guessed_; }
   // Client: its Finished is out, nothing came back. Server: the peer's ChangeCipherSpec came, its Finished did not.
   bool awaits_finished() const;
   bool export_key(const char* label, View context, bool use_context, uint8_t* out, size_t size) const;
@@ -59,6 +69,10 @@ class Dtls {
   BIO* out_;
   bool probe_ = false;
   bool unknown_identity_ = false;
+  uint32_t epoch_ = 0;
+  unsigned guess_ = 0;
+  unsigned probe_guess_ = 0;
+  bool guessed_ = false;
 };
 
 class DtlsContext {
@@ -79,6 +93,7 @@ class DtlsContext {
   friend class Dtls;
   DtlsContext() = default;
   std::unique_ptr<Dtls> make_connection();
+  const Epoch& guess_epoch(Dtls& dtls) const;
   unsigned server_psk(Dtls& dtls, const char* identity, uint8_t* psk, unsigned max) const;
   unsigned client_psk(Dtls& dtls, char* identity, unsigned max_identity, uint8_t* psk, unsigned max) const;
   unsigned cookie(const SSL* ssl, uint8_t* out) const;

@@ -42,17 +42,25 @@ std::string check(const EngineOptions& o) {
   if (o.mtu < 68 || o.mtu > 65535 - 128) return "MTU out of range";
   if (o.threads < 1 || o.threads > 2) return "threads must be 1 or 2";
   if (o.ping_interval_ms == 0 || o.dead_after_ms == 0) return "probe intervals must not be 0";
-  if (id.network_id.size() != kPublicKeySize) return "network id must be 32 bytes";
   if (id.node_seed.size() != 32) return "node seed must be 32 bytes";
-  if (id.record.size() > kMaxRecord) return "node record too large";
   if (id.epochs.empty()) return "no PSK epoch";
   for (const Epoch& e : id.epochs) {
+    if (e.id == 0 || id.find_epoch(e.id) != &e) return "epoch ids must differ and not be 0";
+    if (e.network_id.size() != kPublicKeySize) return "network id must be 32 bytes";
+    if (e.record.size() > kMaxRecord) return "node record too large";
     if (e.dtls_psk.empty() || e.dtls_psk.size() > 256 || e.identity_key.empty() || e.probe_psk.empty()) return "bad PSK epoch";
   }
   return "";
 }
 
 }  // namespace
+
+const Epoch* Identity::find_epoch(uint32_t id) const {
+  for (const Epoch& epoch : epochs) {
+    if (epoch.id == id) return &epoch;
+  }
+  return nullptr;
+}
 
 Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Engine::~Engine() { stop(); }
@@ -102,8 +110,8 @@ void Engine::send(const Endpoint& to, View data) {
   if (!impl_->dataplane.sockets.send(to, data)) impl_->dataplane.drops.add(Drop::send_error);
 }
 
-void Engine::connect(uint32_t tag, const Endpoint& to) {
-  impl_->post([c = &impl_->control, tag, to] { c->handshakes().connect(tag, to); });
+void Engine::connect(uint32_t tag, const Endpoint& to, uint32_t epoch) {
+  impl_->post([c = &impl_->control, tag, to, epoch] { c->handshakes().connect(tag, to, epoch); });
 }
 void Engine::abort(uint32_t tag) {
   impl_->post([c = &impl_->control, tag] { c->handshakes().abort(tag); });

@@ -12,18 +12,23 @@
 
 namespace vpnd {
 
+// What one PSK gives; the rest of a node's identity outlives its PSKs.
 struct Epoch {
+  uint32_t id = 0;  // chosen by the caller, never 0, never used again for another PSK
   Bytes dtls_psk;
   Bytes identity_key;
   Bytes probe_psk;
+  Bytes network_id;  // 32
+  Bytes record;      // at most kMaxRecord
 };
 
 struct Identity {
   bool badger = false;
-  Bytes network_id;  // 32
-  Bytes node_seed;   // 32, Ed25519
-  Bytes record;      // at most kMaxRecord
+  Bytes node_seed;            // 32, Ed25519
   std::vector<Epoch> epochs;  // the preferred one first
+
+  // Null when it is accepted no more.
+  const Epoch* find_epoch(uint32_t id) const;
 };
 
 struct EngineOptions {
@@ -61,7 +66,8 @@ class Engine {
   void stop();
   std::deque<Event> drain_events();
   void send(const Endpoint& to, View data);
-  void connect(uint32_t tag, const Endpoint& to);
+  // `epoch`: 0 is the preferred one.
+  void connect(uint32_t tag, const Endpoint& to, uint32_t epoch = 0);
   void abort(uint32_t tag);
   void admit(uint32_t assoc, uint32_t peer);
   void refuse(uint32_t assoc, uint8_t reason);

@@ -20,6 +20,7 @@ struct Event {
   uint32_t tag = 0;
   uint32_t peer = 0;
   uint32_t capabilities = 0;
+  uint32_t epoch = 0;      // id of the PSK epoch that the association runs under; 0: not known yet
   uint8_t role = 0;        // 1 client, 2 server
   uint8_t reason = 0;      // failed: Failure; closed: reason
   uint8_t refusal = 0;     // failed: 0 none

@@ -57,6 +57,9 @@ bool holds_finished(View datagram) {
   return false;
 }
 
+// A probe asks from another port each time.
+Endpoint probe_place(const Endpoint& from) { return {from.address, 0}; }
+
 bool half_open(Association::State state) {
   return state == Association::State::handshake || state == Association::State::hello;
 }
@@ -76,6 +79,7 @@ void Handshakes::set_identity(Identity identity) {
   identity_ = std::move(identity);
   node_key_ = NodeKey::from_seed(identity_.node_seed);
   context_->set_identity(&identity_);
+  guesses_.clear();
 }
 
 // --- bookkeeping ------------------------------------------------------------------------------------------------
@@ -145,6 +149,7 @@ Event Handshakes::event(Event::Type type, const Association& a) const {
   e.tag = a.tag;
   e.role = static_cast<uint8_t>(a.role);
   e.endpoint = a.remote.text();
+  e.epoch = a.dtls->epoch();
   return e;
 }
 
@@ -167,8 +172,8 @@ void Handshakes::linger(Association& a, State state, uint64_t ms) {
 
 // --- commands ---------------------------------------------------------------------------------------------------
 
-void Handshakes::connect(uint32_t tag, const Endpoint& to) {
-  auto dtls = Dtls::client(*context_);
+void Handshakes::connect(uint32_t tag, const Endpoint& to, uint32_t epoch) {
+  auto dtls = Dtls::client(*context_, epoch);
   if (!dtls) {
     Event e;
     e.type = Event::Type::failed;
@@ -319,6 +324,7 @@ void Handshakes::on_client_hello(const Endpoint& from, View datagram, const Clie
     dataplane_.drops.add(Drop::handshake_limit);
     return;
   }
+  dtls->set_guess(guesses_.next(from), guesses_.next(probe_place(from)));
   Association& a = add(from, Role::server, 0, std::move(dtls));
   a.client_random = random;
   advance(a, {});
@@ -361,6 +367,7 @@ bool Handshakes::step_handshake(Association& a, View datagram) {
 void Handshakes::hint_wrong_psk(Association& a) {
   if (a.wrong_psk) return;
   a.wrong_psk = true;
+  if (a.role == Role::server && a.dtls->guessed()) guesses_.failed(a.dtls->probe() ? probe_place(a.remote) : a.remote);
   dataplane_.events.push(event(Event::Type::wrong_psk, a));
 }
 
@@ -375,6 +382,7 @@ void Handshakes::send_decrypt_error(Association& a) {
 
 bool Handshakes::finished(Association& a) {
   a.timer_generation = 0;
+  if (a.role == Role::server && a.dtls->guessed()) guesses_.succeeded(a.dtls->probe() ? probe_place(a.remote) : a.remote);
   if (a.dtls->foreign_suite()) {
     if (a.dtls->probe() || !identity_.badger) {
       a.dtls->close_notify();
@@ -466,6 +474,12 @@ bool Handshakes::on_message(Association& a, View message) {
 bool Handshakes::begin_hello(Association& a) {
   a.state = State::hello;
   a.exporter.resize(kExporterSize);
+  const Epoch* epoch = identity_.find_epoch(a.dtls->epoch());
+  if (!epoch) {
+    // Given up while the handshake ran.
+    fail(a, Failure::wrong_psk);
+    return false;
+  }
   SessionState* state = dataplane_.sessions.take();
   if (!state || !a.dtls->export_key(kHelloExporter, {}, false, a.exporter.data(), a.exporter.size())) {
     if (state) dataplane_.sessions.give_back(state);
@@ -480,8 +494,8 @@ bool Handshakes::begin_hello(Association& a) {
   Hello hello;
   hello.rx_index = state->rx_index;
   hello.ciphers = cipher_preference();
-  hello.record = identity_.record;
-  a.hello = encode_hello(hello, *node_key_, {a.role, identity_.network_id, a.exporter});
+  hello.record = epoch->record;
+  a.hello = encode_hello(hello, *node_key_, {a.role, epoch->network_id, a.exporter});
   send_hello(a);
   return true;
 }
@@ -502,9 +516,14 @@ bool Handshakes::on_hello(Association& a, View message) {
     return true;
   }
   if (a.theirs) return true;  // TypeScript is deciding
+  const Epoch* epoch = identity_.find_epoch(a.dtls->epoch());
+  if (!epoch) {
+    fail(a, Failure::wrong_psk);
+    return false;
+  }
   const Role signer = a.role == Role::client ? Role::server : Role::client;
   HelloError error;
-  a.theirs = decode_hello(message, {signer, identity_.network_id, a.exporter}, error);
+  a.theirs = decode_hello(message, {signer, epoch->network_id, a.exporter}, error);
   if (!a.theirs) {
     dataplane_.drops.add(Drop::hello_malformed);
     if (error == HelloError::version) refuse(a.id, static_cast<uint8_t>(Refusal::version));

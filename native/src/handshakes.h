@@ -5,6 +5,7 @@
 #include <unordered_map>
 
 #include "association.h"
+#include "epoch_guesses.h"
 #include "peers.h"
 
 namespace vpnd {
@@ -16,7 +17,8 @@ class Handshakes {
   ~Handshakes();
 
   void set_identity(Identity identity);
-  void connect(uint32_t tag, const Endpoint& to);
+  // `epoch`: 0 is the preferred one.
+  void connect(uint32_t tag, const Endpoint& to, uint32_t epoch);
   void abort(uint32_t tag);
   void admit(uint32_t assoc, uint32_t peer);
   void refuse(uint32_t assoc, uint8_t reason);
@@ -72,6 +74,7 @@ class Handshakes {
   Identity identity_;
   std::unique_ptr<NodeKey> node_key_;
   std::unique_ptr<DtlsContext> context_;
+  EpochGuesses guesses_;
   uint32_t next_id_ = 1;
   uint64_t generation_ = 0;
   std::unordered_map<uint32_t, Association> all_;

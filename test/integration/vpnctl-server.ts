@@ -188,6 +188,20 @@ export class CannedServer {
         { network: "home", epochs: [{ fingerprint: "abcd2345", since: at(cannedTime - 3600), peers: 1 }] },
       ],
     }),
+    setPsk: async ({ network, psk, graceSeconds, dryRun }) => {
+      const epoch = { fingerprint: `bytes${psk.length}`, since: at(cannedTime) };
+      const former = {
+        fingerprint: "abcd2345",
+        since: at(cannedTime - 3600),
+        until: at(cannedTime + graceSeconds),
+        peers: 1,
+        users: [{ virtualIp: "10.0.0.20", name: "beta" }],
+      };
+      return {
+        psk: { network: network || "home", epochs: [epoch, former] },
+        plan: dryRun ? ["prefer another PSK"] : [],
+      };
+    },
   };
 }
 

@@ -1,8 +1,8 @@
 /** A simulated vpnd node: the real mesh core on a simulated engine and host. */
-import type { Endpoint, EngineEvent } from "../../src/daemon/core/engine.js";
+import type { Endpoint, EngineEvent, EngineIdentity } from "../../src/daemon/core/engine.js";
 import { signingKey } from "../../src/daemon/core/keys/ed25519.js";
-import { buildNodeRecord } from "../../src/daemon/core/keys/node-record.js";
-import { networkKeys } from "../../src/daemon/core/keys/schedule.js";
+import { buildNodeRecord, type RecordDraft } from "../../src/daemon/core/keys/node-record.js";
+import { type NetworkKeys, networkKeys } from "../../src/daemon/core/keys/schedule.js";
 import { badgerCodec } from "../../src/daemon/core/mesh/badger-codec.js";
 import { type CorePeerView, type CoreView, MeshCore } from "../../src/daemon/core/mesh/mesh-core.js";
 import type { OwnEndpoint } from "../../src/daemon/core/mesh/own-endpoints.js";
@@ -26,6 +26,12 @@ export interface NodeOptions {
   key?: string;
 }
 
+interface SimEpoch {
+  id: number;
+  psk: string;
+  keys: NetworkKeys;
+}
+
 export class SimNode {
   readonly options: NodeOptions;
   /** What survives a restart. */
@@ -39,6 +45,10 @@ export class SimNode {
   readonly #network: Network;
   readonly #random: () => number;
   #core: MeshCore | undefined;
+  #nodeSeed: Uint8Array = new Uint8Array(32);
+  #draft: RecordDraft | undefined;
+  #epochs: SimEpoch[] = [];
+  #lastEpoch = 0;
   #engine: SimEngine | undefined;
   #queue: MeshInput[] = [];
   #busy = false;
@@ -64,14 +74,14 @@ export class SimNode {
       servers,
       key,
     } = this.options;
-    const keys = networkKeys(bytes32(psk), badger);
     const nodeSeed = bytes32(key ?? name);
     const node = signingKey(nodeSeed);
     const at = this.#clock.moment();
     const draft = { virtualIps: [virtualIp], name, sequence: BigInt(at.wall), ttlSeconds: 3600 };
-    const record = buildNodeRecord(draft, node, keys, new Uint8Array(12));
-    const { networkId, epoch } = keys;
-    const identity = { badger, networkId, nodeSeed, record, epochs: [epoch] };
+    this.#nodeSeed = nodeSeed;
+    this.#draft = draft;
+    this.#epochs = this.#epochsOf([psk]);
+    const identity = this.#identity();
     this.ready = false;
     this.conflict = undefined;
     const engine = new SimEngine(this.#clock, identity, this.#random, (receive) =>
@@ -85,7 +95,7 @@ export class SimNode {
       virtualIp,
       prefixLength: 16,
       nodeKey: node.publicKey,
-      keys,
+      epochs: this.#epochs,
       servers,
       port,
       pins: this.pins,
@@ -99,6 +109,33 @@ export class SimNode {
     this.#feed({ type: "start" });
     this.#poll();
     return this;
+  }
+
+  /** Accepts these PSKs from now on, the preferred one first; until the next start. */
+  setPsks(psks: readonly string[]): void {
+    this.#epochs = this.#epochsOf(psks);
+    this.#engine?.setIdentity(this.#identity());
+    this.#feed({ type: "epochs", epochs: this.#epochs });
+  }
+
+  #epochsOf(psks: readonly string[]): SimEpoch[] {
+    const { badger = false } = this.options;
+    return psks.map((psk) => {
+      const known = this.#epochs.find((one) => one.psk === psk);
+      if (known === undefined) this.#lastEpoch += 1;
+      return known ?? { id: this.#lastEpoch, psk, keys: networkKeys(bytes32(psk), badger) };
+    });
+  }
+
+  #identity(): EngineIdentity {
+    const draft = this.#draft;
+    if (draft === undefined) throw new Error("the node was never started");
+    const node = signingKey(this.#nodeSeed);
+    const epochs = this.#epochs.map(({ id, keys }) => {
+      const record = buildNodeRecord(draft, node, keys, new Uint8Array(12));
+      return { id, ...keys.epoch, networkId: keys.networkId, record };
+    });
+    return { badger: this.options.badger ?? false, nodeSeed: this.#nodeSeed, epochs };
   }
 
   /** @param polite false: as after kill -9 */
@@ -186,7 +223,7 @@ export class SimNode {
           engine.send(effect.to, effect.data);
           break;
         case "connect":
-          engine.connect(effect.tag, effect.to);
+          engine.connect(effect.tag, effect.to, effect.epoch);
           break;
         case "abort":
           engine.abort(effect.tag);

@@ -6,8 +6,10 @@ import type {
   Assoc,
   Endpoint,
   EngineCounters,
+  EngineEpoch,
   EngineEvent,
   EngineIdentity,
+  EpochId,
   HandshakeFailure,
   MeshEngine,
   PeerCounters,
@@ -40,6 +42,7 @@ interface Association {
   endpoint: Endpoint;
   remote: Assoc;
   foreign: boolean;
+  epoch: EpochId;
   began: number;
   peer?: PeerId;
   acked: boolean;
@@ -68,7 +71,7 @@ export class SimEngine implements MeshEngine {
   readonly received: string[] = [];
   readonly #clock: Clock;
   readonly #socket: Socket;
-  readonly #identity: EngineIdentity;
+  #identity: EngineIdentity;
   readonly #nodeKey: Uint8Array;
   readonly #associations = new Map<Assoc, Association>();
   /** Client endpoint and its association -> ours, so that a repeated hello makes no second one. */
@@ -118,8 +121,8 @@ export class SimEngine implements MeshEngine {
     this.#socket.send(to, data);
   }
 
-  connect(tag: Tag, to: Endpoint): void {
-    const association = this.#make(tag, "client", to);
+  connect(tag: Tag, to: Endpoint, epoch?: EpochId): void {
+    const association = this.#make(tag, "client", to, epoch ?? this.#identity.epochs[0]?.id ?? 0);
     this.#repeat(association);
   }
 
@@ -168,7 +171,9 @@ export class SimEngine implements MeshEngine {
 
   ping(): void {}
 
-  setIdentity(): void {}
+  setIdentity(identity: EngineIdentity): void {
+    this.#identity = identity;
+  }
 
   peerCounters(peer: PeerId): PeerCounters | undefined {
     return this.#peers.get(peer)?.counters;
@@ -209,22 +214,24 @@ export class SimEngine implements MeshEngine {
 
   #onClientHello(from: Endpoint, message: Extract<Message, { kind: "client-hello" }>): void {
     const key = `${from} ${message.from}`;
-    if (message.psk !== this.#psk()) {
+    const epoch = this.#identity.epochs.find((one) => pskOf(one) === message.psk);
+    if (epoch === undefined) {
       const alert: Message = { kind: "alert", to: message.from };
       this.#socket.send(from, alert);
       this.#emit({ type: "wrong-psk", tag: 0, role: "server", endpoint: from });
       return;
     }
     const known = this.#associations.get(this.#answered.get(key) ?? 0);
-    const association = known ?? this.#make(0, "server", from);
+    const association = known ?? this.#make(0, "server", from, epoch.id);
     association.remote = message.from;
     association.foreign = message.foreign;
     this.#answered.set(key, association.id);
     const { id, foreign } = association;
     this.#say(association, { kind: "server-hello", from: id, to: message.from, foreign });
     if (known !== undefined) return;
-    if (foreign) this.#emit({ type: "foreign", assoc: id, tag: 0, role: "server", endpoint: from });
-    else this.#repeat(association);
+    if (foreign) {
+      this.#emit({ type: "foreign", assoc: id, tag: 0, role: "server", endpoint: from, epoch: epoch.id });
+    } else this.#repeat(association);
   }
 
   #onMessage(
@@ -258,6 +265,7 @@ export class SimEngine implements MeshEngine {
           nodeKey: message.nodeKey,
           record: message.record,
           capabilities: 0,
+          epoch: association.epoch,
         });
         return;
       case "ack":
@@ -277,8 +285,8 @@ export class SimEngine implements MeshEngine {
         return;
       case "data":
         if (association.foreign && association.peer === undefined) {
-          const { id, tag, role, endpoint } = association;
-          this.#emit({ type: "foreign", assoc: id, tag, role, endpoint, innerSource: message.source });
+          const { id, tag, role, endpoint, epoch } = association;
+          this.#emit({ type: "foreign", assoc: id, tag, role, endpoint, epoch, innerSource: message.source });
           return;
         }
         if (!peer?.prefixes.includes(`${message.source}/32`)) return;
@@ -291,9 +299,9 @@ export class SimEngine implements MeshEngine {
     if (association.remote !== 0) return;
     association.remote = message.from;
     association.foreign = message.foreign;
-    const { id, tag, role, endpoint } = association;
+    const { id, tag, role, endpoint, epoch } = association;
     association.cancel();
-    if (message.foreign) this.#emit({ type: "foreign", assoc: id, tag, role, endpoint });
+    if (message.foreign) this.#emit({ type: "foreign", assoc: id, tag, role, endpoint, epoch });
     else this.#repeat(association);
   }
 
@@ -306,7 +314,7 @@ export class SimEngine implements MeshEngine {
   }
 
   #up(association: Association): void {
-    const { id, tag, role, endpoint, foreign, peer: peerId } = association;
+    const { id, tag, role, endpoint, epoch, foreign, peer: peerId } = association;
     const peer = peerId === undefined ? undefined : this.#peers.get(peerId);
     if (peer === undefined || peerId === undefined) {
       this.#drop(association);
@@ -321,7 +329,8 @@ export class SimEngine implements MeshEngine {
     // What is still on its way under the old keys is taken for a while.
     if (old !== undefined) this.#clock.after(drainMs, () => this.#drop(old));
     const rekey = old !== undefined;
-    this.#emit({ type: "up", peer: peerId, assoc: id, tag, role, endpoint, cipher: "sim", foreign, rekey });
+    const session = { peer: peerId, assoc: id, tag, role, endpoint, cipher: "sim", epoch, foreign, rekey };
+    this.#emit({ type: "up", ...session });
   }
 
   #heard(association: Association, peer: SimPeer): void {
@@ -339,16 +348,17 @@ export class SimEngine implements MeshEngine {
       this.#fail(association, association.remote === 0 ? "timeout" : "hello-timeout");
       return;
     }
+    const epoch = this.#identity.epochs.find((one) => one.id === association.epoch);
+    if (epoch === undefined) {
+      this.#fail(association, "wrong-psk");
+      return;
+    }
     if (association.remote === 0) {
-      this.#say(association, {
-        kind: "client-hello",
-        from: association.id,
-        psk: this.#psk(),
-        foreign: false,
-      });
+      const psk = pskOf(epoch);
+      this.#say(association, { kind: "client-hello", from: association.id, psk, foreign: false });
     } else {
-      const { nodeKey, record } = this.#own();
-      this.#say(association, { kind: "hello", to: association.remote, nodeKey, record });
+      const { record } = epoch;
+      this.#say(association, { kind: "hello", to: association.remote, nodeKey: this.#nodeKey, record });
     }
     association.cancel = this.#clock.after(repeatMs, () => this.#repeat(association));
   }
@@ -384,7 +394,7 @@ export class SimEngine implements MeshEngine {
     this.#clock.after(pingMs, () => this.#pingAll());
   }
 
-  #make(tag: Tag, role: Role, endpoint: Endpoint): Association {
+  #make(tag: Tag, role: Role, endpoint: Endpoint, epoch: EpochId): Association {
     this.#made += 1;
     const association: Association = {
       id: this.#firstAssoc + this.#made,
@@ -393,6 +403,7 @@ export class SimEngine implements MeshEngine {
       endpoint,
       remote: 0,
       foreign: false,
+      epoch,
       began: this.#clock.now,
       acked: false,
       heard: false,
@@ -415,12 +426,8 @@ export class SimEngine implements MeshEngine {
   #emit(event: EngineEvent): void {
     if (!this.#stopped) this.onEvent(event);
   }
+}
 
-  #psk(): string {
-    return hex(this.#identity.epochs[0]?.dtlsPsk ?? new Uint8Array());
-  }
-
-  #own(): { nodeKey: Uint8Array; record: Uint8Array } {
-    return { nodeKey: this.#nodeKey, record: this.#identity.record };
-  }
+function pskOf(epoch: EngineEpoch): string {
+  return hex(epoch.dtlsPsk);
 }

@@ -68,7 +68,10 @@ const peers: ServiceImpl<(typeof PeerService)["method"]> = {
 before(async () => {
   const onUnexpected = (_method: string, error: unknown): void => void unexpected.push(error);
   server.addService(serviceDefinition(PeerService), handlers(PeerService, peers, { onUnexpected }));
-  server.addService(serviceDefinition(KeyService), handlers(KeyService, { getPskStatus: unused }));
+  server.addService(
+    serviceDefinition(KeyService),
+    handlers(KeyService, { getPskStatus: unused, setPsk: unused }),
+  );
   await new Promise<void>((resolve, reject) =>
     server.bindAsync(target, ServerCredentials.createInsecure(), (e) => (e ? reject(e) : resolve())),
   );

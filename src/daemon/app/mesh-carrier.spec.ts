@@ -46,6 +46,7 @@ class FakeEngine implements MeshEngine {
       role: "client",
       endpoint: "5.5.5.5:5",
       cipher: "AES-128-GCM",
+      epoch: 1,
       foreign: false,
       rekey: false,
     });
@@ -84,7 +85,7 @@ function make(change: Partial<MeshCarrierOptions> = {}) {
     network: "default",
     virtualIp: "10.0.0.10/16",
     iex: ["iex.example:9944"],
-    psk,
+    psks: [{ id: 1, psk, since: 0 }],
     badger: false,
     nodeSeed: secret,
     nodeName: "alpha",
@@ -131,6 +132,7 @@ function peerHello(tag: number): EngineEvent {
     nodeKey,
     record,
     capabilities: 0,
+    epoch: 1,
   };
 }
 
@@ -144,7 +146,7 @@ test("a carrier is ready when a server confirms it, and shows and pings its peer
   await carrier.start();
   await carrier.start();
   assert.equal(engine.calls.filter((call) => call === "start").length, 1);
-  assert.equal(identity()?.networkId.length, 32);
+  assert.equal(identity()?.epochs[0]?.networkId.length, 32);
   await settle();
   assert.ok(
     engine.calls.includes(`send ${server} {"VirtualIP":"10.0.0.10","PrivateIP":"192.168.1.10:4400"}`),
@@ -203,7 +205,14 @@ test("a virtual IP held by another rejects ready with who holds it and what to d
   await settle();
   const ready = carrier.ready(never()).catch((error: unknown) => error);
   engine.onEvent(map(["10.0.0.10", "203.0.113.7:4400"]));
-  engine.onEvent({ type: "foreign", assoc: 3, tag: 1, role: "client", endpoint: "203.0.113.7:4400" });
+  engine.onEvent({
+    type: "foreign",
+    assoc: 3,
+    tag: 1,
+    role: "client",
+    endpoint: "203.0.113.7:4400",
+    epoch: 1,
+  });
   const error = await ready;
   assert.ok(error instanceof VpnError);
   assert.equal(error.code, "conflict");

@@ -12,14 +12,15 @@ import type {
   PeerId,
 } from "../core/engine.js";
 import { signingKey } from "../core/keys/ed25519.js";
-import { buildNodeRecord } from "../core/keys/node-record.js";
-import { networkKeys } from "../core/keys/schedule.js";
+import { buildNodeRecord, type RecordDraft } from "../core/keys/node-record.js";
+import type { PskEpoch } from "../core/keys/psk-ring.js";
+import { type NetworkKeys, networkKeys } from "../core/keys/schedule.js";
 import { inSubnet, type Subnet } from "../core/mesh/address.js";
 import { badgerCodec } from "../core/mesh/badger-codec.js";
 import { type CorePeerView, MeshCore } from "../core/mesh/mesh-core.js";
 import { readOwnEndpoints } from "../core/mesh/own-endpoints.js";
 import { readPins } from "../core/mesh/pins.js";
-import type { MeshEffect, MeshInput, Moment } from "../core/mesh/types.js";
+import type { MeshEffect, MeshEpoch, MeshInput, Moment } from "../core/mesh/types.js";
 import { hostSubnets } from "../io/host-subnets.js";
 import { resolveServer } from "../io/server-names.js";
 
@@ -40,8 +41,8 @@ export interface MeshCarrierOptions {
   virtualIp: string;
   /** "HOST:PORT" of each rendezvous server. */
   iex: readonly string[];
-  /** Bytes as `parsePsk` gave them. */
-  psk: Uint8Array;
+  /** Accepted PSKs, the preferred one first. */
+  psks: readonly PskEpoch[];
   badger: boolean;
   /** Ed25519 seed, 32 bytes. */
   nodeSeed: Uint8Array;
@@ -86,6 +87,10 @@ export class MeshCarrier implements Carrier {
   readonly #options: MeshCarrierOptions;
   readonly #world: World;
   readonly #log: Logger;
+  readonly #keys = new Map<number, NetworkKeys>();
+  #psks: readonly PskEpoch[];
+  /** What this node's records say; one is made for each PSK. */
+  #draft: RecordDraft | undefined;
   #engine: MeshEngine | undefined;
   #core: MeshCore | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -97,38 +102,36 @@ export class MeshCarrier implements Carrier {
   readonly #waiters = new Set<Waiter>();
   readonly #pings = new Map<bigint, (rttSeconds: number) => void>();
   #lastToken = 0n;
+  readonly #handshakes: Record<string, number> = {};
 
   constructor(options: MeshCarrierOptions) {
     this.#options = options;
+    this.#psks = options.psks;
     this.#world = { ...realWorld, ...options.world };
     this.#log = options.log.child({ network: options.network });
   }
 
   async start(): Promise<void> {
     if (this.#engine !== undefined || this.#stopping !== undefined) return;
-    const { psk, badger, nodeSeed, nodeName, iex, learned } = this.#options;
+    const { badger, nodeSeed, nodeName, iex, learned } = this.#options;
     const { address, length } = splitCidr(this.#options.virtualIp);
-    const keys = networkKeys(psk, badger);
-    const node = signingKey(nodeSeed);
     const at = this.#world.moment();
     // Wall time only has to grow from one start to the next.
-    const draft = {
+    this.#draft = {
       virtualIps: [address],
       name: nodeName,
       sequence: BigInt(at.wall),
       ttlSeconds: recordTtlSeconds,
     };
-    const record = buildNodeRecord(draft, node, keys, this.#world.randomBytes(12));
-    const { networkId, epoch } = keys;
-    const engine = this.#options.engine({ badger, networkId, nodeSeed, record, epochs: [epoch] });
+    const engine = this.#options.engine(this.#identity(this.#draft));
     this.#engine = engine;
     this.#core = new MeshCore(
       {
         badger,
         virtualIp: address,
         prefixLength: length,
-        nodeKey: node.publicKey,
-        keys,
+        nodeKey: signingKey(nodeSeed).publicKey,
+        epochs: this.#epochs(),
         servers: iex,
         port: engine.port,
         pins: readPins(learned?.pins),
@@ -203,6 +206,7 @@ export class MeshCarrier implements Carrier {
       ...rest,
       peers: peers.map((peer) => peerView(peer, engine.peerCounters(peer.id))),
       counters: engine.counters(),
+      handshakes: { ...this.#handshakes },
       unknownDestinations: engine.unknownDestinations(),
       ciphers,
     };
@@ -214,6 +218,13 @@ export class MeshCarrier implements Carrier {
     this.#perform(effects);
     this.#drain();
     return hadPin;
+  }
+
+  setPsks(psks: readonly PskEpoch[]): void {
+    this.#psks = psks;
+    if (this.#engine === undefined || this.#draft === undefined || this.#stopping !== undefined) return;
+    this.#engine.setIdentity(this.#identity(this.#draft));
+    this.#feed({ type: "epochs", epochs: this.#epochs() });
   }
 
   async ping(virtualIp: string, timeoutSeconds: number): Promise<number> {
@@ -248,6 +259,27 @@ export class MeshCarrier implements Carrier {
     });
   }
 
+  #epochs(): MeshEpoch[] {
+    return this.#psks.map((psk) => ({ id: psk.id, keys: this.#keysOf(psk) }));
+  }
+
+  #identity(draft: RecordDraft): EngineIdentity {
+    const { badger, nodeSeed } = this.#options;
+    const node = signingKey(nodeSeed);
+    const epochs = this.#psks.map((psk) => {
+      const keys = this.#keysOf(psk);
+      const record = buildNodeRecord(draft, node, keys, this.#world.randomBytes(12));
+      return { id: psk.id, ...keys.epoch, networkId: keys.networkId, record };
+    });
+    return { badger, nodeSeed, epochs };
+  }
+
+  #keysOf({ id, psk }: PskEpoch): NetworkKeys {
+    const keys = this.#keys.get(id) ?? networkKeys(psk, this.#options.badger);
+    this.#keys.set(id, keys);
+    return keys;
+  }
+
   async #stop(): Promise<void> {
     clearTimeout(this.#timer);
     clearInterval(this.#poll);
@@ -258,6 +290,8 @@ export class MeshCarrier implements Carrier {
   }
 
   #onEngineEvent(event: EngineEvent): void {
+    const result = handshakeResult(event);
+    if (result !== undefined) this.#handshakes[result] = (this.#handshakes[result] ?? 0) + 1;
     if (event.type === "pong") this.#pings.get(event.token)?.(event.rttSeconds);
     else this.#feed({ type: "engine", event });
   }
@@ -309,7 +343,7 @@ export class MeshCarrier implements Carrier {
         engine.send(effect.to, effect.data);
         break;
       case "connect":
-        engine.connect(effect.tag, effect.to);
+        engine.connect(effect.tag, effect.to, effect.epoch);
         break;
       case "abort":
         engine.abort(effect.tag);
@@ -387,6 +421,12 @@ function peerView({ id: _, ...peer }: CorePeerView, counters: PeerCounters | und
   const view: PeerView = { ...peer, rxBytes, txBytes, rxPackets, txPackets };
   if (counters?.rttSeconds !== undefined && peer.state === "up") view.rttSeconds = counters.rttSeconds;
   return view;
+}
+
+/** What `handshakes` counts the event as; undefined: it ends no handshake. */
+function handshakeResult(event: EngineEvent): string | undefined {
+  if (event.type === "up") return event.rekey ? "rekey" : "ok";
+  return event.type === "failed" ? event.reason : undefined;
 }
 
 function splitCidr(cidr: string): Subnet {

@@ -4,12 +4,12 @@ import type { MakeCarrier } from "./platform.js";
 
 /** Makes the carrier of a mesh network from what is stored of it. */
 export function meshCarriers(log: Logger): MakeCarrier {
-  return ({ config, secrets, learned, engine, onLearned }) =>
+  return ({ config, secrets, psks, learned, engine, onLearned }) =>
     new MeshCarrier({
       network: config.name,
       virtualIp: config.asked.virtualIp,
       iex: config.asked.iex,
-      psk: secrets.psk,
+      psks,
       badger: config.asked.badger,
       nodeSeed: secrets.nodeSeed,
       nodeName: config.nodeName,

@@ -1,15 +1,16 @@
+import { uptime } from "node:os";
 import type { Logger } from "pino";
 import { VpnError } from "../../common/errors.js";
-import { fingerprint } from "../../common/psk.js";
 import type { Carrier, Reason } from "../core/carrier.js";
 import { readPins, withoutPin } from "../core/mesh/pins.js";
 import type { NetworkConfig } from "../core/network/config.js";
 import { networkItems } from "../core/network/items.js";
 import { checkOverlap } from "../core/network/overlap.js";
 import type { Learned, NetworkSecrets, StateStore, StoredNetwork } from "../io/state/store.js";
-import type { SystemDoor } from "../io/system/door.js";
+import type { PlannedStep, SystemDoor } from "../io/system/door.js";
 import { Mutex } from "./mutex.js";
 import type { MakeCarrier, Platform } from "./platform.js";
+import { PskKeeper } from "./psk-keeper.js";
 import { openUdpSockets } from "./sockets.js";
 
 export interface NetworkParts {
@@ -22,6 +23,8 @@ export interface NetworkParts {
   log: Logger;
   /** Milliseconds since 1970. */
   now: () => number;
+  /** For grace periods of PSKs; `now` counts on while the machine sleeps. Default: the system's. */
+  clock?: () => { now: number; wall: number };
   onChange: () => void;
   /** The other networks, for the check of overlapping prefixes. */
   others: (name: string) => NetworkConfig[];
@@ -45,7 +48,7 @@ const lastRetryMs = 300_000;
 /** One network: its device, addresses, sockets and carrier. All changes run under `exclusive`. */
 export class Network {
   config: NetworkConfig;
-  readonly secrets: NetworkSecrets;
+  readonly psks: PskKeeper;
   /** Milliseconds since 1970 of the last change of state. */
   since: number;
   /** False once it was left: whoever waited for it must look again. */
@@ -61,7 +64,17 @@ export class Network {
   /** @param kept it is on disk already, and so is what it learns from now on */
   constructor(stored: StoredNetwork, parts: NetworkParts, kept: boolean) {
     this.config = stored.config;
-    this.secrets = stored.secrets;
+    this.psks = new PskKeeper(stored, {
+      save: async (secrets) => {
+        if (this.#kept) await parts.store.saveSecrets(this.name, secrets);
+      },
+      onChange: (psks) => {
+        this.carrier?.setPsks?.(psks);
+        parts.onChange();
+      },
+      clock: parts.clock ?? (() => ({ now: uptime() * 1000, wall: parts.now() })),
+      log: parts.log.child({ network: stored.config.name }),
+    });
     this.#learned = stored.learned;
     this.#parts = parts;
     this.#kept = kept;
@@ -76,12 +89,21 @@ export class Network {
     return this.#life;
   }
 
+  get secrets(): NetworkSecrets {
+    return this.psks.secrets;
+  }
+
   get threads(): number {
     return this.#parts.threads;
   }
 
+  /** As it is to be found on disk. */
+  get stored(): StoredNetwork {
+    return { config: this.config, secrets: this.secrets, learned: this.#learned };
+  }
+
   get fingerprint(): string {
-    return fingerprint(this.secrets.psk);
+    return this.psks.fingerprint;
   }
 
   get carrier(): Carrier | undefined {
@@ -95,6 +117,12 @@ export class Network {
   /** The changes to the machine that `start` would make. @throws VpnError as `start` */
   async plan(): Promise<string[]> {
     return this.#parts.door.plan(await this.#items());
+  }
+
+  /** Its changes to the machine, or, while it is not up, those that `start` would make. @throws VpnError as `start` */
+  async steps(): Promise<PlannedStep[]> {
+    const applied = await this.#parts.door.applied(this.name);
+    return applied.length > 0 ? applied : this.#parts.door.pending(await this.#items());
   }
 
   planStop(): string[] {
@@ -171,6 +199,17 @@ export class Network {
     this.#kept = true;
   }
 
+  /**
+   * Makes another one of it, with the same label and what was learned of peers. Call under `exclusive`, while it is stopped;
+   * on failure it stays what it was.
+   */
+  async become(config: NetworkConfig, secrets: NetworkSecrets): Promise<void> {
+    await this.#parts.store.change({ config, secrets, learned: this.#learned });
+    this.config = config;
+    this.psks.reload({ config, secrets });
+    this.#parts.onChange();
+  }
+
   async setUp(up: boolean): Promise<void> {
     if (this.config.up === up) return;
     const config = { ...this.config, up };
@@ -205,6 +244,7 @@ export class Network {
   /** Marks it as left. */
   retire(): void {
     this.joined = false;
+    this.psks.stop();
     this.#enter({ state: "down" });
   }
 
@@ -230,6 +270,7 @@ export class Network {
       const carrier = makeCarrier({
         config: this.config,
         secrets: this.secrets,
+        psks: this.psks.epochs(),
         learned: this.#learned,
         onLearned: (learned) => this.#learn(learned),
         engine: (identity) => {

@@ -8,8 +8,10 @@ import {
   makeConfig,
   type NetworkConfig,
 } from "../core/network/config.js";
+import type { ReadyNetwork } from "../io/config/load.js";
 import type { DamagedNetwork } from "../io/state/store.js";
 import { ChangeFeed } from "./change-feed.js";
+import { DeclaredNetworks } from "./declared-networks.js";
 import { Network, type NetworkParts } from "./network.js";
 import { type JoinWait, waitForJoin } from "./wait-for-join.js";
 
@@ -31,6 +33,7 @@ export interface JoinResult {
 /** The networks of this vpnd. */
 export class Networks {
   readonly feed = new ChangeFeed();
+  readonly declared: DeclaredNetworks;
   readonly #parts: NetworkParts;
   readonly #random: (bytes: number) => Uint8Array;
   readonly #hostName: string;
@@ -49,6 +52,18 @@ export class Networks {
       onChange: () => this.feed.changed(),
       others: (name) => this.#others(name),
     };
+    this.declared = new DeclaredNetworks({
+      find: (name) => this.#networks.get(name),
+      all: () => this.all(),
+      add: (stored, kept) => this.#add(new Network(stored, this.#parts, kept)),
+      drop: (network) => this.#drop(network),
+      isDamaged: (name) => this.#damaged.has(name),
+      stopping: () => this.#stopping.signal.aborted,
+      random: more.random,
+      hostName: more.hostName,
+      log: parts.log,
+      now: parts.now,
+    });
   }
 
   all(): Network[] {
@@ -75,16 +90,21 @@ export class Networks {
     return this.all();
   }
 
-  /** Brings back what was joined before. Does not wait for servers; a network that fails does not hold up others. */
-  async restore(): Promise<void> {
+  /**
+   * Brings back what was joined before, and what the config declares. Does not wait for servers; a network that fails does not
+   * hold up others.
+   */
+  async restore(declared: readonly ReadyNetwork[] = []): Promise<void> {
     const { networks, damaged } = await this.#parts.store.load();
     for (const one of damaged) {
       this.#damaged.set(one.name, one);
       this.#parts.log.error({ network: one.name, file: one.file }, one.message);
     }
     for (const stored of networks) {
-      this.#networks.set(stored.config.name, new Network(stored, this.#parts, true));
+      if (this.declared.sleep(stored, declared)) continue;
+      this.#add(new Network(stored, this.#parts, true));
     }
+    await this.declared.apply(declared, false);
     for (const network of this.all()) {
       if (this.#stopping.signal.aborted) return;
       if (network.config.up) await network.exclusive(() => network.startInBackground());
@@ -123,6 +143,8 @@ export class Networks {
 
   /** Forgets a network. A damaged one's files are moved aside instead. */
   async leave(asked: string, dryRun: boolean): Promise<{ name: string; plan: string[] }> {
+    if (this.declared.isDormant(asked) && !this.#networks.has(asked))
+      return this.#forgetDormant(asked, dryRun);
     const name = chooseNetwork(asked, this.names());
     const damaged = this.#damaged.get(name);
     if (damaged) {
@@ -133,10 +155,12 @@ export class Networks {
       this.feed.changed();
       return { name, plan: [] };
     }
+    this.declared.refuse(name, "left");
     return this.#on(this.#find(name), async (network) => {
       if (dryRun) return { name, plan: [...network.planStop(), `forget network ${name} and its keys`] };
       await network.stop();
       await network.forget();
+      this.declared.forget(name);
       this.#drop(network);
       this.#parts.log.info({ network: name }, "network left");
       return { name, plan: [] };
@@ -184,6 +208,11 @@ export class Networks {
       });
     }
     return { names: chosen.map((one) => one.name), plan };
+  }
+
+  /** Changes one network, alone. @throws VpnError when there is none to choose, or it is left meanwhile */
+  change<T>(asked: string, work: (network: Network) => Promise<T>): Promise<T> {
+    return this.#on(this.get(asked), work);
   }
 
   /** Takes everything down and keeps it joined; ends joins that are under way. */
@@ -262,14 +291,35 @@ export class Networks {
     if (Buffer.compare(existing.secrets.psk, psk) !== 0) differs.push("PSK");
     if (differs.length === 0) return true;
     const what = differs.join(", ");
-    throw new VpnError("conflict", `network ${existing.name} is joined already, with another ${what}`, {
-      hint: `change it: vpnctl set ${existing.name}; or leave it first: vpnctl leave ${existing.name}`,
-    });
+    const origin = this.declared.originOf(existing.name);
+    const where = origin === undefined ? "" : `, because of ${origin}`;
+    throw new VpnError(
+      "conflict",
+      `network ${existing.name} is joined already, with another ${what}${where}`,
+      {
+        hint:
+          origin !== undefined
+            ? "change it there and reload: systemctl reload vpnd"
+            : `change it: vpnctl set ${existing.name}; or leave it first: vpnctl leave ${existing.name}`,
+      },
+    );
   }
 
   #already(network: Network): JoinResult {
     const notes = network.config.up ? [] : [`it is down; bring it up: vpnctl up ${network.name}`];
     return { network, alreadyJoined: true, notes, plan: [] };
+  }
+
+  async #forgetDormant(name: string, dryRun: boolean): Promise<{ name: string; plan: string[] }> {
+    if (dryRun) return { name, plan: [`forget network ${name} and its keys`] };
+    await this.#parts.store.remove(name);
+    this.declared.forget(name);
+    return { name, plan: [] };
+  }
+
+  #add(network: Network): Network {
+    this.#networks.set(network.name, network);
+    return network;
   }
 
   #drop(network: Network): void {

@@ -1,5 +1,6 @@
 import type { Carrier } from "../core/carrier.js";
 import type { EngineIdentity, EngineOptions, MeshEngine } from "../core/engine.js";
+import type { PskEpoch } from "../core/keys/psk-ring.js";
 import type { NetworkConfig } from "../core/network/config.js";
 import type { Learned, NetworkSecrets } from "../io/state/store.js";
 
@@ -15,6 +16,8 @@ export interface Platform {
 export interface CarrierInput {
   config: NetworkConfig;
   secrets: NetworkSecrets;
+  /** Accepted PSKs, the preferred one first. */
+  psks: readonly PskEpoch[];
   learned: Learned;
   /** Makes the engine on the network's device and sockets; to be called once. */
   engine: (identity: EngineIdentity) => MeshEngine;

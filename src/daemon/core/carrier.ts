@@ -3,6 +3,7 @@
  * addresses and routes, and runs one carrier on it.
  */
 import type { EngineCounters } from "./engine.js";
+import type { PskEpoch } from "./keys/psk-ring.js";
 
 export type PathKind = "direct" | "relay" | "gateway" | "postgres" | "tcp" | "none";
 export type PeerState = "up" | "connecting" | "idle" | "offline" | "refused";
@@ -30,6 +31,8 @@ export interface PeerView {
   since: number;
   cipher?: string;
   foreign: boolean;
+  /** The PSK that its session runs under, as in `PskEpoch`. */
+  pskEpoch?: number;
   /** Lower-case hex. */
   nodeKey?: string;
   /** Newest first. */
@@ -51,6 +54,8 @@ export interface CarrierView {
   servers: ServerView[];
   peers: PeerView[];
   counters: EngineCounters;
+  /** Ends of handshakes since the start by result: "ok", "rekey", or a failure. Absent: the carrier has none. */
+  handshakes?: Readonly<Record<string, number>>;
   unknownDestinations: { address: string; packets: number }[];
   /** Data ciphers offered, best first. */
   ciphers: string[];
@@ -72,6 +77,8 @@ export interface Carrier {
   onChange: () => void;
   /** Forgets a peer's pin and ends its session; false: there was none. */
   forgetPeer(virtualIp: string): Promise<boolean>;
+  /** The PSKs changed, the preferred one first; sessions are renewed without a gap. Absent: the carrier has no PSK. */
+  setPsks?(psks: readonly PskEpoch[]): void;
   /** Round trip inside the tunnel, seconds; rejects with VpnError `no-reply` after the time-out. */
   ping(virtualIp: string, timeoutSeconds: number): Promise<number>;
 }

@@ -12,6 +12,9 @@ export type PeerId = number;
 /** One DTLS association, numbered by the engine. */
 export type Assoc = number;
 
+/** One PSK in the engine's eyes. Chosen by the caller, never 0, never used again for another PSK. */
+export type EpochId = number;
+
 /** Chosen by the caller for one `connect`; comes back in every event that the attempt causes. 0: not ours (incoming). */
 export type Tag = number;
 
@@ -55,10 +58,20 @@ export type EngineEvent =
       nodeKey: Uint8Array;
       record: Uint8Array;
       capabilities: number;
+      /** Under whose keys the handshake ran: they open the record. */
+      epoch: EpochId;
     }
   /** A finished handshake with a foreign peer (`--badger`); nothing flows until `admit`. Comes again, at most once a second,
    *  with `innerSource` when such a peer sends IP packets before it is admitted. */
-  | { type: "foreign"; assoc: Assoc; tag: Tag; role: Role; endpoint: Endpoint; innerSource?: string }
+  | {
+      type: "foreign";
+      assoc: Assoc;
+      tag: Tag;
+      role: Role;
+      endpoint: Endpoint;
+      epoch: EpochId;
+      innerSource?: string;
+    }
   /** The peer's session carries packets both ways. `rekey`: it replaced a living one. */
   | {
       type: "up";
@@ -68,6 +81,7 @@ export type EngineEvent =
       role: Role;
       endpoint: Endpoint;
       cipher: string;
+      epoch: EpochId;
       foreign: boolean;
       rekey: boolean;
     }
@@ -97,21 +111,22 @@ export type EngineEvent =
   /** Records sent under one key near their limit: handshake again. */
   | { type: "rekey-due"; peer: PeerId };
 
-/** PSK-derived keys of one epoch (docs/wire.md). */
+/** What one PSK gives (docs/wire.md). */
 export interface EngineEpoch {
+  id: EpochId;
   dtlsPsk: Uint8Array;
   identityKey: Uint8Array;
   probePsk: Uint8Array;
+  /** Network id, 32 bytes. */
+  networkId: Uint8Array;
+  /** Signed node record as sent in HELLO, sealed with this epoch's keys. */
+  record: Uint8Array;
 }
 
 export interface EngineIdentity {
   badger: boolean;
-  /** Network id, 32 bytes. */
-  networkId: Uint8Array;
   /** Ed25519 seed of the node key, 32 bytes. */
   nodeSeed: Uint8Array;
-  /** Signed node record as sent in HELLO. */
-  record: Uint8Array;
   /** Accepted PSK epochs, the preferred one first. */
   epochs: readonly EngineEpoch[];
 }
@@ -151,8 +166,9 @@ export interface MeshEngine {
   readonly port: number;
   /** Sends one datagram as it is (heartbeat, punch, keep-alive); never throws for a network error. */
   send(to: Endpoint, data: Uint8Array): void;
-  /** Starts a DTLS handshake as client. Ends in `hello`/`foreign` then `up`, or in `failed`. */
-  connect(tag: Tag, to: Endpoint): void;
+  /** Starts a DTLS handshake as client. Ends in `hello`/`foreign` then `up`, or in `failed`.
+   *  @param epoch absent: the preferred one */
+  connect(tag: Tag, to: Endpoint, epoch?: EpochId): void;
   abort(tag: Tag): void;
   /** Gives the association to a peer; replaces the peer's session once the other side acknowledged. */
   admit(assoc: Assoc, peer: PeerId): void;
@@ -165,7 +181,7 @@ export interface MeshEngine {
   closePeer(peer: PeerId): void;
   /** Asks for a `pong`. */
   ping(peer: PeerId, token: bigint): void;
-  /** New record or epochs; living sessions stay. */
+  /** New records or epochs; living sessions stay, handshakes under an epoch that is gone fail. */
   setIdentity(identity: EngineIdentity): void;
   peerCounters(peer: PeerId): PeerCounters | undefined;
   counters(): EngineCounters;

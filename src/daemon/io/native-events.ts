@@ -13,6 +13,7 @@ export interface RawEvent {
   tag: number;
   peer: number;
   capabilities: number;
+  epoch: number;
   role: number;
   reason: number;
   refusal: number;
@@ -65,7 +66,7 @@ const refusalNames = new Map<number, Refusal>(
  * @throws Error for a number that no enum has: addon and TypeScript are of different builds
  */
 export function toEngineEvent(raw: RawEvent): EngineEvent {
-  const { assoc, tag, peer, endpoint, data } = raw;
+  const { assoc, tag, peer, endpoint, data, epoch } = raw;
   const role: Role = raw.role === 1 ? "client" : "server";
   const type = types[raw.type];
   if (!type) throw new Error(`the addon sent an event of unknown type ${raw.type}`);
@@ -82,9 +83,18 @@ export function toEngineEvent(raw: RawEvent): EngineEvent {
         nodeKey: raw.nodeKey,
         record: data,
         capabilities: raw.capabilities,
+        epoch,
       };
     case "foreign":
-      return { type, assoc, tag, role, endpoint, ...(raw.innerSource && { innerSource: raw.innerSource }) };
+      return {
+        type,
+        assoc,
+        tag,
+        role,
+        endpoint,
+        epoch,
+        ...(raw.innerSource && { innerSource: raw.innerSource }),
+      };
     case "up":
       return {
         type,
@@ -94,6 +104,7 @@ export function toEngineEvent(raw: RawEvent): EngineEvent {
         role,
         endpoint,
         cipher: raw.cipher,
+        epoch,
         foreign: raw.foreign,
         rekey: raw.rekey,
       };

@@ -27,10 +27,17 @@ const bytes = (size: number, value: number) => new Uint8Array(size).fill(value);
 
 const identity = (seed: number): EngineIdentity => ({
   badger: false,
-  networkId: bytes(32, 1),
   nodeSeed: bytes(32, seed),
-  record: bytes(10, seed),
-  epochs: [{ dtlsPsk: bytes(32, 2), identityKey: bytes(32, 3), probePsk: bytes(64, 0x61) }],
+  epochs: [
+    {
+      id: 5,
+      dtlsPsk: bytes(32, 2),
+      identityKey: bytes(32, 3),
+      probePsk: bytes(64, 0x61),
+      networkId: bytes(32, 1),
+      record: bytes(10, seed),
+    },
+  ],
 });
 
 /** An engine on loopback; its TUN is a UDP socket, so that datagrams sent to it are packets from inside. */
@@ -84,6 +91,7 @@ test("two engines shake hands, measure and say goodbye", async () => {
     a.connect(77, `127.0.0.1:${b.port}`);
     const [atA, atB] = await alive(Promise.all([helloA, helloB]));
     assert.equal(atA.tag, 77);
+    assert.deepEqual([atA.epoch, atB.epoch], [5, 5]);
     assert.equal(atA.role, "client");
     assert.equal(atB.role, "server");
     assert.equal(atB.endpoint, `127.0.0.1:${a.port}`);
@@ -147,6 +155,7 @@ test("arguments of the wrong shape are TypeErrors that name them", async () => {
   try {
     assert.throws(() => a.connect(1, "127.0.0.1"), { name: "TypeError", message: /endpoint/ });
     assert.throws(() => a.connect(0, "127.0.0.1:1"), { name: "TypeError", message: /tag/ });
+    assert.throws(() => a.connect(1, "127.0.0.1:1", 0), { name: "TypeError", message: /epoch/ });
     assert.throws(() => a.connect(1.5, "127.0.0.1:1"), { name: "TypeError", message: /tag/ });
     assert.throws(() => a.setPeer(1, ["10.0.0.1/33"]), { name: "TypeError", message: /prefix/ });
     assert.throws(() => a.ping(1, 1n << 64n), { name: "TypeError", message: /token/ });
@@ -263,8 +272,8 @@ const program = (ending: string) => `
   const udp = () => makeSocket({ family: 4, kind: "udp", port: 0, address: "127.0.0.1", mark: 0 }).fd;
   const fd = udp();
   const engine = new MeshEngine({
-    identity: { badger: false, networkId: fill(32), nodeSeed: fill(32), record: fill(1),
-      epochs: [{ dtlsPsk: fill(32), identityKey: fill(32), probePsk: fill(64) }] },
+    identity: { badger: false, nodeSeed: fill(32), epochs: [{ id: 1, dtlsPsk: fill(32), identityKey: fill(32),
+      probePsk: fill(64), networkId: fill(32), record: fill(1) }] },
     tunFd: udp(), mtu: 1400, threads: 2, pingIntervalMs: 1000, deadAfterMs: 5000, sockets: [{ family: 4, fd }],
   }, () => {});
   engine.start();

@@ -9,7 +9,7 @@ interface AddonEngine {
   start(): void;
   stop(): void;
   send(to: string, data: Uint8Array): void;
-  connect(tag: number, to: string): void;
+  connect(tag: number, to: string, epoch?: number): void;
   abort(tag: number): void;
   admit(assoc: number, peer: number): void;
   refuse(assoc: number, reason: number): void;
@@ -174,8 +174,8 @@ class NativeMeshEngine implements MeshEngine {
     this.#engine.send(to, data);
   }
 
-  connect(tag: number, to: string): void {
-    this.#engine.connect(tag, to);
+  connect(tag: number, to: string, epoch?: number): void {
+    this.#engine.connect(tag, to, epoch);
   }
 
   abort(tag: number): void {

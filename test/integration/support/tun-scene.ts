@@ -27,10 +27,17 @@ const socket = makeSocket({ family: 4, kind: "udp", port: 0 });
 const engine = createMeshEngine({
   identity: {
     badger: false,
-    networkId: bytes(32),
     nodeSeed: bytes(32),
-    record: bytes(1),
-    epochs: [{ dtlsPsk: bytes(32), identityKey: bytes(32), probePsk: bytes(64) }],
+    epochs: [
+      {
+        id: 1,
+        dtlsPsk: bytes(32),
+        identityKey: bytes(32),
+        probePsk: bytes(64),
+        networkId: bytes(32),
+        record: bytes(1),
+      },
+    ],
   },
   tunFd: device.fd,
   mtu: 1400,

@@ -1,7 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { type DaemonService, GetVersionResponseSchema } from "../../../common/gen/vpnd/v1/daemon_pb.js";
-import type { KeyService } from "../../../common/gen/vpnd/v1/key_pb.js";
 import type { ServiceImpl } from "../../../common/grpc/server.js";
 import type { Networks } from "../networks.js";
 import { listNetworks } from "./network-service.js";
@@ -34,24 +33,6 @@ export function daemonService(
         nodeVersion: process.versions.node,
         opensslVersion: process.versions.openssl ?? "",
       });
-    },
-  };
-}
-
-export function keyService(networks: Networks): ServiceImpl<(typeof KeyService)["method"]> {
-  return {
-    async getPskStatus({ network }) {
-      return {
-        networks: networks.listed(network).map((one) => {
-          const peers = one.carrier?.view().peers.filter((peer) => peer.state === "up").length ?? 0;
-          const since = timestampFromMs(one.config.joined);
-          return {
-            network: one.name,
-            badger: one.config.asked.badger,
-            epochs: [{ fingerprint: one.fingerprint, since, peers }],
-          };
-        }),
-      };
     },
   };
 }

@@ -9,7 +9,7 @@ export interface NetworkKeys {
   /** Seals node records. */
   recordsKey: Uint8Array;
   /** What the engine needs for handshakes. */
-  epoch: EngineEpoch;
+  epoch: Pick<EngineEpoch, "dtlsPsk" | "identityKey" | "probePsk">;
 }
 
 /** @param psk bytes as `parsePsk` gave them */

@@ -29,7 +29,9 @@ export function judgeHello(
   pins: Pins,
   wall: number,
 ): HelloVerdict {
-  const record = openNodeRecord(hello.record, config.keys);
+  const epoch = config.epochs.find((one) => one.id === hello.epoch);
+  if (epoch === undefined) return refuse("bad-record", "the PSK was given up meanwhile");
+  const record = openNodeRecord(hello.record, epoch.keys);
   if (typeof record === "string") return refuse("bad-record", `record: ${record}`);
   const nodeKey = hex(hello.nodeKey);
   if (hex(record.nodeKey) !== nodeKey) return refuse("bad-record", "record of another node key");

@@ -5,7 +5,7 @@
 import type { Reason } from "../carrier.js";
 import type { Endpoint, HandshakeFailure, Refusal, Tag } from "../engine.js";
 import { backoffMs } from "./backoff.js";
-import { type Dial, labelOf, type Peer, virtualIpOf } from "./peer.js";
+import { type Dial, labelOf, type Peer, type Target, virtualIpOf } from "./peer.js";
 import type { Context } from "./types.js";
 
 const dialBackoff = { firstMs: 500, maxMs: 30_000 };
@@ -49,7 +49,9 @@ export class Dialler {
       peer.attempt = { kind: "waiting", until: (Math.floor(now / turnMs) + 1) * turnMs };
       return;
     }
-    const queue = targets().slice(0, maxTargets);
+    const queue: Target[] = targets()
+      .slice(0, maxTargets)
+      .map((to) => ({ to }));
     if (queue.length === 0) return;
     peer.attempt = { kind: "dialling", running: new Map(), queue, nextAt: now };
     this.#advance(peer, context);
@@ -84,6 +86,36 @@ export class Dialler {
     this.#advance(peer, context);
   }
 
+  /**
+   * The other side says that it does not know the PSK: while a change of PSKs is under way it may know another one. The hint can
+   * be forged, so the dial goes on beside.
+   * @returns whether there is another PSK to try
+   */
+  tryOtherEpoch(peer: Peer, tag: Tag, context: Context): boolean {
+    const { attempt } = peer;
+    const hinted = this.dialOf(peer, tag);
+    if (attempt.kind !== "dialling" || hinted === undefined) return false;
+    const at = context.config.epochs.findIndex((epoch) => epoch.id === hinted.epoch);
+    const next = context.config.epochs[at + 1];
+    if (at < 0 || next === undefined) return false;
+    const same = (dial: Target) => dial.to === hinted.to && dial.epoch === next.id;
+    if (!attempt.queue.some(same) && ![...attempt.running.values()].some(same)) {
+      attempt.queue.unshift({ to: hinted.to, epoch: next.id });
+      attempt.nextAt = context.at.now;
+      // The place of the hinted one, or it would have to wait for it.
+      if (attempt.running.size >= maxBeside) this.#drop(peer, tag, context);
+      this.#advance(peer, context);
+    }
+    return true;
+  }
+
+  /** Others of the peer's dials are under way beside this one. */
+  hasOthers(peer: Peer, tag: Tag): boolean {
+    const { attempt } = peer;
+    if (attempt.kind !== "dialling") return false;
+    return attempt.queue.length > 0 || attempt.running.size > (attempt.running.has(tag) ? 1 : 0);
+  }
+
   /** Stops and forgets the attempt; `except` lives on. */
   end(peer: Peer, context: Context, except?: Tag): void {
     if (peer.attempt.kind === "dialling") {
@@ -93,6 +125,13 @@ export class Dialler {
       }
     }
     peer.attempt = { kind: "idle" };
+  }
+
+  /** Waits as after a failure before the next attempt. */
+  later(peer: Peer, context: Context): void {
+    peer.failures += 1;
+    const wait = backoffMs(dialBackoff, peer.failures, context.random());
+    peer.attempt = { kind: "waiting", until: context.at.now + wait };
   }
 
   /** A new endpoint appeared: do not wait. */
@@ -109,13 +148,15 @@ export class Dialler {
       if (now - dial.since >= dialLimitMs) this.#drop(peer, tag, context);
     }
     while (attempt.queue.length > 0 && attempt.running.size < maxBeside && now >= attempt.nextAt) {
-      const to = attempt.queue.shift();
-      if (to === undefined) break;
+      const target = attempt.queue.shift();
+      const epoch = target?.epoch ?? context.config.epochs[0]?.id;
+      if (target === undefined || epoch === undefined) break;
+      const { to } = target;
       const tag = context.newTag();
-      attempt.running.set(tag, { to, since: now, admitted: false });
+      attempt.running.set(tag, { to, epoch, since: now, admitted: false });
       attempt.nextAt = now + nextEndpointMs;
       this.#byTag.set(tag, peer);
-      context.emit({ type: "connect", tag, to });
+      context.emit({ type: "connect", tag, to, epoch });
     }
     if (attempt.running.size > 0 || attempt.queue.length > 0) return;
     peer.failures += 1;

@@ -26,6 +26,7 @@ export function endpointsToTry(peer: Peer, here: Surroundings): Endpoint[] {
   if (peer.session.kind !== "none" && peer.redial !== "moved") endpoints.push(peer.session.endpoint);
   // A rekey of a living tunnel takes the tunnel's own path first.
   if (peer.session.kind === "live" && peer.redial === "rekey" && peer.failures === 0) return endpoints;
+  if (peer.session.kind === "live" && peer.redial === "epoch") return endpoints;
   for (const entry of peer.listed) {
     const beside = privateCandidate(entry, here);
     if (beside !== undefined) endpoints.push(beside);

@@ -26,7 +26,7 @@ class Bench {
       virtualIp: us,
       prefixLength: 16,
       nodeKey: ourselves.publicKey,
-      keys,
+      epochs: [{ id: 1, keys }],
       servers: ["iex.example:9944"],
       port: 4400,
       pins: [],
@@ -91,12 +91,13 @@ function record(
 
 function hello(from: string, tag: number, who: ReturnType<typeof record>, assoc = 50): EngineEvent {
   const role = tag === 0 ? "server" : "client";
-  return { type: "hello", assoc, tag, role, endpoint: from, capabilities: 0, ...who };
+  return { type: "hello", assoc, tag, role, endpoint: from, capabilities: 0, epoch: 1, ...who };
 }
 
 function up(peer: number, from: string, tag: number, assoc = 50): EngineEvent {
   const role = tag === 0 ? "server" : "client";
-  return { type: "up", peer, assoc, tag, role, endpoint: from, cipher: "x", foreign: false, rekey: false };
+  const session = { endpoint: from, cipher: "x", epoch: 1, foreign: false, rekey: false };
+  return { type: "up", peer, assoc, tag, role, ...session };
 }
 
 const of = <T extends MeshEffect["type"]>(effects: MeshEffect[], type: T) =>

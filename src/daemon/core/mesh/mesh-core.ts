@@ -35,7 +35,7 @@ const logLevelOf: Record<PeerState, "info" | "warn"> = {
 };
 
 export class MeshCore implements Context {
-  readonly config: MeshConfig;
+  config: MeshConfig;
   at: Moment;
   readonly #random: () => number;
   readonly #servers: Servers;
@@ -145,6 +145,10 @@ export class MeshCore implements Context {
     switch (input.type) {
       case "start":
       case "tick":
+        return;
+      case "epochs":
+        this.config = { ...this.config, epochs: input.epochs };
+        this.#peers.onEpochs();
         return;
       case "resolved":
         this.#servers.resolved(input.server, input.endpoints, this);
@@ -292,7 +296,10 @@ export class MeshCore implements Context {
     if (pin !== undefined) view.pinnedSince = pin.since;
     const endpoint = view.endpoints[0];
     if (endpoint !== undefined) view.endpoint = endpoint;
-    if (session.kind !== "none") view.cipher = session.cipher;
+    if (session.kind !== "none") {
+      view.cipher = session.cipher;
+      view.pskEpoch = session.epoch;
+    }
     return view;
   }
 }

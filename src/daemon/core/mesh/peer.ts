@@ -8,7 +8,7 @@
  * `live` does not mean that the other side is there, only that it was less than `deadAfterMs` ago (for foreign peers: once).
  */
 import type { PeerState, Reason } from "../carrier.js";
-import type { Assoc, Endpoint, PeerId, Role, Tag } from "../engine.js";
+import type { Assoc, Endpoint, EpochId, PeerId, Role, Tag } from "../engine.js";
 import type { MapEntry, Moment } from "./types.js";
 
 interface Established {
@@ -17,6 +17,7 @@ interface Established {
   role: Role;
   foreign: boolean;
   cipher: string;
+  epoch: EpochId;
 }
 
 export type Session =
@@ -24,8 +25,15 @@ export type Session =
   | (Established & { kind: "live" })
   | (Established & { kind: "silent"; silentSince: number });
 
+/** `epoch` absent: the preferred one. */
+export interface Target {
+  to: Endpoint;
+  epoch?: EpochId;
+}
+
 export interface Dial {
   to: Endpoint;
+  epoch: EpochId;
   since: number;
   /** Its HELLO or foreign handshake was admitted; only `up` or `failed` is missing. */
   admitted: boolean;
@@ -33,11 +41,11 @@ export interface Dial {
 
 export type Attempt =
   | { kind: "idle" }
-  | { kind: "dialling"; running: Map<Tag, Dial>; queue: Endpoint[]; nextAt: number }
+  | { kind: "dialling"; running: Map<Tag, Dial>; queue: Target[]; nextAt: number }
   | { kind: "waiting"; until: number };
 
 /** Why a peer with a living session is dialled all the same. */
-export type Redial = "rekey" | "stale" | "moved";
+export type Redial = "rekey" | "stale" | "moved" | "epoch";
 
 /** What stands between us and a peer. `refused`: it said no, or its key is wrong; otherwise it just did not work. */
 export interface Problem {

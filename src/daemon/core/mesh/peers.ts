@@ -118,7 +118,11 @@ export class Peers {
         if (event.reason === "signature") this.#logForged(event.endpoint);
         const peer = this.#dialler.peerOf(event.tag);
         if (peer === undefined) return;
-        const problem = problemOfFailure(peer, event.reason, event.refusal, this.#context.at.now);
+        // It is about one PSK of several; the others are still being tried.
+        const partly = event.reason === "wrong-psk" && this.#dialler.hasOthers(peer, event.tag);
+        const problem = partly
+          ? undefined
+          : problemOfFailure(peer, event.reason, event.refusal, this.#context.at.now);
         this.#dialler.failed(peer, event.tag, problem, this.#context);
         return;
       }
@@ -131,6 +135,33 @@ export class Peers {
       default:
         this.#onPeerEvent(event);
         return;
+    }
+  }
+
+  /** The PSKs changed: sessions under one that is gone end, those under an older one are renewed by who leads. */
+  onEpochs(): void {
+    const { epochs } = this.#context.config;
+    for (const peer of [...this.table.all()]) {
+      const { session } = peer;
+      if (session.kind === "none") {
+        // Perhaps it was refused for the old one.
+        this.#dialler.hurry(peer, this.#context);
+        continue;
+      }
+      if (epochs.some((epoch) => epoch.id === session.epoch)) {
+        if (peer.redial === "epoch") delete peer.redial;
+        if (this.#wantsEpoch(peer)) peer.redial ??= "epoch";
+        this.#dialler.hurry(peer, this.#context);
+        continue;
+      }
+      this.#context.emit({
+        type: "log",
+        level: "warn",
+        message: `session with ${labelOf(peer)} ends: its PSK is accepted no more`,
+        fields: { virtualIp: virtualIpOf(peer) },
+      });
+      this.#context.emit({ type: "close-peer", peer: peer.id });
+      this.#sessionEnded(peer);
     }
   }
 
@@ -210,9 +241,9 @@ export class Peers {
       this.#context.emit({ type: "remove-peer", peer: event.peer });
       return;
     }
-    const { assoc, endpoint, role, foreign, cipher } = event;
+    const { assoc, endpoint, role, foreign, cipher, epoch } = event;
     const renewed = peer.session.kind !== "none";
-    peer.session = { kind: "live", assoc, endpoint, role, foreign, cipher };
+    peer.session = { kind: "live", assoc, endpoint, role, foreign, cipher, epoch };
     peer.failures = 0;
     peer.lastHandshake = at.wall;
     delete peer.problem;
@@ -228,6 +259,10 @@ export class Peers {
       peer.rekeyAt = at.now + rekeyMs * (0.9 + 0.2 * random());
     }
     this.#dialler.end(peer, this.#context, event.tag);
+    if (this.#wantsEpoch(peer)) {
+      peer.redial = "epoch";
+      this.#dialler.later(peer, this.#context);
+    }
     this.#context.emit({ type: "changed" });
     this.#context.emit({
       type: "log",
@@ -247,6 +282,7 @@ export class Peers {
     const dialled = tag === 0 ? undefined : this.#dialler.peerOf(tag);
     const there = tag === 0 ? peersAt(endpoint, this.table) : [];
     const peer = dialled ?? (there.length === 1 ? there[0] : undefined);
+    if (dialled !== undefined && this.#onOtherPsk(dialled, tag)) return;
     // A hint anybody can send: it never ends anything.
     if (peer !== undefined && peer.session.kind === "none") peer.problem = wrongPsk(this.#context.at.now);
   }
@@ -258,6 +294,25 @@ export class Peers {
       message: "refused a session: the hello is not of this handshake; somebody may be in the middle",
       fields: { endpoint, refusal: "signature" },
     });
+  }
+
+  /** While a change of PSKs is under way a wrong one is nothing to complain about. Returns whether that is all. */
+  #onOtherPsk(peer: Peer, tag: number): boolean {
+    if (peer.session.kind === "live" && peer.redial === "epoch") {
+      // Its session lives under a PSK that it knows; ask again later whether it has learned the new one.
+      this.#context.emit({ type: "abort", tag });
+      this.#dialler.failed(peer, tag, undefined, this.#context);
+      return true;
+    }
+    return this.#dialler.tryOtherEpoch(peer, tag, this.#context);
+  }
+
+  /** A living session under an older PSK. Foreign peers are left alone until that is given up: they may take a second
+   *  handshake for the end of the first. */
+  #wantsEpoch(peer: Peer): boolean {
+    const { session } = peer;
+    if (session.kind !== "live" || session.foreign || !isLeader(this.#context.config, peer)) return false;
+    return session.epoch !== this.#context.config.epochs[0]?.id;
   }
 
   #onClosed({ peer: id, assoc, reason }: Extract<PeerEvent, { type: "closed" }>): void {
@@ -279,8 +334,8 @@ export class Peers {
         return;
       case "alive": {
         const { session } = peer;
-        const { assoc, endpoint, role, foreign, cipher } = session;
-        peer.session = { kind: "live", assoc, endpoint, role, foreign, cipher };
+        const { assoc, endpoint, role, foreign, cipher, epoch } = session;
+        peer.session = { kind: "live", assoc, endpoint, role, foreign, cipher, epoch };
         return;
       }
       case "path":

@@ -1,6 +1,6 @@
 /** What goes into the mesh core and what comes out of it. */
 import type { VpnError } from "../../../common/errors.js";
-import type { Assoc, Endpoint, EngineEvent, PeerCounters, PeerId, Refusal, Tag } from "../engine.js";
+import type { Assoc, Endpoint, EngineEvent, EpochId, PeerCounters, PeerId, Refusal, Tag } from "../engine.js";
 import type { RecordKeys } from "../keys/node-record.js";
 import type { Subnet } from "./address.js";
 import type { OwnEndpoint } from "./own-endpoints.js";
@@ -34,13 +34,20 @@ export interface MapCodec {
   encodeHeartbeat(virtualIp: string, privateEndpoint: Endpoint | undefined): Uint8Array;
 }
 
+/** A PSK as the core sees it: what opens the records of handshakes that ran under it. */
+export interface MeshEpoch {
+  id: EpochId;
+  keys: RecordKeys;
+}
+
 export interface MeshConfig {
   badger: boolean;
   /** Own virtual IP, canonical, and the length of the virtual subnet. */
   virtualIp: string;
   prefixLength: number;
   nodeKey: Uint8Array;
-  keys: RecordKeys;
+  /** Accepted PSK epochs, the preferred one first. */
+  epochs: readonly MeshEpoch[];
   /** "HOST:PORT" of each rendezvous server. */
   servers: readonly string[];
   /** Own UDP port. */
@@ -52,6 +59,8 @@ export interface MeshConfig {
 export type MeshInput =
   | { type: "start" }
   | { type: "tick" }
+  /** The PSKs changed; the engine knows already. */
+  | { type: "epochs"; epochs: readonly MeshEpoch[] }
   | { type: "engine"; event: EngineEvent }
   /** Answer to the `resolve` effect; empty when the name has no address. */
   | { type: "resolved"; server: string; endpoints: readonly Endpoint[] }
@@ -64,7 +73,7 @@ export type LogLevel = "debug" | "info" | "warn";
 
 export type MeshEffect =
   | { type: "send"; to: Endpoint; data: Uint8Array }
-  | { type: "connect"; tag: Tag; to: Endpoint }
+  | { type: "connect"; tag: Tag; to: Endpoint; epoch?: EpochId }
   | { type: "abort"; tag: Tag }
   | { type: "admit"; assoc: Assoc; peer: PeerId }
   | { type: "refuse"; assoc: Assoc; reason: Refusal }

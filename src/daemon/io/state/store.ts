@@ -1,13 +1,18 @@
 import { mkdir, readdir, readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { VpnError } from "../../../common/errors.js";
+import type { FormerPsk } from "../../core/keys/psk-ring.js";
 import { checkJoinOptions, checkLabel, type NetworkConfig } from "../../core/network/config.js";
 import { errorCode, removeFile, syncFolder, writeFileAtomic } from "../atomic-file.js";
 
 /** Kept apart from everything else, never shown. */
 export interface NetworkSecrets {
-  /** As `parsePsk` returned it. */
+  /** The preferred PSK, as `parsePsk` returned it. */
   psk: Uint8Array;
+  /** Since when it is preferred, milliseconds since 1970; absent: since `join`. */
+  pskSince?: number;
+  /** PSKs before it that are still accepted, the newest first. */
+  formerPsks?: readonly FormerPsk[];
   /** Ed25519 seed of the node key, 32 bytes. */
   nodeSeed: Uint8Array;
 }
@@ -74,17 +79,21 @@ export class StateStore {
     const { name } = network.config;
     try {
       await this.saveLearned(name, network.learned);
-      const secrets = {
-        version: 1,
-        psk: base64(network.secrets.psk),
-        nodeSeed: base64(network.secrets.nodeSeed),
-      };
-      await this.#write("secrets", name, secrets);
-      await this.saveConfig(network.config);
+      await this.change(network);
     } catch (error) {
       for (const folder of folders) await removeFile(this.#path(folder, name)).catch(() => {});
       throw error;
     }
+  }
+
+  /** Writes config and secrets of a network that may be there already; what cannot be written stays as it was. */
+  async change(network: StoredNetwork): Promise<void> {
+    await this.saveSecrets(network.config.name, network.secrets);
+    await this.saveConfig(network.config);
+  }
+
+  async saveSecrets(name: string, secrets: NetworkSecrets): Promise<void> {
+    await this.#write("secrets", name, { version: 1, ...secretsJson(secrets) });
   }
 
   async saveConfig(config: NetworkConfig): Promise<void> {
@@ -192,13 +201,43 @@ function parseConfig(file: Record<string, unknown>, name: string): NetworkConfig
     mtu: asked.mtu as number,
     nodeName: asked.nodeName as string,
   });
-  return { name, carrier: "mesh", asked: options, device, mtu, nodeName, port, up, joined };
+  const declared = file.declared === true ? ({ declared: true } as const) : {};
+  return { name, carrier: "mesh", asked: options, device, mtu, nodeName, port, up, joined, ...declared };
+}
+
+function secretsJson({ psk, nodeSeed, pskSince, formerPsks = [] }: NetworkSecrets): object {
+  const former = formerPsks.map((one) => ({ ...one, psk: base64(one.psk) }));
+  return {
+    psk: base64(psk),
+    nodeSeed: base64(nodeSeed),
+    ...(pskSince !== undefined && { pskSince }),
+    ...(former.length > 0 && { formerPsks: former }),
+  };
+}
+
+function parseFormer(value: unknown): FormerPsk {
+  if (!isObject(value)) throw new Error("it has a former key that is none");
+  const { psk, since, until, graceMs } = value;
+  const whole =
+    typeof psk === "string" &&
+    psk !== "" &&
+    typeof since === "number" &&
+    typeof until === "number" &&
+    typeof graceMs === "number";
+  if (!whole) throw new Error("it has a former key that lacks fields");
+  return { psk: Buffer.from(psk, "base64"), since, until, graceMs };
 }
 
 function parseSecrets(file: Record<string, unknown>): NetworkSecrets {
-  const { psk, nodeSeed } = file;
+  const { psk, nodeSeed, pskSince, formerPsks = [] } = file;
   if (typeof psk !== "string" || typeof nodeSeed !== "string") throw new Error("it lacks keys");
-  const secrets = { psk: Buffer.from(psk, "base64"), nodeSeed: Buffer.from(nodeSeed, "base64") };
+  if (!Array.isArray(formerPsks)) throw new Error("its former keys are no list");
+  const secrets = {
+    psk: Buffer.from(psk, "base64"),
+    nodeSeed: Buffer.from(nodeSeed, "base64"),
+    ...(typeof pskSince === "number" && { pskSince }),
+    ...(formerPsks.length > 0 && { formerPsks: formerPsks.map(parseFormer) }),
+  };
   if (secrets.nodeSeed.length !== 32 || secrets.psk.length < 1)
     throw new Error("its keys have the wrong length");
   return secrets;

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file vpnd/v1/key.proto.
  */
 export const file_vpnd_v1_key: GenFile = /*@__PURE__*/
-  fileDesc("ChF2cG5kL3YxL2tleS5wcm90bxIHdnBuZC52MSImChNHZXRQc2tTdGF0dXNSZXF1ZXN0Eg8KB25ldHdvcmsYASABKAkiPQoUR2V0UHNrU3RhdHVzUmVzcG9uc2USJQoIbmV0d29ya3MYASADKAsyEy52cG5kLnYxLk5ldHdvcmtQc2siUAoKTmV0d29ya1BzaxIPCgduZXR3b3JrGAEgASgJEg4KBmJhZGdlchgCIAEoCBIhCgZlcG9jaHMYAyADKAsyES52cG5kLnYxLlBza0Vwb2NoIlkKCFBza0Vwb2NoEhMKC2ZpbmdlcnByaW50GAEgASgJEikKBXNpbmNlGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBINCgVwZWVycxgDIAEoDTJbCgpLZXlTZXJ2aWNlEk0KDEdldFBza1N0YXR1cxIcLnZwbmQudjEuR2V0UHNrU3RhdHVzUmVxdWVzdBodLnZwbmQudjEuR2V0UHNrU3RhdHVzUmVzcG9uc2UiAGIGcHJvdG8z", [file_google_protobuf_timestamp]);
+  fileDesc("ChF2cG5kL3YxL2tleS5wcm90bxIHdnBuZC52MSImChNHZXRQc2tTdGF0dXNSZXF1ZXN0Eg8KB25ldHdvcmsYASABKAkiPQoUR2V0UHNrU3RhdHVzUmVzcG9uc2USJQoIbmV0d29ya3MYASADKAsyEy52cG5kLnYxLk5ldHdvcmtQc2siUAoKTmV0d29ya1BzaxIPCgduZXR3b3JrGAEgASgJEg4KBmJhZGdlchgCIAEoCBIhCgZlcG9jaHMYAyADKAsyES52cG5kLnYxLlBza0Vwb2NoIqUBCghQc2tFcG9jaBITCgtmaW5nZXJwcmludBgBIAEoCRIpCgVzaW5jZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFcGVlcnMYAyABKA0SKQoFdW50aWwYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEh8KBXVzZXJzGAUgAygLMhAudnBuZC52MS5Qc2tQZWVyIisKB1Bza1BlZXISEgoKdmlydHVhbF9pcBgBIAEoCRIMCgRuYW1lGAIgASgJIloKDVNldFBza1JlcXVlc3QSDwoHbmV0d29yaxgBIAEoCRIQCgNwc2sYAiABKAxCA4ABARIVCg1ncmFjZV9zZWNvbmRzGAMgASgBEg8KB2RyeV9ydW4YBCABKAgiZAoOU2V0UHNrUmVzcG9uc2USIAoDcHNrGAEgASgLMhMudnBuZC52MS5OZXR3b3JrUHNrEhMKC2FscmVhZHlfc2V0GAIgASgIEg0KBW5vdGVzGAMgAygJEgwKBHBsYW4YBCADKAkymAEKCktleVNlcnZpY2USTQoMR2V0UHNrU3RhdHVzEhwudnBuZC52MS5HZXRQc2tTdGF0dXNSZXF1ZXN0Gh0udnBuZC52MS5HZXRQc2tTdGF0dXNSZXNwb25zZSIAEjsKBlNldFBzaxIWLnZwbmQudjEuU2V0UHNrUmVxdWVzdBoXLnZwbmQudjEuU2V0UHNrUmVzcG9uc2UiAGIGcHJvdG8z", [file_google_protobuf_timestamp]);
 
 /**
  * @generated from message vpnd.v1.GetPskStatusRequest
@@ -96,11 +96,25 @@ export type PskEpoch = Message<"vpnd.v1.PskEpoch"> & {
   since?: Timestamp | undefined;
 
   /**
-   * Peers whose sessions use it.
+   * Number of peers whose sessions use it.
    *
    * @generated from field: uint32 peers = 3;
    */
   peers: number;
+
+  /**
+   * When it stops being accepted; absent for the preferred one.
+   *
+   * @generated from field: google.protobuf.Timestamp until = 4;
+   */
+  until?: Timestamp | undefined;
+
+  /**
+   * The peers whose sessions use it.
+   *
+   * @generated from field: repeated vpnd.v1.PskPeer users = 5;
+   */
+  users: PskPeer[];
 };
 
 /**
@@ -109,6 +123,108 @@ export type PskEpoch = Message<"vpnd.v1.PskEpoch"> & {
  */
 export const PskEpochSchema: GenMessage<PskEpoch> = /*@__PURE__*/
   messageDesc(file_vpnd_v1_key, 3);
+
+/**
+ * @generated from message vpnd.v1.PskPeer
+ */
+export type PskPeer = Message<"vpnd.v1.PskPeer"> & {
+  /**
+   * @generated from field: string virtual_ip = 1;
+   */
+  virtualIp: string;
+
+  /**
+   * @generated from field: string name = 2;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message vpnd.v1.PskPeer.
+ * Use `create(PskPeerSchema)` to create a new message.
+ */
+export const PskPeerSchema: GenMessage<PskPeer> = /*@__PURE__*/
+  messageDesc(file_vpnd_v1_key, 4);
+
+/**
+ * @generated from message vpnd.v1.SetPskRequest
+ */
+export type SetPskRequest = Message<"vpnd.v1.SetPskRequest"> & {
+  /**
+   * Empty: the only network there is.
+   *
+   * @generated from field: string network = 1;
+   */
+  network: string;
+
+  /**
+   * The PSK as typed. Never in an answer.
+   *
+   * @generated from field: bytes psk = 2;
+   */
+  psk: Uint8Array;
+
+  /**
+   * How long the PSKs before it stay accepted; 0 ends them at once.
+   *
+   * @generated from field: double grace_seconds = 3;
+   */
+  graceSeconds: number;
+
+  /**
+   * Answer with the plan and change nothing.
+   *
+   * @generated from field: bool dry_run = 4;
+   */
+  dryRun: boolean;
+};
+
+/**
+ * Describes the message vpnd.v1.SetPskRequest.
+ * Use `create(SetPskRequestSchema)` to create a new message.
+ */
+export const SetPskRequestSchema: GenMessage<SetPskRequest> = /*@__PURE__*/
+  messageDesc(file_vpnd_v1_key, 5);
+
+/**
+ * @generated from message vpnd.v1.SetPskResponse
+ */
+export type SetPskResponse = Message<"vpnd.v1.SetPskResponse"> & {
+  /**
+   * The preferred one first.
+   *
+   * @generated from field: vpnd.v1.NetworkPsk psk = 1;
+   */
+  psk?: NetworkPsk | undefined;
+
+  /**
+   * It was preferred already.
+   *
+   * @generated from field: bool already_set = 2;
+   */
+  alreadySet: boolean;
+
+  /**
+   * Remarks for people, such as a weak PSK.
+   *
+   * @generated from field: repeated string notes = 3;
+   */
+  notes: string[];
+
+  /**
+   * With dry_run: what would change, a line each.
+   *
+   * @generated from field: repeated string plan = 4;
+   */
+  plan: string[];
+};
+
+/**
+ * Describes the message vpnd.v1.SetPskResponse.
+ * Use `create(SetPskResponseSchema)` to create a new message.
+ */
+export const SetPskResponseSchema: GenMessage<SetPskResponse> = /*@__PURE__*/
+  messageDesc(file_vpnd_v1_key, 6);
 
 /**
  * Pre-shared keys. No answer holds a key.
@@ -123,6 +239,16 @@ export const KeyService: GenService<{
     methodKind: "unary";
     input: typeof GetPskStatusRequestSchema;
     output: typeof GetPskStatusResponseSchema;
+  },
+  /**
+   * Makes this node prefer another PSK, and accept the ones before it for a grace period. Every node needs it.
+   *
+   * @generated from rpc vpnd.v1.KeyService.SetPsk
+   */
+  setPsk: {
+    methodKind: "unary";
+    input: typeof SetPskRequestSchema;
+    output: typeof SetPskResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_vpnd_v1_key, 0);
