@@ -1,4 +1,4 @@
-import { chmodSync, chownSync, lstatSync, mkdirSync, readFileSync, unlinkSync } from "node:fs";
+import { chmodSync, chownSync, lstatSync, mkdirSync, readFileSync, statSync, unlinkSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { dirname } from "node:path";
 import { VpnError } from "../../common/errors.js";
@@ -93,8 +93,21 @@ export async function listenOnSocket(
       process.umask(before);
     }
   });
-  if (group !== undefined) chownSync(path, process.getuid?.() ?? 0, group);
+  if (group !== undefined) giveToGroup(path, group);
   if (everybody) chmodSync(path, 0o666);
   else if (group !== undefined) chmodSync(path, 0o660);
   return server;
+}
+
+/** A service whose own group it is needs no right to change owners. */
+function giveToGroup(path: string, group: number): void {
+  if (statSync(path).gid === group) return;
+  try {
+    chownSync(path, process.getuid?.() ?? 0, group);
+  } catch (error) {
+    throw new VpnError("failed", `cannot give ${path} to group ${group} (${errorCode(error) ?? "?"})`, {
+      hint: "as a service, set Group= to that group: systemctl edit vpnd",
+      cause: error,
+    });
+  }
 }
