@@ -80,7 +80,7 @@ export class Container {
     options: RunOptions & { user?: string } = {},
   ): Promise<Result> {
     const { user, ...rest } = options;
-    const inside = ["--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--root", "--wd=/"];
+    const inside = ["--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--root", "--wd"];
     const variables = Object.entries(environment).map(([name, value]) => `${name}=${value}`);
     const as = user === undefined ? [] : ["runuser", "-u", user, "--"];
     return run(
@@ -110,7 +110,7 @@ export class Container {
 
   /** The last lines of the journal. */
   async journal(...args: string[]): Promise<string> {
-    return (await this.exec("journalctl", ["--no-pager", "-o", "short", "-n", "60", ...args])).stdout;
+    return (await this.exec("journalctl", ["--no-pager", "-o", "short", "-n", "25", ...args])).stdout;
   }
 
   /** PID on the host of a process that is `pid` inside. */

@@ -1,0 +1,236 @@
+/** The service under a real systemd: installed, used, killed, stopped, taken away. */
+import assert from "node:assert/strict";
+import { after } from "node:test";
+import { waitFor } from "../lab/command.js";
+import { Container, checkout } from "../lab/container/container.js";
+import { type Daemon, iexPort, type PeersJson, pskGenerate, vpnd } from "../lab/programs.js";
+import { assertUnchanged, difference, snapshot } from "../lab/snapshot.js";
+import { labSuite } from "../lab/suite.js";
+import { ping } from "../lab/traffic.js";
+
+interface Scene {
+  host: Container;
+  other: Daemon;
+  psk: string;
+  network: string;
+  files: string;
+}
+
+const vip = "10.60.0.1";
+const otherVip = "10.60.0.2";
+const installer = `${checkout}/scripts/install-service.sh`;
+/** systemd-analyze's exposure, in tenths. */
+const mostExposed = 20;
+
+let booted: Container | undefined;
+after(() => booted?.close());
+
+/** Owner, mode, size and place of all that an installation could touch. */
+async function files(host: Container): Promise<string> {
+  const folders = ["/etc", "/usr", "/opt", "/var/lib", "/run/vpnd"];
+  const noise = [
+    "/etc/*-",
+    "/etc/.updated",
+    "/etc/.pwd.lock",
+    "/var/lib/systemd*",
+    checkout,
+    "/var/lib/private*",
+  ];
+  const skip = noise.flatMap((path) => ["-path", path, "-prune", "-o"]);
+  const format = ["-type", "d", "-printf", "%p %M %u %g\\n", "-o", "-printf", "%p %M %u %g %s %l\\n"];
+  const { stdout } = await host.exec("find", [...folders, ...skip, ...format]);
+  return stdout.split("\n").sort().join("\n");
+}
+
+async function peers(host: Container): Promise<PeersJson> {
+  return JSON.parse(await host.ok("vpnctl", ["--json", "peers"], { user: "alice" })) as PeersJson;
+}
+
+async function peerUp(host: Container): Promise<void> {
+  let last: PeersJson | undefined;
+  await waitFor(
+    async () => {
+      last = await peers(host);
+      return last.peers.some((peer) => peer.virtualIp === otherVip && peer.state === "up");
+    },
+    60_000,
+    `${otherVip} is up`,
+    () => last?.peers,
+  );
+}
+
+/** Waits until systemd has started the unit again, in another process than `pid`. */
+async function comesBack(host: Container, unit: string, pid: string): Promise<void> {
+  let now: string[] = [];
+  await waitFor(
+    async () => {
+      now = [await host.property(unit, "ActiveState"), await host.property(unit, "MainPID")];
+      return now[0] === "active" && now[1] !== pid && now[1] !== "0";
+    },
+    60_000,
+    `${unit} comes back`,
+    () => now,
+  );
+}
+
+labSuite<Scene>(
+  "systemd",
+  async (lab) => {
+    const machine = await lab.publicHost("a");
+    const host = await Container.boot(machine);
+    booted = host;
+    for (const user of ["alice", "bob"]) await host.ok("useradd", ["--create-home", user]);
+    const other = await vpnd(await lab.publicHost("b"));
+    return {
+      host,
+      other,
+      psk: await pskGenerate(),
+      network: await snapshot(machine),
+      files: await files(host),
+    };
+  },
+  (step) => {
+    step("the installer puts everything in place, and a second run changes nothing", async ({ host }) => {
+      await host.ok(installer);
+      const first = await files(host);
+      await host.ok("systemctl", ["start", "iexd"]);
+      const pid = await host.property("iexd", "MainPID");
+      await host.ok(installer);
+      assert.deepEqual(difference(first, (await files(host)).replace(/^\/var\/lib\/iexd .*\n/m, "")), []);
+      assert.equal(await host.property("iexd", "MainPID"), pid, "not restarted");
+    });
+
+    step("the installer refuses what it cannot do, and says what to do", async ({ host }) => {
+      for (const [args, code] of [
+        [["--bogus"], 2],
+        [["--prefix", "relative"], 2],
+        [["--prefix", "/root/x"], 2],
+        [["--purge"], 2],
+      ] as const) {
+        const result = await host.exec(installer, args);
+        assert.equal(result.code, code, args.join(" "));
+        assert.match(result.stderr, /^install-service: .+\n.+\n$/);
+      }
+      assert.equal((await host.exec(installer, [], { user: "bob" })).code, 4);
+      const second = await host.exec(installer, ["--prefix", "/opt/second"]);
+      assert.equal(second.code, 1, "units of another prefix are not replaced");
+    });
+
+    step("systemctl start brings up vpnd, which says how it is", async ({ host }) => {
+      await host.ok("systemctl", ["start", "vpnd"]);
+      assert.equal(await host.property("vpnd", "ActiveState"), "active");
+      assert.equal(await host.property("vpnd", "StatusText"), "no network joined");
+      assert.equal(await host.property("iexd", "StatusText"), "serving nodes");
+      assert.equal(
+        (await host.ok("stat", ["-c", "%A %U %G", "/run/vpnd/vpnd.sock"])).trim(),
+        "srw-rw---- root vpnd",
+      );
+      assert.equal((await host.ok("stat", ["-c", "%A %U", "/var/lib/vpnd"])).trim(), "drwx------ root");
+    });
+
+    step("a user of the group joins, lists peers and watches counters", async ({ host, other, psk }) => {
+      await host.ok("usermod", ["-aG", "vpnd", "alice"]);
+      const iex = `${host.host.address}:${iexPort}`;
+      const join = ["join", "--iex", iex, "--vip", `${vip}/24`, "--psk-file", "-"];
+      const joined = await host.ok("vpnctl", join, { user: "alice", input: `${psk}\n` });
+      assert.match(joined, new RegExp(vip.replaceAll(".", "\\.")));
+      await other.join({ iex, psk, vip: `${otherVip}/24`, name: "b" });
+      await peerUp(host);
+      assert.equal((await ping(other.host, vip, { count: 3 })).received, 3);
+      const table = await host.ok("vpnctl", ["peers"], { user: "alice" });
+      assert.match(table, /10\.60\.0\.2/);
+      const watch =
+        "TERM=xterm timeout --foreground --preserve-status -s INT 3 vpnctl stats --watch --interval 1s";
+      const screen = await host.exec("script", ["-qec", watch, "/dev/null"], { user: "alice" });
+      assert.equal(screen.code, 130, screen.stdout);
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: the terminal's own
+      assert.match(screen.stdout, /\x1b\[/, "redrawn on the terminal");
+      assert.match(screen.stdout, /default/);
+    });
+
+    step("systemctl status follows networks and peers", async ({ host }) => {
+      let last = "";
+      await waitFor(
+        async () => {
+          last = await host.property("vpnd", "StatusText");
+          return last === "1 of 1 network up, 1 of 1 peer up";
+        },
+        30_000,
+        "the status line tells of the peer",
+        () => last,
+      );
+    });
+
+    step("a user outside the group gets exit 4 and the command that helps", async ({ host }) => {
+      for (const command of [["peers"], ["down"], ["status"]]) {
+        const result = await host.exec("vpnctl", command, { user: "bob" });
+        assert.equal(result.code, 4, `${command.join(" ")}: ${result.stderr}`);
+        assert.match(result.stderr, /usermod|group/);
+        assert.equal(result.stdout, "");
+      }
+    });
+
+    step("the units are shut in", async ({ host }) => {
+      for (const unit of ["vpnd", "iexd"]) {
+        const args = ["security", "--no-pager", `--threshold=${mostExposed}`, `${unit}.service`];
+        const { code, stdout } = await host.exec("systemd-analyze", args);
+        assert.equal(code, 0, stdout.slice(-300));
+        const capabilities = await host.ok("sh", [
+          "-c",
+          `grep -h ^CapBnd /proc/$(systemctl show --value -p MainPID ${unit})/status`,
+        ]);
+        assert.match(capabilities, unit === "vpnd" ? /:\s*0{12}1400$/ : /:\s*0{13}400$/);
+      }
+      assert.equal(await host.property("vpnd", "LimitCORE"), "0");
+    });
+
+    step("a stopped event loop is killed by the watchdog and comes back", async ({ host }) => {
+      for (const unit of ["vpnd", "iexd"]) {
+        await host.ok("mkdir", ["-p", `/run/systemd/system/${unit}.service.d`]);
+        const input = "[Service]\nWatchdogSec=3\n";
+        await host.ok("tee", [`/run/systemd/system/${unit}.service.d/test.conf`], { input });
+      }
+      await host.ok("systemctl", ["daemon-reload"]);
+      await host.ok("systemctl", ["restart", "iexd", "vpnd"]);
+      for (const unit of ["vpnd", "iexd"]) {
+        const pid = await host.property(unit, "MainPID");
+        await host.ok("kill", ["-STOP", pid]);
+        await comesBack(host, unit, pid);
+        assert.match(await host.journal("-u", unit), /[Ww]atchdog timeout/);
+        assert.equal(await host.property(unit, "NRestarts"), "1");
+      }
+      await peerUp(host);
+    });
+
+    step("a killed vpnd comes back into its network", async ({ host, other }) => {
+      const pid = await host.property("vpnd", "MainPID");
+      await host.ok("systemctl", ["kill", "-s", "KILL", "--kill-whom=main", "vpnd"]);
+      await comesBack(host, "vpnd", pid);
+      await peerUp(host);
+      assert.equal((await ping(other.host, vip, { count: 2 })).received, 2);
+    });
+
+    step("systemctl stop leaves nothing", async ({ host, network }) => {
+      const began = performance.now();
+      await host.ok("systemctl", ["stop", "vpnd", "iexd"]);
+      assert.equal(await host.property("vpnd", "Result"), "success", `after ${performance.now() - began} ms`);
+      assert.equal((await host.exec("pgrep", ["-x", "node"])).stdout, "");
+      assert.equal((await host.exec("test", ["-e", "/run/vpnd"])).code, 1);
+      await assertUnchanged(host.host, network);
+      assert.equal((await host.ok("systemctl", ["--failed", "--no-legend"])).trim(), "");
+    });
+
+    step("undo takes away what the installer made, and keeps keys until told", async (scene) => {
+      const { host } = scene;
+      await host.ok("rm", ["-r", "/run/systemd/system/vpnd.service.d", "/run/systemd/system/iexd.service.d"]);
+      await host.ok(installer, ["--undo"]);
+      assert.equal((await host.exec("test", ["-d", "/var/lib/vpnd/secrets"])).code, 0);
+      await host.ok(installer);
+      await host.ok(installer, ["--undo", "--purge"]);
+      assert.deepEqual(difference(scene.files, await files(host)), []);
+      assert.equal((await host.exec("getent", ["group", "vpnd"])).code, 2);
+      assert.equal((await host.exec("systemctl", ["cat", "vpnd"])).code, 1);
+      assert.match(await host.ok(installer, ["--undo"]), /nothing is installed/);
+    });
+  },
+);
