@@ -43,6 +43,8 @@ const lines = [
   "leave home --dry-run",
   "up home",
   "down --all",
+  "plan",
+  "footprint",
 ];
 
 for (const line of lines)

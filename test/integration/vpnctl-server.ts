@@ -8,6 +8,7 @@ import { KeyService } from "../../src/common/gen/vpnd/v1/key_pb.js";
 import { type JoinRequest, NetworkService } from "../../src/common/gen/vpnd/v1/network_pb.js";
 import { PeerService } from "../../src/common/gen/vpnd/v1/peer_pb.js";
 import { StatsService } from "../../src/common/gen/vpnd/v1/stats_pb.js";
+import { SystemService } from "../../src/common/gen/vpnd/v1/system_pb.js";
 import { type CallContext, handlers, type ServiceImpl } from "../../src/common/grpc/server.js";
 import { serviceDefinition } from "../../src/common/grpc/service-definition.js";
 
@@ -76,6 +77,7 @@ export class CannedServer {
     this.#server.addService(serviceDefinition(PeerService), handlers(PeerService, this.#peers));
     this.#server.addService(serviceDefinition(StatsService), handlers(StatsService, this.#stats));
     this.#server.addService(serviceDefinition(KeyService), handlers(KeyService, this.#keys));
+    this.#server.addService(serviceDefinition(SystemService), handlers(SystemService, this.#system));
     await new Promise<void>((resolve, reject) =>
       this.#server.bindAsync(`unix:${this.socket}`, ServerCredentials.createInsecure(), (error) =>
         error ? reject(error) : resolve(),
@@ -180,6 +182,44 @@ export class CannedServer {
       yield { networks: [statsOf(1000)] };
       yield { networks: [statsOf(4000)] };
     },
+  };
+
+  readonly #system: ServiceImpl<(typeof SystemService)["method"]> = {
+    getPlan: async ({ network }) => ({
+      networks: [
+        {
+          network: network || "home",
+          state: "up",
+          steps: [
+            {
+              kind: "create-tun",
+              description: "create device vpn-home (tun)",
+              undo: "remove device vpn-home",
+              state: "applied",
+            },
+            {
+              kind: "add-address",
+              description: "add address 10.0.0.1/16 to vpn-home",
+              undo: "remove address 10.0.0.1/16 from vpn-home",
+              state: "missing",
+            },
+          ],
+        },
+        {
+          network: "lab",
+          state: "error",
+          obstacle: { code: "conflict", message: "device vpn-lab exists already" },
+        },
+      ],
+    }),
+    getFootprint: async () => ({
+      traces: [
+        { kind: "device", name: "vpn-home", network: "home", detail: "tun, up, mtu 1400", present: true },
+        { kind: "address", name: "10.0.0.1/16", network: "home", detail: "dev vpn-home", present: false },
+        { kind: "socket", name: "unix /run/vpnd/vpnd.sock", present: true },
+      ],
+      moreFiles: 2,
+    }),
   };
 
   readonly #keys: ServiceImpl<(typeof KeyService)["method"]> = {

@@ -167,6 +167,18 @@ const wait: Command<CtlContext> = buildCommand<{ readonly peers?: number }, [str
   docs: { brief: "Wait until networks are up" },
 });
 
+const plan: Command<CtlContext> = buildCommand<object, [string?], CtlContext>({
+  loader: lazy(() => import("./commands/plan.js")),
+  parameters: { flags: {}, positional: maybeNetwork },
+  docs: { brief: "Show the changes to this machine that networks make, in their order" },
+});
+
+const footprint: Command<CtlContext> = buildCommand<object, [], CtlContext>({
+  loader: lazy(() => import("./commands/footprint.js")),
+  parameters: noParameters,
+  docs: { brief: "Show everything of vpnd that is on this machine now" },
+});
+
 const completion: Command<CtlContext> = buildCommand<object, [string], CtlContext>({
   loader: lazy(() => import("./commands/completion.js")),
   parameters: {
@@ -208,6 +220,8 @@ export const tree: RouteMap<CtlContext> = buildRouteMap({
     ip,
     wait,
     psk,
+    plan,
+    footprint,
     version,
     completion,
   },

@@ -6,6 +6,7 @@ import type { KeyService } from "../../common/gen/vpnd/v1/key_pb.js";
 import type { NetworkService } from "../../common/gen/vpnd/v1/network_pb.js";
 import type { PeerService } from "../../common/gen/vpnd/v1/peer_pb.js";
 import type { StatsService } from "../../common/gen/vpnd/v1/stats_pb.js";
+import type { SystemService } from "../../common/gen/vpnd/v1/system_pb.js";
 import type { TypedClient } from "../../common/grpc/client.js";
 
 /** vpnd's control API. Failures are VpnErrors. */
@@ -15,19 +16,21 @@ export interface Api {
   readonly networks: TypedClient<(typeof NetworkService)["method"]>;
   readonly peers: TypedClient<(typeof PeerService)["method"]>;
   readonly stats: TypedClient<(typeof StatsService)["method"]>;
+  readonly system: TypedClient<(typeof SystemService)["method"]>;
   close(): void;
 }
 
 /** Connects to vpnd; gRPC is loaded here, so that commands which do not dial start fast. */
 export async function dial(socket: string): Promise<Api> {
   await probe(socket);
-  const [grpc, daemon, key, network, peer, stats] = await Promise.all([
+  const [grpc, daemon, key, network, peer, stats, system] = await Promise.all([
     import("../../common/grpc/client.js"),
     import("../../common/gen/vpnd/v1/daemon_pb.js"),
     import("../../common/gen/vpnd/v1/key_pb.js"),
     import("../../common/gen/vpnd/v1/network_pb.js"),
     import("../../common/gen/vpnd/v1/peer_pb.js"),
     import("../../common/gen/vpnd/v1/stats_pb.js"),
+    import("../../common/gen/vpnd/v1/system_pb.js"),
   ]);
   const connection = new grpc.Connection(`unix:${resolve(socket)}`);
   return {
@@ -36,6 +39,7 @@ export async function dial(socket: string): Promise<Api> {
     networks: connection.service(network.NetworkService),
     peers: connection.service(peer.PeerService),
     stats: connection.service(stats.StatsService),
+    system: connection.service(system.SystemService),
     close: () => connection.close(),
   };
 }

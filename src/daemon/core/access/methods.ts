@@ -26,6 +26,8 @@ const kinds: Readonly<Record<string, MethodKind>> = {
   "vpnd.v1.EventService/ListEvents": "look",
   "vpnd.v1.EventService/WatchEvents": "look",
   "vpnd.v1.MetricsService/GetMetrics": "look",
+  "vpnd.v1.SystemService/GetPlan": "look",
+  "vpnd.v1.SystemService/GetFootprint": "look",
 };
 
 /** Of a method that the table lacks: the most guarded kind. */
