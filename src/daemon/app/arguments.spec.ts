@@ -3,30 +3,42 @@ import { test } from "node:test";
 import { VpnError } from "../../common/errors.js";
 import { help, parseArguments } from "./arguments.js";
 
-test("without flags the defaults hold", () => {
-  assert.deepEqual(parseArguments([]), {
-    mode: "run",
-    stateDir: "/var/lib/vpnd",
-    socket: "/run/vpnd/vpnd.sock",
-    group: "vpnd",
-    groupGiven: false,
-    logLevel: "info",
-  });
+test("without flags nothing is overridden", () => {
+  assert.deepEqual(parseArguments([]), { mode: "run", configFile: undefined, overrides: [] });
 });
 
-test("flags are taken in both forms", () => {
+test("flags are taken in both forms and override the keys they stand for", () => {
   const args = parseArguments([
     "--state-dir=/tmp/s",
     "--socket",
     "/tmp/x.sock",
+    "--socket-group",
+    "vpn",
     "--cleanup",
     "--log-level",
     "debug",
+    "--metrics",
+    "127.0.0.1:1",
+    "--config",
+    "/tmp/c.toml",
   ]);
-  assert.equal(args.stateDir, "/tmp/s");
-  assert.equal(args.socket, "/tmp/x.sock");
   assert.equal(args.mode, "cleanup");
-  assert.equal(args.logLevel, "debug");
+  assert.equal(args.configFile, "/tmp/c.toml");
+  assert.deepEqual(
+    args.overrides.map(({ path, value, origin }) => [path.join("."), value, origin.file]),
+    [
+      ["state_dir", "/tmp/s", "--state-dir"],
+      ["socket", "/tmp/x.sock", "--socket"],
+      ["socket_group", "vpn", "--socket-group"],
+      ["metrics.listen", "127.0.0.1:1", "--metrics"],
+      ["log.level", "debug", "--log-level"],
+    ],
+  );
+});
+
+test("paths are made absolute", () => {
+  assert.match(String(parseArguments(["--socket", "x"]).overrides[0]?.value), /^\/.*\/x$/);
+  assert.match(parseArguments(["--config", "x"]).configFile ?? "", /^\/.*\/x$/);
 });
 
 test("bad flags end in one line and exit code 2", () => {
@@ -38,9 +50,9 @@ test("bad flags end in one line and exit code 2", () => {
     ["--socket", "/a", "--socket", "/b"],
     ["--log-level", "loud"],
     ["--cleanup=1"],
-    ["--config", "f"],
-    ["--check-config"],
-    ["--metrics", "1:1"],
+    ["--config="],
+    ["--check-config", "--cleanup"],
+    ["--metrics"],
     ["--takeover"],
     ["--cleanup", "--kill-switch"],
   ];
@@ -55,6 +67,9 @@ test("bad flags end in one line and exit code 2", () => {
 
 test("help names every flag that works", () => {
   for (const flag of [
+    "--config",
+    "--check-config",
+    "--metrics",
     "--state-dir",
     "--socket",
     "--socket-group",

@@ -1,52 +1,52 @@
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
+import type { Entry } from "../../common/config/layer.js";
+import { logLevels } from "../../common/config/values.js";
 import { VpnError } from "../../common/errors.js";
 
 export interface Arguments {
-  mode: "run" | "cleanup" | "help" | "version";
-  stateDir: string;
-  socket: string;
-  /** Group of the socket. `groupGiven`: it must exist. */
-  group: string;
-  groupGiven: boolean;
-  logLevel: LogLevel;
+  mode: "run" | "cleanup" | "check-config" | "help" | "version";
+  /** Absolute. Undefined: the default one, which need not exist. */
+  configFile: string | undefined;
+  /** Flags that stand for config keys; they win over files. */
+  overrides: Entry[];
 }
-
-const logLevels = ["trace", "debug", "info", "warn", "error", "fatal"] as const;
-export type LogLevel = (typeof logLevels)[number];
 
 export const help = `Usage: vpnd [FLAGS]
 
 The daemon of a mesh VPN. It is driven by vpnctl over a Unix socket.
 
 Flags:
+  --config FILE        settings, and those in FILE.d/*.toml (default /etc/vpnd/vpnd.toml, if it is there)
+  --check-config       print the settings in force and where each comes from, or what is wrong, and exit
   --state-dir DIR      networks, keys and the journal (default /var/lib/vpnd)
   --socket PATH        where vpnctl connects (default /run/vpnd/vpnd.sock)
   --socket-group NAME  group that may use the socket (default vpnd, if there is such a group)
+  --metrics ADDR:PORT  serve http://ADDR:PORT/metrics (default: off)
   --log-level LEVEL    trace, debug, info, warn, error or fatal (default info)
   --cleanup            take back what a killed vpnd left on this machine, and exit
   --help, --version
 
-Exit codes: 0 ok, 1 failure, 2 usage, 4 not permitted. Manual: vpnd(8).
+Flags win over files. Exit codes: 0 ok, 1 failure, 2 usage or config, 4 not permitted. Manual: vpnd(8).
 `;
 
 const options = {
+  config: { type: "string" },
+  "check-config": { type: "boolean" },
   "state-dir": { type: "string" },
   socket: { type: "string" },
   "socket-group": { type: "string" },
+  metrics: { type: "string" },
   "log-level": { type: "string" },
   cleanup: { type: "boolean" },
   help: { type: "boolean", short: "h" },
   version: { type: "boolean" },
-  config: { type: "string" },
-  "check-config": { type: "boolean" },
-  metrics: { type: "string" },
   takeover: { type: "boolean" },
   "kill-switch": { type: "boolean" },
 } as const;
 
 /** Flags of the manual's later chapters; refused rather than ignored. */
-const notYet = ["config", "check-config", "metrics", "takeover", "kill-switch"] as const;
+const notYet = ["takeover", "kill-switch"] as const;
 
 const usage = (message: string, hint = "see vpnd --help"): VpnError =>
   new VpnError("usage", message, { hint });
@@ -63,21 +63,39 @@ export function parseArguments(argv: readonly string[]): Arguments {
   for (const flag of notYet) {
     if (values[flag] !== undefined) throw usage(`--${flag} is not supported by this version`);
   }
-  for (const flag of ["state-dir", "socket", "socket-group"] as const) {
+  for (const flag of ["config", "state-dir", "socket", "socket-group"] as const) {
     if (values[flag] === "") throw usage(`--${flag} is empty`);
   }
-  const level = values["log-level"] ?? "info";
-  const logLevel = logLevels.find((known) => known === level);
-  if (!logLevel) throw usage(`${level} is no log level`, `use one of ${logLevels.join(", ")}`);
-  const mode = values.help ? "help" : values.version ? "version" : values.cleanup ? "cleanup" : "run";
-  return {
-    mode,
-    stateDir: resolve(values["state-dir"] ?? "/var/lib/vpnd"),
-    socket: resolve(values.socket ?? "/run/vpnd/vpnd.sock"),
-    group: values["socket-group"] ?? "vpnd",
-    groupGiven: values["socket-group"] !== undefined,
-    logLevel,
+  if (values.cleanup && values["check-config"])
+    throw usage("--cleanup and --check-config exclude each other");
+  const level = values["log-level"];
+  if (level !== undefined && !logLevels.some((known) => known === level)) {
+    throw usage(`${level} is no log level`, `use one of ${logLevels.join(", ")}`);
+  }
+  const overrides: Entry[] = [];
+  const override = (flag: string, path: readonly string[], value: string | undefined): void => {
+    if (value !== undefined) overrides.push({ path, value, origin: { file: `--${flag}` } });
   };
+  const path = (value: string | undefined): string | undefined =>
+    value === undefined ? undefined : resolve(value);
+  override("state-dir", ["state_dir"], path(values["state-dir"]));
+  override("socket", ["socket"], path(values.socket));
+  override("socket-group", ["socket_group"], values["socket-group"]);
+  override("metrics", ["metrics", "listen"], values.metrics);
+  override("log-level", ["log", "level"], level);
+  return { mode: modeOf(values), configFile: path(values.config), overrides };
+}
+
+function modeOf(values: {
+  help?: boolean;
+  version?: boolean;
+  cleanup?: boolean;
+  "check-config"?: boolean;
+}): Arguments["mode"] {
+  if (values.help) return "help";
+  if (values.version) return "version";
+  if (values["check-config"]) return "check-config";
+  return values.cleanup ? "cleanup" : "run";
 }
 
 function parse(argv: readonly string[]) {

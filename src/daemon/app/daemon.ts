@@ -1,20 +1,19 @@
 import { randomBytes } from "node:crypto";
-import { existsSync } from "node:fs";
 import { availableParallelism, hostname } from "node:os";
 import type { Logger } from "pino";
 import { VpnError } from "../../common/errors.js";
 import type { ServiceManager } from "../../common/systemd/service-manager.js";
-import type { Settings } from "../core/config/settings.js";
 import { findGroup } from "../io/api-socket.js";
+import type { ConfigSource, LoadedConfig } from "../io/config/load.js";
 import { openStateFolder } from "../io/state/folder.js";
 import { StateStore } from "../io/state/store.js";
 import type { Executor } from "../io/system/executor.js";
 import { Api } from "./api/server.js";
-import type { Arguments } from "./arguments.js";
 import { lockState, openDoor } from "./changes.js";
 import { Networks } from "./networks.js";
 import { Observers } from "./observers.js";
 import type { MakeCarrier, Platform } from "./platform.js";
+import { Reloader } from "./reload.js";
 import { supervise } from "./supervision.js";
 import { version } from "./version.js";
 
@@ -24,26 +23,29 @@ export interface Native extends Platform, Pick<Executor, "openTun"> {
   lockFile(path: string): number | undefined;
 }
 
-const configFile = "/etc/vpnd/vpnd.toml";
-
 /** All of a running vpnd. `stop` takes back what `start` did, however far it came. */
 export class Daemon {
-  readonly #args: Arguments;
+  readonly #source: ConfigSource;
+  readonly #config: LoadedConfig;
   readonly #native: Native;
   readonly #makeCarrier: MakeCarrier;
   readonly #service: ServiceManager;
   readonly #log: Logger;
   /** In the order of their effects; run in reverse. */
   readonly #undo: (() => Promise<unknown>)[] = [];
+  #reloader: Reloader | undefined;
+  #reloadAsked = false;
 
   constructor(
-    args: Arguments,
+    source: ConfigSource,
+    config: LoadedConfig,
     native: Native,
     makeCarrier: MakeCarrier,
     service: ServiceManager,
     log: Logger,
   ) {
-    this.#args = args;
+    this.#source = source;
+    this.#config = config;
     this.#native = native;
     this.#makeCarrier = makeCarrier;
     this.#service = service;
@@ -52,10 +54,9 @@ export class Daemon {
 
   /** @param stop aborts a start that is under way */
   async start(stop: AbortSignal): Promise<void> {
-    const { stateDir, socket } = this.#args;
+    const { stateDir, socket, readAccess, metrics } = this.#config.settings;
     const log = this.#log;
     const group = this.#group();
-    if (existsSync(configFile)) log.warn({ file: configFile }, "config files are not read by this version");
     openStateFolder(stateDir);
     lockState(stateDir, this.#native.lockFile);
     const { door, left } = await openDoor(stateDir, this.#native, log);
@@ -78,7 +79,6 @@ export class Daemon {
       { random: (bytes) => new Uint8Array(randomBytes(bytes)), hostName: hostname() },
     );
     const about = { version: version(), started: Date.now(), stateDir };
-    const { readAccess = "group", metrics }: Partial<Settings> = this.#args;
     const audience = { group: group?.id, everybody: readAccess === "all" };
     const observers = new Observers(networks, {
       stateDir,
@@ -92,7 +92,7 @@ export class Daemon {
     this.#undo.push(() => networks.stop());
     stop.addEventListener("abort", () => void networks.stop(), { once: true });
     await observers.start();
-    await networks.restore();
+    await networks.restore(this.#config.networks);
     stop.throwIfAborted();
     await observers.serve();
     const api = await Api.open({
@@ -100,6 +100,7 @@ export class Daemon {
       group,
       readAccess,
       networks,
+      door,
       about,
       events: observers.events,
       metrics: observers.metrics,
@@ -109,6 +110,23 @@ export class Daemon {
     this.#undo.push(() => api.close());
     log.info({ socket, stateDir, version: about.version, pid: process.pid }, "ready");
     this.#undo.push(await supervise(this.#service, networks, log));
+    const reloader = new Reloader({
+      source: this.#source,
+      started: this.#config,
+      declared: networks.declared,
+      onBegin: () => this.#service.reloading(),
+      onEnd: () => this.#service.reloaded(),
+      log,
+    });
+    this.#undo.push(() => reloader.stop());
+    this.#reloader = reloader;
+    if (this.#reloadAsked) await reloader.reload();
+  }
+
+  /** Reads the config again; during a start, when that is over. Never throws. */
+  async reload(): Promise<void> {
+    this.#reloadAsked = true;
+    await this.#reloader?.reload();
   }
 
   /** Never throws; idempotent. */
@@ -120,7 +138,7 @@ export class Daemon {
 
   /** The socket's group; undefined leaves it to root. */
   #group(): { id: number; name: string } | undefined {
-    const { group, groupGiven } = this.#args;
+    const { group, groupGiven } = this.#config.settings;
     const id = findGroup(group);
     if (id !== undefined) return { id, name: group };
     if (groupGiven) {

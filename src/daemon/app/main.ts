@@ -2,7 +2,9 @@ import { VpnError } from "../../common/errors.js";
 import { makeLogger } from "../../common/log.js";
 import { systemdLinks } from "../../common/systemd/links.js";
 import { ServiceManager } from "../../common/systemd/service-manager.js";
+import type { Settings } from "../core/config/settings.js";
 import { probeSocket } from "../io/api-socket.js";
+import { type ConfigReport, checkConfig, loadConfig, loadSettings } from "../io/config/load.js";
 import { closeFd, createMeshEngine, lockFile, makeSocket, openTun } from "../io/native.js";
 import { requirePrivilege, requireTunDriver } from "../io/privilege.js";
 import { help, parseArguments } from "./arguments.js";
@@ -26,23 +28,21 @@ async function main(argv: readonly string[]): Promise<void> {
   const args = parseArguments(argv);
   if (args.mode === "help") return say(help);
   if (args.mode === "version") return say(`vpnd ${version()}\n`);
+  if (args.mode === "check-config") return sayConfig(await checkConfig(args));
   requirePrivilege();
-  const log = makeLogger("vpnd", args.logLevel);
+  if (args.mode === "cleanup") return sayCleanup(await loadSettings(args));
+  const config = await loadConfig(args);
+  const log = makeLogger("vpnd", config.settings.logLevel);
   const stop = new AbortController();
-  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) {
+  for (const signal of ["SIGTERM", "SIGINT"] as const) {
     process.on(signal, () => stop.abort(new VpnError("cancelled", signal)));
   }
-  if (args.mode === "run") {
-    requireTunDriver();
-    await probeSocket(args.socket);
-  }
-  // -------- Above this line nothing changes the machine. --------
-  if (args.mode === "cleanup") {
-    for (const line of await cleanUp(args, native, log)) say(`${line}\n`);
-    return;
-  }
   const service = new ServiceManager(process.env, process.pid, systemdLinks, log);
-  const daemon = new Daemon(args, native, meshCarriers(log), service, log);
+  const daemon = new Daemon(args, config, native, meshCarriers(log), service, log);
+  process.on("SIGHUP", () => void daemon.reload());
+  requireTunDriver();
+  await probeSocket(config.settings.socket);
+  // -------- Above this line nothing changes the machine. --------
   for (const fault of ["uncaughtException", "unhandledRejection"] as const) {
     process.once(fault, (error: unknown) => {
       log.fatal({ err: error }, "vpnd ran into a fault of its own and ends");
@@ -59,6 +59,19 @@ async function main(argv: readonly string[]): Promise<void> {
     await daemon.stop();
     log.info("stopped");
   }
+}
+
+/** Standard output gets what is in force, or nothing at all. */
+function sayConfig({ text, problems, notes }: ConfigReport): void {
+  say(text);
+  for (const note of notes) process.stderr.write(`# ${note}\n`);
+  if (problems.length === 0) return;
+  const [first = "", ...more] = problems;
+  throw new VpnError("usage", [first, ...more].join("\n"));
+}
+
+async function sayCleanup(settings: Settings): Promise<void> {
+  for (const line of await cleanUp(settings, native, makeLogger("vpnd", settings.logLevel))) say(`${line}\n`);
 }
 
 function say(text: string): void {

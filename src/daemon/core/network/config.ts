@@ -29,6 +29,8 @@ export interface NetworkConfig {
   up: boolean;
   /** Milliseconds since 1970, for display. */
   joined: number;
+  /** It is joined because the config says so, and is left when the config no longer does. */
+  declared?: true;
 }
 
 export const defaultMtu = 1400;

@@ -1,0 +1,110 @@
+import { configError, formatProblem } from "../../../common/config/evaluate.js";
+import { readConfigFiles } from "../../../common/config/files.js";
+import { keysOf } from "../../../common/config/keys.js";
+import type { Entry, Problem } from "../../../common/config/layer.js";
+import { showConfig } from "../../../common/config/show.js";
+import { VpnError } from "../../../common/errors.js";
+import { parsePsk } from "../../../common/psk.js";
+import { vpndSchema } from "../../core/config/schema.js";
+import { type DeclaredNetwork, evaluateSettings, type Settings } from "../../core/config/settings.js";
+import { readSecretFile } from "./secret-file.js";
+
+export const defaultConfigFile = "/etc/vpnd/vpnd.toml";
+
+/** Where settings come from. */
+export interface ConfigSource {
+  /** Undefined: the default one, which need not exist. */
+  configFile: string | undefined;
+  /** Flags. */
+  overrides: readonly Entry[];
+}
+
+/** A declared network with its key: what it takes to join it. */
+export interface ReadyNetwork extends DeclaredNetwork {
+  /** As `parsePsk` returned it. */
+  psk: Uint8Array;
+}
+
+export interface LoadedConfig {
+  settings: Settings;
+  networks: ReadyNetwork[];
+  /** By dotted key, for what is said of changes. */
+  entries: ReadonlyMap<string, Entry>;
+  /** Those that were read. */
+  files: string[];
+}
+
+/** Reads files and keys. @throws VpnError `usage` with the first thing that is wrong */
+export async function loadConfig(source: ConfigSource): Promise<LoadedConfig> {
+  const { files, entries, settings, problems } = await evaluateFiles(source);
+  throwFirst(problems);
+  if (!settings) throw new VpnError("internal", "config without settings or problems");
+  const networks: ReadyNetwork[] = [];
+  for (const declared of settings.networks) {
+    const psk = await readPsk(declared);
+    if (psk instanceof VpnError) problems.push(pskProblem(declared, psk));
+    else networks.push({ ...declared, psk });
+  }
+  throwFirst(problems);
+  return { settings, networks, entries, files };
+}
+
+/** As `loadConfig`, without reading any key. */
+export async function loadSettings(source: ConfigSource): Promise<Settings> {
+  const { settings, problems } = await evaluateFiles(source);
+  throwFirst(problems);
+  if (!settings) throw new VpnError("internal", "config without settings or problems");
+  return settings;
+}
+
+/** What `--check-config` says. */
+export interface ConfigReport {
+  /** TOML of what is in force; empty if something is wrong. */
+  text: string;
+  /** A line each, for standard error. */
+  problems: string[];
+  /** What could not be checked, a line each. */
+  notes: string[];
+}
+
+export async function checkConfig(source: ConfigSource): Promise<ConfigReport> {
+  const { files, entries, settings, problems } = await evaluateFiles(source);
+  const notes: string[] = [];
+  for (const declared of settings?.networks ?? []) {
+    const psk = await readPsk(declared);
+    if (!(psk instanceof VpnError)) continue;
+    const problem = pskProblem(declared, psk);
+    if (psk.code === "not-permitted") notes.push(`not checked: ${problem.message}`);
+    else problems.push(problem);
+  }
+  const read = files.length === 0 ? "no config file" : `read: ${files.join(", ")}`;
+  return {
+    text: problems.length > 0 ? "" : `# ${read}\n${showConfig(keysOf(vpndSchema), entries)}`,
+    problems: problems.flatMap((problem) => [formatProblem(problem), `  ${problem.hint}`]),
+    notes,
+  };
+}
+
+async function evaluateFiles({ configFile, overrides }: ConfigSource) {
+  const read = await readConfigFiles(configFile ?? defaultConfigFile, configFile !== undefined);
+  const { settings, problems, entries } = evaluateSettings([...read.entries, ...overrides]);
+  return { files: read.files, entries, settings, problems: [...read.problems, ...problems] };
+}
+
+async function readPsk({ pskFile, options }: DeclaredNetwork): Promise<Uint8Array | VpnError> {
+  try {
+    return parsePsk(await readSecretFile(pskFile), { badger: options.badger });
+  } catch (error) {
+    return VpnError.from(error);
+  }
+}
+
+function pskProblem({ options, pskFile, origin }: DeclaredNetwork, error: VpnError): Problem {
+  const what = error.message.includes(pskFile) ? error.message : `${pskFile}: ${error.message}`;
+  return { origin, message: `network ${options.network}: ${what}`, hint: error.hint ?? "see docs/config.md" };
+}
+
+function throwFirst(problems: readonly Problem[]): void {
+  const [first, ...more] = problems;
+  if (first) throw configError([first, ...more], "vpnd");
+}
