@@ -4,13 +4,15 @@
 #include <cstring>
 
 #include "bench.h"
+#include "middleman.h"
 #include "self_test.h"
 
 int main(int argc, char** argv) {
   if (argc == 2 && strcmp(argv[1], "--self-test") == 0) return vpnd::driver::self_test();
+  if (argc == 2 && strcmp(argv[1], "--middleman") == 0) return vpnd::driver::middleman();
   if (argc == 3 && strcmp(argv[1], "--bench") == 0 && atoi(argv[2]) > 0) {
     return vpnd::driver::bench(static_cast<unsigned>(atoi(argv[2])));
   }
-  fprintf(stderr, "usage: driver --self-test | --bench PACKETS\n");
+  fprintf(stderr, "usage: driver --self-test | --bench PACKETS | --middleman\n");
   return 2;
 }
