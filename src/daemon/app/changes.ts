@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import type { Logger } from "pino";
 import { VpnError } from "../../common/errors.js";
+import { sweepState } from "../io/state/sweep.js";
 import { SystemDoor } from "../io/system/door.js";
 import { type Executor, machineExecutor } from "../io/system/executor.js";
 import { currentPlace, Journal, type Recovered } from "../io/system/journal.js";
@@ -16,12 +17,22 @@ export function lockState(stateDir: string, lockFile: (path: string) => number |
   });
 }
 
-/** The door to the machine, with what an earlier vpnd left in its journal. Call with the lock held. */
+/**
+ * The door to the machine, with what an earlier vpnd left in its journal; half-written state is removed. Call with the lock
+ * held.
+ */
 export async function openDoor(
   stateDir: string,
   tun: Pick<Executor, "openTun" | "closeFd">,
   log: Logger,
 ): Promise<{ door: SystemDoor; left: Recovered }> {
+  await sweepState(stateDir).then(
+    (removed) => {
+      if (removed.length > 0) log.warn({ files: removed }, "removed what a killed vpnd had half written");
+    },
+    // A read-only or full disk does not keep the machine from being put in order.
+    (error: unknown) => log.warn({ err: error }, "half-written state is left"),
+  );
   const journal = new Journal(join(stateDir, "journal.json"), await currentPlace());
   const left = await journal.load();
   if (left.state === "damaged")

@@ -8,7 +8,8 @@ import { lockState, openDoor } from "./changes.js";
 /**
  * `vpnd --cleanup`: takes back what a killed vpnd left on the machine. Joined networks stay joined.
  * @returns what was done, a line each
- * @throws VpnError `already-exists` while a vpnd lives, `failed` when it ran in another network namespace
+ * @throws VpnError `already-exists` while a vpnd lives, `failed` when it ran in another network namespace, or something could
+ * not be taken back: that stays in the journal for another attempt
  */
 export async function cleanUp(
   { stateDir, socket }: { stateDir: string; socket: string },
@@ -23,7 +24,19 @@ export async function cleanUp(
       hint: "run the clean-up in there: nsenter --net=FILE vpnd --cleanup",
     });
   }
+  if (left.state === "damaged") {
+    throw new VpnError("failed", "the journal made no sense: what is left on the machine is not known", {
+      hint: `look at ip link, ip rule and nft list tables for what is vpnd's; the journal is kept as ${left.keptAs}`,
+    });
+  }
   const done = await door.undoAll();
+  const [first, ...more] = door.leftovers();
+  if (first !== undefined) {
+    const others = more.length === 0 ? "" : `, and ${more.length} more`;
+    throw new VpnError("failed", `not everything could be taken back: ${first}${others}`, {
+      hint: "the log above says why; then again: vpnd --cleanup",
+    });
+  }
   if (await isStale(socket)) {
     unlinkSync(socket);
     done.push(`remove socket ${socket}`);
