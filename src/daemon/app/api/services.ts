@@ -7,24 +7,31 @@ import { MetricsService } from "../../../common/gen/vpnd/v1/metrics_pb.js";
 import { NetworkService } from "../../../common/gen/vpnd/v1/network_pb.js";
 import { PeerService } from "../../../common/gen/vpnd/v1/peer_pb.js";
 import { StatsService } from "../../../common/gen/vpnd/v1/stats_pb.js";
+import { SystemService } from "../../../common/gen/vpnd/v1/system_pb.js";
 import { handlers, type ServiceImpl } from "../../../common/grpc/server.js";
 import { serviceDefinition } from "../../../common/grpc/service-definition.js";
 import type { MethodTable, ServiceDesc } from "../../../common/grpc/service-types.js";
 import type { MetricsSource } from "../../../common/metrics-http.js";
+import type { SystemDoor } from "../../io/system/door.js";
 import type { EventJournal } from "../event-journal.js";
 import type { Networks } from "../networks.js";
-import { type About, daemonService, keyService } from "./daemon-service.js";
+import { type About, daemonService } from "./daemon-service.js";
 import { eventService } from "./event-service.js";
 import { type Guard, guarded } from "./guard.js";
 import { healthService } from "./health-service.js";
+import { keyService } from "./key-service.js";
 import { networkService } from "./network-service.js";
 import { peerService } from "./peer-service.js";
 import { statsService } from "./stats-service.js";
+import { systemService } from "./system-service.js";
 
 /** What the services answer from. */
 export interface ApiParts {
   networks: Networks;
+  door: SystemDoor;
   about: About;
+  /** Path of the socket. */
+  path: string;
   events: EventJournal;
   metrics: MetricsSource;
   /** Called for each call that was not permitted. */
@@ -40,11 +47,12 @@ export const services = [
   KeyService,
   EventService,
   MetricsService,
+  SystemService,
 ] as const;
 
 /** Gives a server all services, each method as the guard lets its callers have it. */
 export function addServices(server: Server, parts: ApiParts, guard: Guard, stopping: AbortSignal): void {
-  const { networks, about, events, metrics } = parts;
+  const { networks, door, about, path, events, metrics } = parts;
   const onUnexpected = (method: string, error: unknown): void =>
     guard.log.error({ method, err: error }, "call failed");
   const add = <M extends MethodTable>(desc: ServiceDesc<M>, impl: ServiceImpl<NoInfer<M>>): void =>
@@ -61,6 +69,7 @@ export function addServices(server: Server, parts: ApiParts, guard: Guard, stopp
   add(MetricsService, {
     getMetrics: async () => ({ contentType: metrics.contentType, text: await metrics.text() }),
   });
+  add(SystemService, systemService(networks, door, { stateDir: about.stateDir, socket: path }));
   const names = services.map((desc) => desc.typeName);
   add(Health, healthService(names, stopping));
 }
