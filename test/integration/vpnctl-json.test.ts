@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
 import { vpnctl } from "./vpnctl-run.js";
 import { mismatches, type Schema } from "./vpnctl-schema.js";
@@ -9,10 +10,15 @@ import { CannedServer } from "./vpnctl-server.js";
 const folder = new URL("../../docs/schema/", import.meta.url).pathname;
 const server = new CannedServer();
 const key = Buffer.alloc(32, 9).toString("base64");
+const keyFile = join(mkdtempSync(join(tmpdir(), "vpnctl-json-")), "key");
+writeFileSync(keyFile, key, { mode: 0o600 });
 const seen = new Set<string>();
 
 before(() => server.start());
-after(() => server.stop());
+after(async () => {
+  rmSync(dirname(keyFile), { recursive: true });
+  await server.stop();
+});
 
 function schemaOf(name: string): Schema {
   const parsed: Schema = JSON.parse(readFileSync(join(folder, name), "utf8"));
@@ -31,8 +37,16 @@ const lines = [
   "version",
   "psk status",
   "psk generate",
+  `psk set home --psk-file ${keyFile}`,
+  `psk set home --psk-file ${keyFile} --dry-run`,
+  "psk rotate home --out -",
+  `probe 127.0.0.1:9 --psk-file ${keyFile}`,
   "stats",
   "stats --watch",
+  "events",
+  "events --watch",
+  "metrics",
+  `bug-report --out ${join(server.folder, "report.tar.gz")}`,
   "ping nas -c 1",
   "ping deaf -c 1",
   "ip",
@@ -48,7 +62,7 @@ const lines = [
 ];
 
 for (const line of lines)
-  test(`JSON of ${line.replace(key, "KEY")} fits its schema`, async () => {
+  test(`JSON of ${line.replace(key, "KEY").replace(keyFile, "FILE")} fits its schema`, async () => {
     const { out } = await vpnctl(["--socket", server.socket, "--json", ...line.split(" ")]);
     const documents = out.trimEnd().split("\n");
     for (const text of documents) {

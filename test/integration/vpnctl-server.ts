@@ -4,7 +4,9 @@ import { join } from "node:path";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { VpnError } from "../../src/common/errors.js";
 import { DaemonService } from "../../src/common/gen/vpnd/v1/daemon_pb.js";
+import { EventService } from "../../src/common/gen/vpnd/v1/event_pb.js";
 import { KeyService } from "../../src/common/gen/vpnd/v1/key_pb.js";
+import { MetricsService } from "../../src/common/gen/vpnd/v1/metrics_pb.js";
 import { type JoinRequest, NetworkService } from "../../src/common/gen/vpnd/v1/network_pb.js";
 import { PeerService } from "../../src/common/gen/vpnd/v1/peer_pb.js";
 import { StatsService } from "../../src/common/gen/vpnd/v1/stats_pb.js";
@@ -77,6 +79,8 @@ export class CannedServer {
     this.#server.addService(serviceDefinition(PeerService), handlers(PeerService, this.#peers));
     this.#server.addService(serviceDefinition(StatsService), handlers(StatsService, this.#stats));
     this.#server.addService(serviceDefinition(KeyService), handlers(KeyService, this.#keys));
+    this.#server.addService(serviceDefinition(EventService), handlers(EventService, this.#events));
+    this.#server.addService(serviceDefinition(MetricsService), handlers(MetricsService, this.#metrics));
     this.#server.addService(serviceDefinition(SystemService), handlers(SystemService, this.#system));
     await new Promise<void>((resolve, reject) =>
       this.#server.bindAsync(`unix:${this.socket}`, ServerCredentials.createInsecure(), (error) =>
@@ -222,6 +226,18 @@ export class CannedServer {
     }),
   };
 
+  readonly #events: ServiceImpl<(typeof EventService)["method"]> = {
+    listEvents: async ({ network }) => ({ events: network === "empty" ? [] : cannedEvents }),
+    async *watchEvents() {
+      yield { events: cannedEvents.slice(0, 1) };
+      yield { events: cannedEvents.slice(1) };
+    },
+  };
+
+  readonly #metrics: ServiceImpl<(typeof MetricsService)["method"]> = {
+    getMetrics: async () => ({ contentType: "text/plain; version=0.0.4", text: "vpnd_networks 1\n" }),
+  };
+
   readonly #keys: ServiceImpl<(typeof KeyService)["method"]> = {
     getPskStatus: async () => ({
       networks: [
@@ -244,6 +260,21 @@ export class CannedServer {
     },
   };
 }
+
+const cannedEvents = [
+  { time: at(cannedTime - 60), type: "up", network: "home", state: "up", message: "network is up" },
+  {
+    time: at(cannedTime - 5),
+    type: "down",
+    network: "home",
+    peer: { virtualIp: "10.0.0.2", name: "nas" },
+    state: "connecting",
+    reason: { code: "timeout", message: "the peer stopped answering" },
+    path: "direct",
+    endpoint: "192.0.2.9:4000",
+    message: "nas (10.0.0.2) is connecting: \u001b[2Jthe peer stopped answering",
+  },
+];
 
 function peerLists(network: string): object[] {
   const self = {

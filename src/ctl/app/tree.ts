@@ -1,5 +1,6 @@
 import { buildCommand, buildRouteMap, type Command, type RouteMap } from "@stricli/core";
 import { integer } from "../core/join-options.js";
+import type { EventsFlags } from "./commands/events.js";
 import type { Check } from "./commands/status.js";
 import type { CtlContext } from "./context.js";
 import { joinCommand } from "./join-command.js";
@@ -191,6 +192,36 @@ const completion: Command<CtlContext> = buildCommand<object, [string], CtlContex
   docs: { brief: "Print a completion script" },
 });
 
+const events: Command<CtlContext> = buildCommand<EventsFlags, [], CtlContext>({
+  loader: lazy(() => import("./commands/events.js")),
+  parameters: {
+    flags: {
+      watch: off("Follow what happens until Ctrl-C"),
+      since: value("D", "From so long ago on, such as 1h or 7d; default: the newest 100", interval(0)),
+    },
+    positional: noParameters.positional,
+  },
+  docs: { brief: "Show what happened to networks and peers, and why" },
+});
+
+const metrics: Command<CtlContext> = buildCommand<{ readonly write?: string }, [], CtlContext>({
+  loader: lazy(() => import("./commands/metrics.js")),
+  parameters: {
+    flags: { write: text("FILE", "Replace a file in one step instead, as collectors of text files want it") },
+    positional: noParameters.positional,
+  },
+  docs: { brief: "Print vpnd's metrics in the Prometheus text format" },
+});
+
+const bugReport: Command<CtlContext> = buildCommand<{ readonly out?: string }, [], CtlContext>({
+  loader: lazy(() => import("./commands/bug-report.js")),
+  parameters: {
+    flags: { out: text("FILE", "The archive; default vpnd-bug-report-TIME.tar.gz in this folder") },
+    positional: noParameters.positional,
+  },
+  docs: { brief: "Write an archive for a bug report, without secrets; sends nothing" },
+});
+
 /** `peer PEER` shows, `peer remove PEER` removes; a peer called "remove" is `peer show remove`. */
 const peer = buildRouteMap<"show" | "remove", CtlContext>({
   routes: { show: peerShow, remove: peerRemove },
@@ -216,12 +247,15 @@ export const tree: RouteMap<CtlContext> = buildRouteMap({
     peers,
     peer,
     stats,
+    events,
     ping,
     ip,
     wait,
     psk,
     plan,
     footprint,
+    metrics,
+    bugReport,
     version,
     completion,
   },

@@ -2,7 +2,9 @@ import { connect } from "node:net";
 import { resolve } from "node:path";
 import { VpnError } from "../../common/errors.js";
 import type { DaemonService } from "../../common/gen/vpnd/v1/daemon_pb.js";
+import type { EventService } from "../../common/gen/vpnd/v1/event_pb.js";
 import type { KeyService } from "../../common/gen/vpnd/v1/key_pb.js";
+import type { MetricsService } from "../../common/gen/vpnd/v1/metrics_pb.js";
 import type { NetworkService } from "../../common/gen/vpnd/v1/network_pb.js";
 import type { PeerService } from "../../common/gen/vpnd/v1/peer_pb.js";
 import type { StatsService } from "../../common/gen/vpnd/v1/stats_pb.js";
@@ -12,7 +14,9 @@ import type { TypedClient } from "../../common/grpc/client.js";
 /** vpnd's control API. Failures are VpnErrors. */
 export interface Api {
   readonly daemon: TypedClient<(typeof DaemonService)["method"]>;
+  readonly events: TypedClient<(typeof EventService)["method"]>;
   readonly keys: TypedClient<(typeof KeyService)["method"]>;
+  readonly metrics: TypedClient<(typeof MetricsService)["method"]>;
   readonly networks: TypedClient<(typeof NetworkService)["method"]>;
   readonly peers: TypedClient<(typeof PeerService)["method"]>;
   readonly stats: TypedClient<(typeof StatsService)["method"]>;
@@ -23,10 +27,12 @@ export interface Api {
 /** Connects to vpnd; gRPC is loaded here, so that commands which do not dial start fast. */
 export async function dial(socket: string): Promise<Api> {
   await probe(socket);
-  const [grpc, daemon, key, network, peer, stats, system] = await Promise.all([
+  const [grpc, daemon, event, key, metrics, network, peer, stats, system] = await Promise.all([
     import("../../common/grpc/client.js"),
     import("../../common/gen/vpnd/v1/daemon_pb.js"),
+    import("../../common/gen/vpnd/v1/event_pb.js"),
     import("../../common/gen/vpnd/v1/key_pb.js"),
+    import("../../common/gen/vpnd/v1/metrics_pb.js"),
     import("../../common/gen/vpnd/v1/network_pb.js"),
     import("../../common/gen/vpnd/v1/peer_pb.js"),
     import("../../common/gen/vpnd/v1/stats_pb.js"),
@@ -35,7 +41,9 @@ export async function dial(socket: string): Promise<Api> {
   const connection = new grpc.Connection(`unix:${resolve(socket)}`);
   return {
     daemon: connection.service(daemon.DaemonService),
+    events: connection.service(event.EventService),
     keys: connection.service(key.KeyService),
+    metrics: connection.service(metrics.MetricsService),
     networks: connection.service(network.NetworkService),
     peers: connection.service(peer.PeerService),
     stats: connection.service(stats.StatsService),
