@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { VpnError } from "../../common/errors.js";
+import { evaluateSettings } from "../core/config.js";
 import { parseArguments } from "./arguments.js";
 import { help } from "./help.js";
 
 describe("iexd's flags", () => {
   it("need not be given", () => {
-    assert.deepEqual(parseArguments([]), {
-      mode: "run",
+    assert.deepEqual(settings([]), {
       listen: undefined,
       allowed: [],
       maxNodes: 600,
@@ -17,7 +17,7 @@ describe("iexd's flags", () => {
   });
 
   it("take lists and both families", () => {
-    const args = parseArguments([
+    const args = settings([
       "--listen=192.0.2.1:9944,[2001:db8::1]:0",
       "--badger",
       "--badger-allow=10.0.0.0/8,fd00::/8",
@@ -38,7 +38,7 @@ describe("iexd's flags", () => {
   });
 
   it("allow any free port more than once, but no other", () => {
-    assert.equal(parseArguments(["--listen", "127.0.0.1:0,127.0.0.1:0"]).listen?.length, 2);
+    assert.equal(settings(["--listen", "127.0.0.1:0,127.0.0.1:0"]).listen?.length, 2);
     refused(["--listen", "127.0.0.1:1,127.0.0.1:1"], /twice/);
   });
 
@@ -60,12 +60,14 @@ describe("iexd's flags", () => {
   });
 
   it("of versions to come are refused, not ignored", () => {
-    for (const flag of ["config", "listen-wss", "tls-cert", "tls-key", "allow-network", "relay"])
+    for (const flag of ["listen-wss", "tls-cert", "tls-key", "allow-network", "relay"])
       refused([`--${flag}`, "x"], /is not supported by this version/);
   });
 
   it("are all in the help", () => {
     for (const flag of [
+      "config",
+      "check-config",
       "listen",
       "badger",
       "badger-allow",
@@ -81,6 +83,14 @@ describe("iexd's flags", () => {
     for (const line of help.split("\n")) assert.ok(line.length <= 115, line);
   });
 });
+
+/** What the flags come to without any config file. */
+function settings(argv: string[]) {
+  const evaluated = evaluateSettings(parseArguments(argv).overrides);
+  assert.deepEqual(evaluated.problems, []);
+  assert.ok(evaluated.settings);
+  return evaluated.settings;
+}
 
 function refused(argv: string[], message: RegExp): void {
   assert.throws(

@@ -1,26 +1,21 @@
+import { resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { formatEndpoint, type HostPort, parseEndpoint } from "../../common/endpoint.js";
+import type { Entry } from "../../common/config/layer.js";
+import { logLevels } from "../../common/config/values.js";
+import { formatEndpoint, parseEndpoint } from "../../common/endpoint.js";
 import { VpnError } from "../../common/errors.js";
-import { type Prefix, parsePrefix } from "../core/address-filter.js";
+import { parsePrefix } from "../core/address-filter.js";
+import { mostNodes } from "../core/config.js";
 
 export interface Arguments {
-  mode: "run" | "help" | "version";
-  /** Undefined: the default port on all addresses, as far as the machine has both families. */
-  listen: HostPort[] | undefined;
-  /** Empty: everybody. */
-  allowed: Prefix[];
-  maxNodes: number;
-  metrics: HostPort | undefined;
-  logLevel: LogLevel;
+  mode: "run" | "check-config" | "help" | "version";
+  /** Absolute. Undefined: the default one, which need not exist. */
+  configFile: string | undefined;
+  /** Flags that stand for config keys; they win over files. */
+  overrides: Entry[];
 }
 
-const logLevels = ["trace", "debug", "info", "warn", "error", "fatal"] as const;
-export type LogLevel = (typeof logLevels)[number];
-
 export const defaultPort = 9944;
-const defaultMaxNodes = 600;
-/** More than the shortest entries of one datagram. */
-const mostNodes = 1000;
 
 const options = {
   listen: { type: "string" },
@@ -34,6 +29,7 @@ const options = {
   help: { type: "boolean", short: "h" },
   version: { type: "boolean" },
   config: { type: "string" },
+  "check-config": { type: "boolean" },
   "listen-wss": { type: "string" },
   "tls-cert": { type: "string" },
   "tls-key": { type: "string" },
@@ -42,7 +38,7 @@ const options = {
 } as const;
 
 /** Flags of protocols and stores to come; refused rather than ignored. */
-const notYet = ["config", "listen-wss", "tls-cert", "tls-key", "allow-network", "relay"] as const;
+const notYet = ["listen-wss", "tls-cert", "tls-key", "allow-network", "relay"] as const;
 
 const usage = (message: string, hint = "see iexd --help"): VpnError =>
   new VpnError("usage", message, { hint });
@@ -60,17 +56,33 @@ export function parseArguments(argv: readonly string[]): Arguments {
     if (values[flag] !== undefined) throw usage(`--${flag} is not supported by this version`);
   }
   checkStore(values.store ?? "memory");
-  const level = values["log-level"] ?? "info";
-  const logLevel = logLevels.find((known) => known === level);
-  if (logLevel === undefined) throw usage(`${level} is no log level`, `use one of ${logLevels.join(", ")}`);
-  const { metrics, listen } = values;
+  const { config, metrics, listen } = values;
+  if (config === "") throw usage("--config is empty");
+  const level = values["log-level"];
+  if (level !== undefined && !logLevels.some((known) => known === level)) {
+    throw usage(`${level} is no log level`, `use one of ${logLevels.join(", ")}`);
+  }
+  const overrides: Entry[] = [];
+  const override = (flag: string, path: readonly string[], value: unknown): void => {
+    if (value !== undefined) overrides.push({ path, value, origin: { file: `--${flag}` } });
+  };
+  override("listen", ["listen"], listen === undefined ? undefined : readListen(listen));
+  override("badger", ["badger"], values.badger);
+  const allow = values["badger-allow"];
+  override("badger-allow", ["badger_allow"], allow === undefined ? undefined : readAllowed(allow));
+  const nodes = values["max-nodes"];
+  override("max-nodes", ["max_nodes"], nodes === undefined ? undefined : readMaxNodes(nodes));
+  override("log-level", ["log", "level"], level);
+  override(
+    "metrics",
+    ["metrics", "listen"],
+    metrics === undefined ? undefined : readEndpoint("--metrics", metrics),
+  );
+  const asked = values["check-config"] ? "check-config" : "run";
   return {
-    mode: values.help ? "help" : values.version ? "version" : "run",
-    listen: listen === undefined ? undefined : readListen(listen),
-    allowed: values["badger-allow"] === undefined ? [] : readAllowed(values["badger-allow"]),
-    maxNodes: readMaxNodes(values["max-nodes"] ?? String(defaultMaxNodes)),
-    metrics: metrics === undefined ? undefined : readEndpoint("--metrics", metrics),
-    logLevel,
+    mode: values.help ? "help" : values.version ? "version" : asked,
+    configFile: config === undefined ? undefined : resolve(config),
+    overrides,
   };
 }
 
@@ -95,30 +107,29 @@ function checkStore(store: string): void {
   throw usage(`--store ${store} is unknown`, "use: --store memory");
 }
 
-function readEndpoint(flag: string, text: string): HostPort {
+/** Canonical. */
+function readEndpoint(flag: string, text: string): string {
   const endpoint = parseEndpoint(text);
-  if (endpoint !== undefined) return endpoint;
+  if (endpoint !== undefined) return formatEndpoint(endpoint.address, endpoint.port);
   throw usage(
     `${flag}: ${JSON.stringify(text)} is no ADDR:PORT`,
     `write an address and a port, such as ${flag} 0.0.0.0:${defaultPort} or ${flag} [::]:${defaultPort}`,
   );
 }
 
-function readListen(text: string): HostPort[] {
+function readListen(text: string): string[] {
   const list = text.split(",").map((part) => readEndpoint("--listen", part));
   const seen = new Set<string>();
-  for (const { address, port } of list) {
-    const endpoint = formatEndpoint(address, port);
-    if (port !== 0 && seen.has(endpoint)) throw usage(`--listen names ${endpoint} twice`);
+  for (const endpoint of list) {
+    if (!endpoint.endsWith(":0") && seen.has(endpoint)) throw usage(`--listen names ${endpoint} twice`);
     seen.add(endpoint);
   }
   return list;
 }
 
-function readAllowed(text: string): Prefix[] {
+function readAllowed(text: string): string[] {
   return text.split(",").map((part) => {
-    const prefix = parsePrefix(part);
-    if (prefix !== undefined) return prefix;
+    if (parsePrefix(part) !== undefined) return part;
     throw usage(
       `--badger-allow: ${JSON.stringify(part)} is no CIDR`,
       "write prefixes such as --badger-allow 198.51.100.0/24,2001:db8::/32",

@@ -1,21 +1,23 @@
 /** The running server: sockets, clock and metrics around the core. */
 import type { Logger } from "pino";
 import { formatEndpoint, type HostPort } from "../../common/endpoint.js";
-import { addressFilter } from "../core/address-filter.js";
+import { type AddressFilter, addressFilter, type Prefix } from "../core/address-filter.js";
 import { badgerCodec } from "../core/codec.js";
+import type { Settings } from "../core/config.js";
 import { LogBudget } from "../core/log-budget.js";
 import { type Effect, type MapEffect, paperTiming, Rendezvous } from "../core/rendezvous.js";
 import { Metrics } from "../io/metrics.js";
 import { MetricsServer } from "../io/metrics-server.js";
 import { type Sender, UdpPort } from "../io/udp-port.js";
-import { type Arguments, defaultPort } from "./arguments.js";
+import { defaultPort } from "./arguments.js";
 import { version } from "./version.js";
 
 /** Milliseconds of a clock that never goes back. */
 const clock = (): number => performance.now();
 
 export class Iexd {
-  readonly #args: Arguments;
+  readonly #args: Settings;
+  #allowed: AddressFilter;
   readonly #log: Logger;
   readonly #rendezvous: Rendezvous;
   readonly #metrics: Metrics;
@@ -25,13 +27,14 @@ export class Iexd {
   #timer: { at: number; handle: NodeJS.Timeout } | undefined;
   #stopped = false;
 
-  constructor(args: Arguments, log: Logger) {
+  constructor(args: Settings, log: Logger) {
     this.#args = args;
+    this.#allowed = addressFilter(args.allowed);
     this.#log = log;
     this.#rendezvous = new Rendezvous(badgerCodec, {
       ...paperTiming,
       maxNodes: args.maxNodes,
-      allowed: addressFilter(args.allowed),
+      allowed: (address) => this.#allowed(address),
     });
     this.#metrics = new Metrics(version(), () => this.#rendezvous.size, args.maxNodes);
   }
@@ -62,6 +65,11 @@ export class Iexd {
       },
       "ready",
     );
+  }
+
+  /** From now on only these are heard; empty: everybody. Nodes that may not be heard any more are purged in time. */
+  allow(prefixes: readonly Prefix[]): void {
+    this.#allowed = addressFilter(prefixes);
   }
 
   /** Idempotent. Nodes keep their tunnels and try to reach the server again. */

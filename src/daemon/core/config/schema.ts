@@ -87,7 +87,7 @@ export const vpndSchema = z.strictObject({
   metrics: z
     .strictObject({
       listen: endpointSchema.optional().register(about, {
-        text: 'Address of http://ADDR:PORT/metrics, for example "127.0.0.1:9945". Without it: no address.',
+        text: 'Address of http://ADDR:PORT/metrics, for example "127.0.0.1:9945". Without it: only the Unix socket in the runtime folder.',
         reload: "restart",
         example: '"127.0.0.1:9945"',
       }),
