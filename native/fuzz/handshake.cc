@@ -47,7 +47,6 @@ struct Side {
     for (const Event& event : plane.dataplane->events.drain()) {
       if (event.type == Event::Type::hello || event.type == Event::Type::foreign) assoc = event.assoc;
       up |= event.type == Event::Type::up;
-      established |= event.type == Event::Type::up;
     }
   }
 
@@ -57,13 +56,12 @@ struct Side {
   Handshakes handshakes;
   uint32_t assoc = 0;
   bool up = false;
-  bool established = false;
 };
 
-// What `from` sent, changed as told, handed to `to`.
+// The next datagram on its way to `to`, changed as told.
 void deliver(Side& from, Side& to, uint8_t how, Input& in) {
   Bytes datagram;
-  if (!from.plane.receive(datagram) || datagram.empty()) return;
+  if (!to.plane.receive(datagram) || datagram.empty()) return;
   switch (how) {
     case 0:
       return;
