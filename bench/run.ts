@@ -1,0 +1,26 @@
+/** `npm run bench -- NAME [OPTIONS]`: runs one of the benchmarks; all need root and a build. */
+import process from "node:process";
+
+const benches: Readonly<Record<string, () => Promise<{ main(args: readonly string[]): Promise<void> }>>> = {
+  limits: () => import("./limits.js"),
+};
+
+async function run([name = "", ...args]: readonly string[]): Promise<number> {
+  const load = Object.hasOwn(benches, name) ? benches[name] : undefined;
+  if (load === undefined) {
+    process.stderr.write(
+      `bench: ${name === "" ? "no benchmark named" : `no benchmark ${JSON.stringify(name)}`}\n`,
+    );
+    process.stderr.write(`use: npm run bench -- ${Object.keys(benches).join("|")}\n`);
+    return 2;
+  }
+  if (process.getuid?.() !== 0) {
+    process.stderr.write("bench: benchmarks make network namespaces and need root\n");
+    process.stderr.write(`use: sudo -E npm run bench -- ${name}\n`);
+    return 4;
+  }
+  await (await load()).main(args);
+  return 0;
+}
+
+process.exitCode = await run(process.argv.slice(2));
