@@ -42,13 +42,14 @@ export class Bench {
   }
 
   /** Starts a script of this repository in the namespace. `output` grows. */
-  start(script: string, args: readonly string[]): Running {
+  start(script: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): Running {
     const child = spawn(
       "ip",
       ["netns", "exec", this.netns, process.execPath, "--import", "tsx", join(root, script), ...args],
       {
         cwd: root,
         stdio: ["ignore", "pipe", "pipe"],
+        env: { ...process.env, ...env },
       },
     );
     this.#children.push(child);
