@@ -300,7 +300,7 @@ test("the small commands", async () => {
     ["version", "vpnctl 0.1.0\nvpnd 0.1.0 (Node 20.0.0, OpenSSL 3.0.0)\n"],
     [
       "psk status",
-      "NETWORK  FINGERPRINT  USE        SINCE   PEERS\nhome     abcd2345     preferred  1h ago  1\n",
+      "NETWORK  FINGERPRINT  USE        SINCE   ENDS  PEERS  WHO\nhome     abcd2345     preferred  1h ago  -     1      -\n",
     ],
   ];
   for (const [line, out] of expected) assert.deepEqual(await run(line), { code: 0, out, err: "" }, line);

@@ -54,6 +54,13 @@ export function text(placeholder: string, brief: string): ReturnType<typeof valu
   return value(placeholder, brief, plainText);
 }
 
+/** Seconds of a duration. @throws VpnError `usage` that names the flag */
+export function duration(flag: string, input: string): number {
+  const seconds = parseDuration(input);
+  if (seconds !== undefined) return seconds;
+  throw new VpnError("usage", `"${input}" is no duration`, { hint: `write it as ${flag} 7d, 12h or 30m` });
+}
+
 /** Seconds of a duration with a least value. */
 export function interval(least: number): (input: string) => number {
   return (input) => {

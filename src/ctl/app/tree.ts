@@ -6,6 +6,7 @@ import type { CtlContext } from "./context.js";
 import { joinCommand } from "./join-command.js";
 import { lazy } from "./lazy.js";
 import { dryRunFlag, interval, networkArgument, off, peerArgument, text, value } from "./parameters.js";
+import { probe, psk } from "./psk-commands.js";
 
 interface DryRun {
   readonly dryRun?: boolean;
@@ -101,21 +102,6 @@ const stats: Command<CtlContext> = buildCommand<
     positional: maybeNetwork,
   },
   docs: { brief: "Show counters, rates, and drops by reason" },
-});
-
-const pskGenerate: Command<CtlContext> = buildCommand<{ readonly out?: string }, [], CtlContext>({
-  loader: lazy(() => import("./commands/psk-generate.js")),
-  parameters: {
-    flags: { out: text("FILE", "Write the key to a new file with mode 0600 instead of printing it") },
-    positional: noParameters.positional,
-  },
-  docs: { brief: "Make a new key; needs no vpnd" },
-});
-
-const pskStatus: Command<CtlContext> = buildCommand<object, [], CtlContext>({
-  loader: lazy(() => import("./commands/psk-status.js")),
-  parameters: noParameters,
-  docs: { brief: "Show fingerprints of the keys in use" },
 });
 
 const ping: Command<CtlContext> = buildCommand<
@@ -229,11 +215,6 @@ const peer = buildRouteMap<"show" | "remove", CtlContext>({
   docs: { brief: "Show or forget one peer" },
 });
 
-const psk = buildRouteMap<"generate" | "status", CtlContext>({
-  routes: { generate: pskGenerate, status: pskStatus },
-  docs: { brief: "Make and compare keys" },
-});
-
 /** All commands, in the order of help and man page. */
 export const tree: RouteMap<CtlContext> = buildRouteMap({
   routes: {
@@ -252,6 +233,7 @@ export const tree: RouteMap<CtlContext> = buildRouteMap({
     ip,
     wait,
     psk,
+    probe,
     plan,
     footprint,
     metrics,

@@ -1,5 +1,4 @@
 import type { GetStatusResponse, GetVersionResponse } from "../../common/gen/vpnd/v1/daemon_pb.js";
-import type { NetworkPsk } from "../../common/gen/vpnd/v1/key_pb.js";
 import type { Network, NetworkDetails, Reason } from "../../common/gen/vpnd/v1/network_pb.js";
 import { filled, type Json, rfc3339 } from "./present.js";
 
@@ -69,18 +68,5 @@ export function versionJson(
     vpnd: daemon?.version,
     node: daemon?.nodeVersion,
     openssl: daemon?.opensslVersion,
-  };
-}
-
-export function pskStatusJson(psk: NetworkPsk): { schema: string; [key: string]: Json } {
-  return {
-    schema: "vpnctl.psk-status/v1",
-    network: psk.network,
-    badger: psk.badger,
-    epochs: psk.epochs.map((epoch) => ({
-      fingerprint: epoch.fingerprint,
-      since: rfc3339(epoch.since),
-      peers: epoch.peers,
-    })),
   };
 }

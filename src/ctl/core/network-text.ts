@@ -1,6 +1,5 @@
 import { formatDuration } from "../../common/format/duration.js";
 import type { GetStatusResponse } from "../../common/gen/vpnd/v1/daemon_pb.js";
-import type { NetworkPsk } from "../../common/gen/vpnd/v1/key_pb.js";
 import type { Network, NetworkDetails, Reason } from "../../common/gen/vpnd/v1/network_pb.js";
 import { type Look, plain } from "./look.js";
 import { ago } from "./present.js";
@@ -64,18 +63,4 @@ export function statusText(status: GetStatusResponse, now: Date, look: Look = pl
   const since = ago(status.started, now);
   const started = since === undefined ? "" : `, started ${since}`;
   return `vpnd ${status.version} is running (pid ${status.pid}${started})\n${networksText(status.networks, look)}`;
-}
-
-export function pskStatusText(networks: readonly NetworkPsk[], now: Date): string {
-  if (networks.length === 0) return notes(["no networks; join one: vpnctl join --help"]);
-  const rows = networks.flatMap((psk) =>
-    psk.epochs.map((epoch, index) => [
-      psk.network,
-      epoch.fingerprint,
-      index === 0 ? "preferred" : "accepted",
-      ago(epoch.since, now) ?? "-",
-      String(epoch.peers),
-    ]),
-  );
-  return table(["NETWORK", "FINGERPRINT", "USE", "SINCE", "PEERS"], rows);
 }

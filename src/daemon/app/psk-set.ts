@@ -33,6 +33,7 @@ export async function setPsk(networks: Networks, request: PskRequest): Promise<P
     throw new VpnError("usage", "the grace period is out of range", { hint: "use --grace 0..366d" });
   }
   return networks.change(request.network, async (network) => {
+    networks.declared.refuse(network.name, "changed");
     const { badger } = network.config.asked;
     const psk = parsePsk(request.psk, { badger });
     const graceMs = graceSeconds * 1000;

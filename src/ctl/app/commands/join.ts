@@ -6,6 +6,7 @@ import { reasonText } from "../../core/network-text.js";
 import { jsonLine } from "../../core/present.js";
 import { notes, printable } from "../../core/table.js";
 import { type CtlCommand, type CtlContext, warn, withApi } from "../context.js";
+import { readPskFile } from "../psk-file.js";
 import { planText } from "./plan-output.js";
 
 export interface JoinFlags {
@@ -100,14 +101,7 @@ async function readPsk(context: CtlContext, flags: JoinFlags): Promise<Uint8Arra
     warn(context, "--psk shows the key to everybody who lists processes; better: --psk-file FILE or -");
     return Buffer.from(flags.psk, "utf8");
   }
-  if (flags.pskFile === undefined)
-    throw new VpnError("usage", "no key is given", {
-      hint: "add --psk-file FILE; make a key: vpnctl psk generate --out FILE",
-    });
-  const { bytes, worldReadable } = await context.files.read(flags.pskFile, context.signal);
-  if (worldReadable)
-    warn(context, `everybody on this machine can read ${flags.pskFile}; better: chmod 600 ${flags.pskFile}`);
-  return bytes;
+  return readPskFile(context, flags.pskFile);
 }
 
 export default join;

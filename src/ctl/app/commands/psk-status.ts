@@ -1,6 +1,6 @@
-import { pskStatusJson } from "../../core/network-documents.js";
-import { pskStatusText } from "../../core/network-text.js";
 import { jsonLine } from "../../core/present.js";
+import { pskStatusJson } from "../../core/psk-documents.js";
+import { pskStatusText } from "../../core/psk-text.js";
 import { type CtlCommand, unaryOptions, withApi } from "../context.js";
 
 const pskStatus: CtlCommand<object, []> = async (context) => {

@@ -16,7 +16,8 @@ export function keyService(networks: Networks): ServiceImpl<(typeof KeyService)[
     async setPsk({ network, psk, graceSeconds, dryRun }) {
       const result = await setPsk(networks, { network, psk, graceSeconds, dryRun });
       const { alreadySet, notes, plan } = result;
-      return { psk: networkPsk(result.network, result.epochs), alreadySet, notes, plan };
+      const { name } = result.network;
+      return { network: name, psk: networkPsk(result.network, result.epochs), alreadySet, notes, plan };
     },
   };
 }
