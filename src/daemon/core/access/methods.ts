@@ -23,6 +23,7 @@ const kinds: Readonly<Record<string, MethodKind>> = {
   "vpnd.v1.StatsService/GetStats": "look",
   "vpnd.v1.StatsService/WatchStats": "look",
   "vpnd.v1.KeyService/GetPskStatus": "private",
+  "vpnd.v1.KeyService/SetPsk": "change",
   "vpnd.v1.EventService/ListEvents": "look",
   "vpnd.v1.EventService/WatchEvents": "look",
   "vpnd.v1.MetricsService/GetMetrics": "look",
