@@ -17,6 +17,7 @@ command -v npm >/dev/null || fail "npm is missing" "install npm, then run this a
 needed=(
   "ip iproute2"
   "nft nftables"
+  "iptables-nft iptables"
   "ping iputils-ping"
   "sysctl procps"
   "iperf3 iperf3"

@@ -43,6 +43,8 @@ export interface Link {
   /** Of TUN devices: "tun" or "tap". */
   tunMode?: string;
   persistent?: boolean;
+  /** How the kernel makes link-local addresses: "eui64", "none", …; absent without IPv6. */
+  addrGenMode?: string;
   /** CIDR of each address, kernel-made link-local ones left out. */
   addresses: readonly string[];
 }
@@ -76,4 +78,6 @@ export interface LinkBefore {
   mtu: number;
   up: boolean;
   addresses: readonly string[];
+  /** Present if we changed it. */
+  addrGenMode?: string;
 }

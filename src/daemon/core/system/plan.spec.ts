@@ -5,7 +5,7 @@ import { describeStep, describeUndo } from "./describe.js";
 import type { Item, Link, Machine } from "./items.js";
 import { routeKey, ruleKey } from "./keys.js";
 import { planSteps } from "./plan.js";
-import { undoActions } from "./undo.js";
+import { applyActions, undoActions } from "./undo.js";
 
 const link: Link = {
   name: "tun7",
@@ -77,8 +77,25 @@ test("an existing device gets back its state, and addresses that the kernel drop
   assert.ok(set);
   assert.deepEqual(undoActions(set, machine({ link: { ...link, up: true, mtu: 1400, addresses: [] } })), [
     { type: "ip", args: ["link", "set", "dev", "tun7", "mtu", "1500", "down"] },
-    { type: "ip", args: ["addr", "add", "192.0.2.1/24", "dev", "tun7"] },
+    { type: "ip", args: ["addr", "replace", "192.0.2.1/24", "dev", "tun7"] },
   ]);
+});
+
+test("the kernel is kept from changing how an existing device makes addresses", () => {
+  const quiet = { ...link, addrGenMode: "eui64", addresses: ["2001:db8::1/64"] };
+  const [, set] = planSteps(mesh("tun7", "existing-tun"), machine({ link: quiet }));
+  assert.ok(set);
+  const none = { type: "ip", args: ["link", "set", "dev", "tun7", "addrgenmode", "none"] };
+  assert.deepEqual(applyActions(set)[0], none);
+  assert.deepEqual(undoActions(set, machine({ link: { ...quiet, up: true, mtu: 1400 } })), [
+    { type: "ip", args: ["link", "set", "dev", "tun7", "mtu", "1500", "down"] },
+    { type: "ip", args: ["link", "set", "dev", "tun7", "addrgenmode", "eui64"] },
+    // Going down, the kernel drops it.
+    { type: "ip", args: ["addr", "replace", "2001:db8::1/64", "dev", "tun7"] },
+  ]);
+  const [, other] = planSteps(mesh("tun7", "existing-tun"), machine({ link: { ...quiet, up: true } }));
+  assert.ok(other);
+  assert.equal(applyActions(other).length, 1);
 });
 
 test("a device that another one took the place of is left alone", () => {

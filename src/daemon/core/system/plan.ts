@@ -1,5 +1,5 @@
 import { VpnError } from "../../../common/errors.js";
-import type { Item, Link, Machine, Step } from "./items.js";
+import type { Item, Link, LinkBefore, Machine, Step } from "./items.js";
 import { routeKey, ruleKey } from "./keys.js";
 
 /**
@@ -69,7 +69,14 @@ function planLink(
   const link = machine.links.get(device);
   if (!link) throw new VpnError("failed", `device ${device} does not exist`);
   if (link.up && link.mtu === mtu) return [];
-  const before = { ifindex: link.ifindex, mtu: link.mtu, up: link.up, addresses: link.addresses };
+  const before: LinkBefore = {
+    ifindex: link.ifindex,
+    mtu: link.mtu,
+    up: link.up,
+    addresses: link.addresses,
+  };
+  // Coming up, a TUN with "eui64" gets another mode and a secret from the kernel, which nothing takes away again.
+  if (!link.up && link.addrGenMode === "eui64") before.addrGenMode = link.addrGenMode;
   return [{ kind: "set-link", device, mtu, created: false, before }];
 }
 

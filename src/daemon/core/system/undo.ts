@@ -22,7 +22,7 @@ export function applyActions(step: Step): Action[] {
       } as const;
       // Without it the kernel sends router solicitations and multicast reports into the tunnel.
       const quiet = { type: "ip", args: ["link", "set", "dev", step.device, "addrgenmode", "none"] } as const;
-      return step.created ? [quiet, set] : [set];
+      return step.created || step.before?.addrGenMode !== undefined ? [quiet, set] : [set];
     }
     case "add-address": {
       const args = ["addr", "add", step.address, "dev", step.device];
@@ -76,15 +76,15 @@ export function undoActions(step: Step, machine: Machine): Action[] {
       const { before } = step;
       if (!before || !link || link.ifindex !== before.ifindex) return [];
       const set = ["link", "set", "dev", step.device, "mtu", `${before.mtu}`, before.up ? "up" : "down"];
+      const mode = before.addrGenMode;
+      const heard = mode === undefined ? [] : [["link", "set", "dev", step.device, "addrgenmode", mode]];
       // A lower MTU or going down makes the kernel drop IPv6 addresses.
-      const lost = before.addresses.filter((address) => !link.addresses.includes(address));
-      return [
-        { type: "ip", args: set },
-        ...lost.map((address) => ({
-          type: "ip" as const,
-          args: ["addr", "add", address, "dev", step.device],
-        })),
-      ];
+      const dropped = (address: string): boolean =>
+        !link.addresses.includes(address) || (!before.up && address.includes(":"));
+      const lost = before.addresses
+        .filter(dropped)
+        .map((address) => ["addr", "replace", address, "dev", step.device]);
+      return [set, ...heard, ...lost].map((args) => ({ type: "ip", args }));
     }
     case "add-address": {
       const link = machine.links.get(step.device);

@@ -26,7 +26,7 @@ interface Run {
 }
 
 /** Runs a program with arguments (no shell) and bounded output and time. */
-function runProgram(program: string, args: readonly string[], input?: string): Promise<Run> {
+function runProgram(program: string, args: readonly string[]): Promise<Run> {
   return new Promise((resolve, reject) => {
     const options = {
       timeout: timeoutMs,
@@ -46,10 +46,17 @@ function runProgram(program: string, args: readonly string[], input?: string): P
         }),
       );
     });
-    // The program may end before it has read everything.
-    child.stdin?.on("error", () => {});
-    child.stdin?.end(input ?? "");
+    child.stdin?.end();
   });
+}
+
+/** Linux takes no longer argument, bytes. */
+const longestArgument = 128 << 10;
+
+/** nft opens /dev/stdin by its name, which a socket (Node's pipe to a child) does not allow; hence an argument. */
+function nftArgument(input: string): string {
+  if (Buffer.byteLength(input) < longestArgument) return input;
+  throw new VpnError("internal", "a set of nftables rules is too long");
 }
 
 const sysctlPath = (key: string): string => {
@@ -67,7 +74,7 @@ export function machineExecutor(tun: Pick<Executor, "openTun" | "closeFd">): Exe
       const { code, stderr } =
         action.type === "ip"
           ? await runProgram("ip", action.args)
-          : await runProgram("nft", ["-j", "-f", "-"], action.input);
+          : await runProgram("nft", ["-j", nftArgument(action.input)]);
       if (code === 0) return;
       const what = stderr.trim().split("\n")[0] ?? "";
       const said = action.type === "ip" ? `ip ${action.args.join(" ")}` : "nft";

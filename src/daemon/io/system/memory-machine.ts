@@ -88,8 +88,8 @@ export class MemoryMachine implements Executor {
       const up = args.includes("up") || (link.up && !args.includes("down"));
       this.#put({ ...link, up, mtu: mtu < 0 ? link.mtu : Number(args[mtu + 1]) });
     }
-    if (object === "addr" && verb === "add")
-      this.#put({ ...link, addresses: [...link.addresses, address ?? ""] });
+    if (object === "addr" && (verb === "add" || verb === "replace"))
+      this.#put({ ...link, addresses: [...link.addresses.filter((one) => one !== address), address ?? ""] });
     if (object === "addr" && verb === "del") {
       this.#put({ ...link, addresses: link.addresses.filter((one) => one !== address) });
     }

@@ -27,6 +27,11 @@ export async function readLink(executor: Executor, name: string): Promise<Link |
   };
   if (typeof data.type === "string") link.tunMode = data.type;
   if (typeof data.persist === "boolean") link.persistent = data.persist;
+  if (link.persistent && !link.up) {
+    // Only this view has it, and only of such devices it is asked.
+    const [detail] = list(await executor.readIp(["-d", "link", "show", "dev", name]));
+    if (typeof detail?.inet6_addr_gen_mode === "string") link.addrGenMode = detail.inet6_addr_gen_mode;
+  }
   return link;
 }
 
