@@ -4,6 +4,7 @@ import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:
 import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
 import { VpnError } from "../../src/common/errors.js";
+import { KeyService } from "../../src/common/gen/vpnd/v1/key_pb.js";
 import { NetworkService } from "../../src/common/gen/vpnd/v1/network_pb.js";
 import type { Connection } from "../../src/common/grpc/client.js";
 import { Bench, type Running, until } from "./support/daemon.js";
@@ -171,6 +172,13 @@ test("another key in the key file is a rotation: the old one is still accepted",
   assert.equal(bench.ip("-o", "link", "show", "dev", "vpn-office").split(":")[0], index);
   const secrets: unknown = JSON.parse(readFileSync(join(bench.stateDir, "secrets/office.json"), "utf8"));
   assert.ok(typeof secrets === "object" && secrets !== null && "formerPsks" in secrets);
+  const keys = bench.connect();
+  const set = keys.service(KeyService);
+  await assert.rejects(
+    set.setPsk({ network: "office", psk: Buffer.from("7c".repeat(32)), graceSeconds: 0 }),
+    (error) => error instanceof VpnError && error.message.includes(`${config()}:1`),
+  );
+  keys.close();
   await stop(vpnd);
   const again = await start();
   assert.match(readFileSync(join(bench.stateDir, "secrets/office.json"), "utf8"), /formerPsks/);

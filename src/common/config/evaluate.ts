@@ -174,6 +174,8 @@ const typeWords: Record<string, string> = {
 };
 
 function requirement(issue: z.core.$ZodIssue): string {
+  // The schema's own words say more than what is made of the library's.
+  if (!/^(Invalid|Too) /.test(issue.message)) return issue.message;
   switch (issue.code) {
     case "invalid_type":
       return `must be ${typeWords[issue.expected] ?? issue.expected}`;

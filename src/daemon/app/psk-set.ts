@@ -33,13 +33,14 @@ export async function setPsk(networks: Networks, request: PskRequest): Promise<P
     throw new VpnError("usage", "the grace period is out of range", { hint: "use --grace 0..366d" });
   }
   return networks.change(request.network, async (network) => {
-    networks.declared.refuse(network.name, "changed");
     const { badger } = network.config.asked;
     const psk = parsePsk(request.psk, { badger });
     const graceMs = graceSeconds * 1000;
     const before = network.fingerprint;
     const { changes, epochs } = network.psks.plan(psk, graceMs);
     const alreadySet = fingerprint(psk) === before;
+    // Giving up the former PSKs of a declared network sooner is no change of what the config says.
+    if (!alreadySet) networks.declared.refuse(network.name, "changed");
     const notes = badger && isWeak(psk) ? ["the PSK is weak: who records the traffic can guess it"] : [];
     if (dryRun) return { network, epochs, alreadySet, notes, plan: changes ? planOf(epochs, before) : [] };
     if (changes) await network.psks.set(psk, graceMs);
