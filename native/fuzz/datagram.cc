@@ -16,7 +16,9 @@ uint64_t handed_on(Dataplane& dataplane) {
   uint64_t count = dataplane.events.drain().size();
   Mail mail;
   while (dataplane.control_mail.take(mail)) count += mail.kind == Mail::Kind::control;
-  while (dataplane.handshake_mail.take(mail)) count += mail.kind == Mail::Kind::dtls;
+  for (Mailbox* box : {&dataplane.handshake_mail, &dataplane.newcomer_mail}) {
+    while (box->take(mail)) count += mail.kind == Mail::Kind::dtls;
+  }
   return count;
 }
 

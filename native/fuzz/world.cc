@@ -59,9 +59,9 @@ void Plane::clear() {
   while (recv(tun_peer, nullptr, 0, MSG_DONTWAIT) >= 0) {
   }
   Mail mail;
-  while (dataplane->control_mail.take(mail)) {
-  }
-  while (dataplane->handshake_mail.take(mail)) {
+  for (Mailbox* box : {&dataplane->control_mail, &dataplane->handshake_mail, &dataplane->newcomer_mail}) {
+    while (box->take(mail)) {
+    }
   }
   dataplane->events.drain();
 }

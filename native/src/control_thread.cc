@@ -83,11 +83,12 @@ void ControlThread::run() {
     Mail mail;
     bool more = false;
     for (int i = 0; i < kMailRound; i++) {
-      const bool control = dataplane_.control_mail.take(mail);
-      if (control) handle(mail);
-      const bool handshake = dataplane_.handshake_mail.take(mail);
-      if (handshake) handle(mail);
-      more = control || handshake;
+      more = false;
+      for (Mailbox* box : {&dataplane_.control_mail, &dataplane_.handshake_mail, &dataplane_.newcomer_mail}) {
+        if (!box->take(mail)) continue;
+        handle(mail);
+        more = true;
+      }
       if (!more) break;
     }
     int wait_ms = timers_.run();

@@ -33,6 +33,7 @@ enum class Drop : uint8_t {
   dtls_malformed,
   handshake_limit,     // too many half-open handshakes
   hello_malformed,
+  cookie_asked,        // first ClientHello of a source, answered with a cookie: not an error
   count
 };
 
@@ -40,7 +41,7 @@ inline constexpr std::array<const char*, static_cast<size_t>(Drop::count)> drop_
     "malformed-packet", "unknown-destination", "multicast", "no-session", "too-big", "send-error", "seal-error",
     "unknown-type", "punch", "reserved", "malformed-record", "unknown-index", "replayed", "bad-tag", "foreign-source",
     "malformed-inner", "tun-error", "handshake-queue-full", "control-queue-full", "event-queue-full", "control-rate",
-    "dtls-unknown", "dtls-malformed", "handshake-limit", "hello-malformed"};
+    "dtls-unknown", "dtls-malformed", "handshake-limit", "hello-malformed", "cookie-asked"};
 
 class Counter {
  public:

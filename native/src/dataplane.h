@@ -21,7 +21,8 @@ struct Dataplane {
   Dataplane(int tun, UdpSockets udp, size_t mtu_, int control_wake, std::function<void()> on_event)
       : tun_fd(tun), sockets(udp), mtu(mtu_), events(std::move(on_event), drops),
         control_mail(1024, std::max<size_t>(2048, mtu_ + 256), control_wake),
-        handshake_mail(512, 2048, control_wake) {}
+        handshake_mail(512, 2048, control_wake),
+        newcomer_mail(256, 2048, control_wake) {}
   ~Dataplane() { delete routes.load(); }
 
   const int tun_fd;
@@ -39,9 +40,11 @@ struct Dataplane {
   UnknownDestinations unknown;
 
   EventQueue events;
-  // Two boxes, so that a flood of handshakes displaces nothing of authenticated peers.
+  // Several boxes, so that a flood of handshakes displaces nothing of authenticated peers, and one of ClientHellos, which anybody
+  // can forge, nothing of handshakes under way.
   Mailbox control_mail;
   Mailbox handshake_mail;
+  Mailbox newcomer_mail;
 
   std::atomic<bool> stopping{false};
 };

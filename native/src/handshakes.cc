@@ -1,6 +1,7 @@
 #include "handshakes.h"
 
 #include <openssl/crypto.h>
+#include <openssl/rand.h>
 
 #include <algorithm>
 
@@ -20,8 +21,7 @@ constexpr uint64_t kFirstHelloMs = 250;
 constexpr unsigned kMaxHelloTries = 5;
 constexpr unsigned kUnansweredMeansWrong = 3;
 constexpr uint64_t kSourceEventMs = 1'000;
-constexpr size_t kMaxHalfOpen = 512;
-constexpr size_t kMaxHalfOpenPerAddress = 64;
+constexpr size_t kMaxNewcomersOfPort = 4;
 
 constexpr uint8_t kAlert = 21;
 constexpr uint8_t kHandshake = 22;
@@ -60,6 +60,12 @@ bool holds_finished(View datagram) {
 // A probe asks from another port each time.
 Endpoint probe_place(const Endpoint& from) { return {from.address, 0}; }
 
+uint64_t random_seed() {
+  uint64_t seed = 0;
+  RAND_bytes(reinterpret_cast<uint8_t*>(&seed), sizeof seed);
+  return seed;
+}
+
 bool half_open(Association::State state) {
   return state == Association::State::handshake || state == Association::State::hello;
 }
@@ -67,7 +73,7 @@ bool half_open(Association::State state) {
 }  // namespace
 
 Handshakes::Handshakes(Dataplane& dataplane, Timers& timers, Peers& peers, std::unique_ptr<DtlsContext> context, Identity identity)
-    : dataplane_(dataplane), timers_(timers), peers_(peers), context_(std::move(context)) {
+    : dataplane_(dataplane), timers_(timers), peers_(peers), context_(std::move(context)), newcomers_(random_seed()) {
   set_identity(std::move(identity));
 }
 
@@ -106,6 +112,7 @@ void Handshakes::erase(uint32_t id) {
   const auto it = all_.find(id);
   if (it == all_.end()) return;
   Association& a = it->second;
+  if (a.role == Role::server) newcomers_.end(a.remote.address, id);
   if (a.session) peers_.end_session(a.session);
   if (a.rx_index) pending_.erase(a.rx_index);
   if (const auto f = foreign_.find(a.peer); f != foreign_.end() && f->second == id) foreign_.erase(f);
@@ -127,19 +134,23 @@ std::vector<uint32_t> Handshakes::at(const Endpoint& remote) const {
   return ids;
 }
 
-// Strangers with a good cookie may hold a bounded number of half-open handshakes, and one address a share of it.
-bool Handshakes::make_room(const Endpoint& from) {
-  size_t total = 0, same = 0;
-  uint32_t oldest = 0;
-  for (const auto& [id, a] : all_) {
-    if (a.role != Role::server || a.state != State::handshake) continue;
-    total++;
-    if (a.remote.address == from.address) same++;
-    if (oldest == 0 || id < oldest) oldest = id;
+// A stranger with a good cookie: others may have to go for it.
+void Handshakes::begin_newcomer(const Endpoint& from, std::unique_ptr<Dtls> dtls, const ClientRandom& random) {
+  std::vector<uint32_t> before;
+  for (const uint32_t id : at(from)) {
+    const Association& other = *find(id);
+    if (other.role == Role::server && other.state == State::handshake) before.push_back(id);
   }
-  if (same >= kMaxHalfOpenPerAddress) return false;
-  if (total >= kMaxHalfOpen) erase(oldest);
-  return true;
+  // Each datagram is tried with all of a port's handshakes, so there must be few.
+  if (before.size() >= kMaxNewcomersOfPort) erase(before.back());
+  dtls->set_guess(guesses_.next(from), guesses_.next(probe_place(from)));
+  Association& a = add(from, Role::server, 0, std::move(dtls));
+  a.client_random = random;
+  if (const uint32_t leaves = newcomers_.begin(from.address, a.id, now_ms())) {
+    dataplane_.drops.add(Drop::handshake_limit);
+    erase(leaves);
+  }
+  advance(a, {});
 }
 
 Event Handshakes::event(Event::Type type, const Association& a) const {
@@ -155,7 +166,7 @@ Event Handshakes::event(Event::Type type, const Association& a) const {
 
 void Handshakes::fail(Association& a, Failure reason, uint8_t refusal) {
   // What strangers start and never finish is nobody's news.
-  if (a.tag != 0 || reason == Failure::refused || reason == Failure::wrong_psk) {
+  if (a.tag != 0 || reason == Failure::refused || (reason == Failure::wrong_psk && newsworthy(a))) {
     Event e = event(Event::Type::failed, a);
     e.reason = static_cast<uint8_t>(reason);
     e.refusal = refusal;
@@ -164,6 +175,9 @@ void Handshakes::fail(Association& a, Failure reason, uint8_t refusal) {
   }
   erase(a.id);
 }
+
+// Events have a queue that is shared with members'; strangers get a small share of it.
+bool Handshakes::newsworthy(const Association& a) { return a.tag != 0 || stranger_events_.take(now_ms()); }
 
 void Handshakes::linger(Association& a, State state, uint64_t ms) {
   a.state = state;
@@ -295,7 +309,7 @@ void Handshakes::on_datagram(const Endpoint& from, View datagram) {
 
 // Anybody can forge a plain alert, so it is never shown to OpenSSL: it explains a failure, and ends nothing.
 void Handshakes::on_plain_alert(const Endpoint& from, View datagram) {
-  if (datagram.size() < kDtlsHeader + 2) return;
+  if (datagram.size() < kDtlsHeader + 2) return dataplane_.drops.add(Drop::dtls_malformed);
   for (const uint32_t id : at(from)) {
     Association* a = find(id);
     if (!a || a->role != Role::client || a->state != State::handshake) continue;
@@ -314,20 +328,19 @@ void Handshakes::on_client_hello(const Endpoint& from, View datagram, const Clie
       return;
     }
   }
-  Bytes reply;
-  auto dtls = context_->listen(from, datagram, reply);
-  if (!dtls) {
-    if (!reply.empty()) dataplane_.sockets.send(from, reply);
-    return;
-  }
-  if (!make_room(from)) {
+  // Asked before the cookie is looked at: what is good costs a connection.
+  if (!newcomers_.welcome(from.address, now_ms())) {
     dataplane_.drops.add(Drop::handshake_limit);
     return;
   }
-  dtls->set_guess(guesses_.next(from), guesses_.next(probe_place(from)));
-  Association& a = add(from, Role::server, 0, std::move(dtls));
-  a.client_random = random;
-  advance(a, {});
+  Bytes reply;
+  auto dtls = context_->listen(from, datagram, reply);
+  if (!dtls) {
+    dataplane_.drops.add(reply.empty() ? Drop::dtls_malformed : Drop::cookie_asked);
+    if (!reply.empty()) dataplane_.sockets.send(from, reply);
+    return;
+  }
+  begin_newcomer(from, std::move(dtls), random);
 }
 
 bool Handshakes::advance(Association& a, View datagram) {
@@ -368,7 +381,7 @@ void Handshakes::hint_wrong_psk(Association& a) {
   if (a.wrong_psk) return;
   a.wrong_psk = true;
   if (a.role == Role::server && a.dtls->guessed()) guesses_.failed(a.dtls->probe() ? probe_place(a.remote) : a.remote);
-  dataplane_.events.push(event(Event::Type::wrong_psk, a));
+  if (newsworthy(a)) dataplane_.events.push(event(Event::Type::wrong_psk, a));
 }
 
 void Handshakes::send_decrypt_error(Association& a) {
@@ -382,6 +395,10 @@ void Handshakes::send_decrypt_error(Association& a) {
 
 bool Handshakes::finished(Association& a) {
   a.timer_generation = 0;
+  if (a.role == Role::server) {
+    newcomers_.succeed(a.remote.address);
+    newcomers_.end(a.remote.address, a.id);
+  }
   if (a.role == Role::server && a.dtls->guessed()) guesses_.succeeded(a.dtls->probe() ? probe_place(a.remote) : a.remote);
   if (a.dtls->foreign_suite()) {
     if (a.dtls->probe() || !identity_.badger) {

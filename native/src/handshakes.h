@@ -6,6 +6,7 @@
 
 #include "association.h"
 #include "epoch_guesses.h"
+#include "newcomers.h"
 #include "peers.h"
 
 namespace vpnd {
@@ -38,7 +39,7 @@ class Handshakes {
   Association& add(const Endpoint& remote, Role role, uint32_t tag, std::unique_ptr<Dtls> dtls);
   void erase(uint32_t id);
   std::vector<uint32_t> at(const Endpoint& remote) const;  // newest first
-  bool make_room(const Endpoint& from);
+  void begin_newcomer(const Endpoint& from, std::unique_ptr<Dtls> dtls, const ClientRandom& random);
 
   void on_plain_alert(const Endpoint& from, View datagram);
   void on_client_hello(const Endpoint& from, View datagram, const ClientRandom& random);
@@ -64,6 +65,7 @@ class Handshakes {
   void arm_timer(Association& a);
   void on_timer(uint32_t id, uint64_t generation);
   void on_deadline(uint32_t id);
+  bool newsworthy(const Association& a);
   void linger(Association& a, State state, uint64_t ms);
   void fail(Association& a, Failure reason, uint8_t refusal = 0);
   Event event(Event::Type type, const Association& a) const;
@@ -75,6 +77,9 @@ class Handshakes {
   std::unique_ptr<NodeKey> node_key_;
   std::unique_ptr<DtlsContext> context_;
   EpochGuesses guesses_;
+  Newcomers newcomers_;
+  // Of strangers whose PSK is wrong; what is more is nobody's news.
+  TokenBucket stranger_events_{20, 100};
   uint32_t next_id_ = 1;
   uint64_t generation_ = 0;
   std::unordered_map<uint32_t, Association> all_;

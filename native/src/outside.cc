@@ -5,6 +5,13 @@
 
 namespace vpnd {
 
+namespace {
+
+// A plain handshake record (RFC 6347 section 4.1) with a ClientHello first.
+bool is_client_hello(View datagram) { return datagram.size() > 13 && datagram[0] == 22 && load16(&datagram[3]) == 0 && datagram[13] == 1; }
+
+}  // namespace
+
 Outside::Outside(Dataplane& dataplane)
     : dataplane_(dataplane), buffers_(std::make_unique_for_overwrite<uint8_t[]>(kStride * kBatch)) {
   for (unsigned i = 0; i < kBatch; i++) {
@@ -30,7 +37,8 @@ void Outside::handle(const Endpoint& from, uint8_t* data, size_t size) noexcept 
   const uint8_t first = data[0];
   if (first == kRecordType) return record(from, data, size);
   if (first >= 20 && first <= 24) {
-    return post(dataplane_.handshake_mail, {Mail::Kind::dtls, from, 0, 0, {data, size}}, Drop::handshake_queue_full);
+    Mailbox& box = is_client_hello({data, size}) ? dataplane_.newcomer_mail : dataplane_.handshake_mail;
+    return post(box, {Mail::Kind::dtls, from, 0, 0, {data, size}}, Drop::handshake_queue_full);
   }
   if (first == 0x7b || first == 0xe0) {
     Event event;
