@@ -47,5 +47,21 @@ labSuite<Scene>(
       await a.peerUp("10.60.0.2", 60_000);
       await reachable(impostor.host, "10.60.0.1", 30_000);
     });
+
+    step("a pin can be forgotten while the network is down and nobody lists the node", async (scene) => {
+      const { a, b, impostor } = scene;
+      await impostor.stop();
+      await a.ok(["down"]);
+      const removed = await a.json<{ hadPin: boolean }>(["peer", "remove", "10.60.0.2"]);
+      assert.equal(removed.hadPin, true);
+      const again = await a.ctl(["peer", "remove", "10.60.0.2"]);
+      assert.equal(again.code, 1, again.stdout);
+      await a.ok(["up"]);
+      await b.start();
+      const isB = (peer: { state: string; endpoint?: string }) =>
+        peer.state === "up" && peer.endpoint?.startsWith(`${b.host.address}:`) === true;
+      await a.peer("10.60.0.2", isB, 90_000, "up, and the true one");
+      await reachable(b.host, "10.60.0.1", 30_000);
+    });
   },
 );
