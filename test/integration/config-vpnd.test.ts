@@ -231,3 +231,21 @@ test("a FIFO in place of a file does not hold up the start", { skip }, async () 
   assert.equal(await vpnd.ended(), 2);
   assert.match(vpnd.errors, /it is no file/);
 });
+
+test("a mistake in the config does not keep --cleanup from its work", { skip }, async () => {
+  write(
+    "vpnd.toml",
+    `state_dir = "${bench.stateDir}"\n${section("office", "10.7.0.10/16", 'device = "tun-kept"\n')}`,
+  );
+  bench.ip("tuntap", "add", "dev", "tun-kept", "mode", "tun");
+  const before = bench.ip("-o", "addr", "show", "dev", "tun-kept");
+  const vpnd = await start();
+  assert.match(bench.ip("addr", "show", "dev", "tun-kept"), /10\.7\.0\.10/);
+  await vpnd.stop("SIGKILL");
+  write("vpnd.toml", "nonsense = 1\n");
+  const cleanup = bench.vpnd("--config", config(), "--cleanup");
+  assert.equal(await cleanup.ended(), 0, cleanup.errors);
+  assert.match(cleanup.output, /unknown key nonsense/);
+  assert.equal(bench.ip("-o", "addr", "show", "dev", "tun-kept"), before);
+  assert.equal(bench.journal(), undefined);
+});

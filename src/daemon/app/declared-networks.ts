@@ -132,8 +132,10 @@ export class DeclaredNetworks {
     }
     const existing = this.#parts.find(name) ?? this.#wake(name);
     if (!existing) return this.#join(wanted, start);
-    return existing.exclusive(async () => {
-      if (!existing.joined || this.#parts.stopping()) return false;
+    const done = await existing.exclusive(async () => {
+      if (this.#parts.stopping()) return false;
+      // A join that was under way came to nothing.
+      if (!existing.joined) return "gone";
       const same = isAsDeclared(existing.config, wanted.options);
       // A `vpnctl down` holds until the next start, unless the config itself says something new.
       const sameUp = before?.up === wanted.up || existing.config.up === wanted.up;
@@ -144,6 +146,7 @@ export class DeclaredNetworks {
       if (start && up) await existing.startInBackground();
       return true;
     });
+    return done === "gone" ? this.#make(name, wanted, before, start) : done;
   }
 
   /** A new key in the file is a rotation: the one before it is accepted for a while, as after `vpnctl psk set`. */

@@ -2,9 +2,8 @@ import { VpnError } from "../../common/errors.js";
 import { makeLogger } from "../../common/log.js";
 import { systemdLinks } from "../../common/systemd/links.js";
 import { ServiceManager } from "../../common/systemd/service-manager.js";
-import type { Settings } from "../core/config/settings.js";
 import { probeSocket } from "../io/api-socket.js";
-import { type ConfigReport, checkConfig, loadConfig, loadSettings } from "../io/config/load.js";
+import { type ConfigReport, checkConfig, loadConfig, loadPlaces } from "../io/config/load.js";
 import { closeFd, createMeshEngine, lockFile, makeSocket, openTun } from "../io/native.js";
 import { requirePrivilege, requireTunDriver } from "../io/privilege.js";
 import { help, parseArguments } from "./arguments.js";
@@ -30,7 +29,7 @@ async function main(argv: readonly string[]): Promise<void> {
   if (args.mode === "version") return say(`vpnd ${version()}\n`);
   if (args.mode === "check-config") return sayConfig(await checkConfig(args));
   requirePrivilege();
-  if (args.mode === "cleanup") return sayCleanup(await loadSettings(args));
+  if (args.mode === "cleanup") return sayCleanup(await loadPlaces(args));
   const config = await loadConfig(args);
   const log = makeLogger("vpnd", config.settings.logLevel);
   const stop = new AbortController();
@@ -70,8 +69,10 @@ function sayConfig({ text, problems, notes }: ConfigReport): void {
   throw new VpnError("usage", [first, ...more].join("\n"));
 }
 
-async function sayCleanup(settings: Settings): Promise<void> {
-  for (const line of await cleanUp(settings, native, makeLogger("vpnd", settings.logLevel))) say(`${line}\n`);
+async function sayCleanup(places: Awaited<ReturnType<typeof loadPlaces>>): Promise<void> {
+  const log = makeLogger("vpnd", "info");
+  for (const problem of places.problems) log.warn({ problem }, "config is wrong; cleaning up all the same");
+  for (const line of await cleanUp(places, native, log)) say(`${line}\n`);
 }
 
 function say(text: string): void {

@@ -3,7 +3,8 @@ import type { Entry, Origin, Problem } from "../../../common/config/layer.js";
 import type { LogLevel } from "../../../common/config/values.js";
 import { type HostPort, parseEndpoint } from "../../../common/endpoint.js";
 import { VpnError } from "../../../common/errors.js";
-import { checkJoinOptions, type JoinOptions } from "../network/config.js";
+import { checkJoinOptions, type JoinOptions, makeConfig, type NetworkConfig } from "../network/config.js";
+import { checkOverlap } from "../network/overlap.js";
 import { type NetworkSection, type VpndFile, vpndSchema } from "./schema.js";
 
 /** A network that the config declares. */
@@ -51,6 +52,7 @@ export function evaluateSettings(entries: readonly Entry[]): EvaluatedSettings {
     if (options instanceof VpnError) problems.push(problemOf(options, name, origin));
     else networks.push({ options, pskFile: section.psk_file, up: section.up, origin });
   }
+  problems.push(...collisions(networks));
   const settings = problems.length === 0 ? toSettings(value, networks) : undefined;
   return { settings, problems, entries: evaluated.entries };
 }
@@ -85,6 +87,22 @@ function joinOptions(network: string, section: NetworkSection): JoinOptions | Vp
   } catch (error) {
     return VpnError.from(error);
   }
+}
+
+/** Networks that exclude each other. One that is down takes nothing from others. */
+function collisions(networks: readonly DeclaredNetwork[]): Problem[] {
+  const problems: Problem[] = [];
+  const before: NetworkConfig[] = [];
+  for (const { options, origin } of networks.filter((one) => one.up)) {
+    const config = makeConfig(options, "", 0);
+    try {
+      checkOverlap(config, before, []);
+      before.push(config);
+    } catch (error) {
+      problems.push(problemOf(VpnError.from(error), options.network, origin));
+    }
+  }
+  return problems;
 }
 
 /** The error speaks of flags; in a file they are keys. */

@@ -49,12 +49,22 @@ export async function loadConfig(source: ConfigSource): Promise<LoadedConfig> {
   return { settings, networks, entries, files };
 }
 
-/** As `loadConfig`, without reading any key. */
-export async function loadSettings(source: ConfigSource): Promise<Settings> {
-  const { settings, problems } = await evaluateFiles(source);
-  throwFirst(problems);
-  if (!settings) throw new VpnError("internal", "config without settings or problems");
-  return settings;
+/**
+ * Where a vpnd with this config has its state and socket, as far as the config can be understood: a mistake in it must not keep
+ * anybody from cleaning up.
+ */
+export async function loadPlaces(
+  source: ConfigSource,
+): Promise<Pick<Settings, "stateDir" | "socket"> & { problems: string[] }> {
+  const { entries, problems } = await evaluateFiles(source);
+  const places = ["state_dir", "socket"].flatMap((name) => entries.get(name) ?? []);
+  const settings =
+    evaluateSettings(places).settings ??
+    evaluateSettings(source.overrides).settings ??
+    evaluateSettings([]).settings;
+  if (!settings) throw new VpnError("internal", "the default config is wrong");
+  const { stateDir, socket } = settings;
+  return { stateDir, socket, problems: problems.map(formatProblem) };
 }
 
 /** What `--check-config` says. */

@@ -1,0 +1,65 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { readToml } from "../../../common/config/layer.js";
+import { evaluateSettings } from "./settings.js";
+
+const network = (name: string, vip: string, more = ""): string =>
+  `[network.${name}]\niex = ["h.example:1"]\nvip = "${vip}"\npsk_file = "/k"\n${more}\n`;
+const evaluate = (text: string) => evaluateSettings(readToml("f", text).entries);
+const problems = (text: string): string[] =>
+  evaluate(text).problems.map(({ origin, message, hint }) => `${origin.line}: ${message} (${hint})`);
+
+test("without files the defaults hold", () => {
+  assert.deepEqual(evaluate("").settings, {
+    stateDir: "/var/lib/vpnd",
+    socket: "/run/vpnd/vpnd.sock",
+    group: "vpnd",
+    groupGiven: false,
+    readAccess: "group",
+    metrics: undefined,
+    logLevel: "info",
+    networks: [],
+  });
+});
+
+test("a section is what join would be asked for", () => {
+  const { settings } = evaluate(network("office", "10.7.0.10/16", 'name = "Alpha"\nup = false'));
+  assert.deepEqual(settings?.networks, [
+    {
+      options: {
+        network: "office",
+        iex: ["h.example:1"],
+        virtualIp: "10.7.0.10/16",
+        badger: false,
+        listenPort: 0,
+        device: "",
+        mtu: 0,
+        nodeName: "alpha",
+      },
+      pskFile: "/k",
+      up: false,
+      origin: { file: "f", line: 1 },
+    },
+  ]);
+});
+
+test("what join would refuse is refused with the line of the section, and speaks of keys", () => {
+  const [bad = "", ...more] = problems(`\n${network("office", "10.7.0.10")}`);
+  assert.match(bad, /^2: network office: /);
+  assert.doesNotMatch(bad, /--/);
+  assert.deepEqual(more, []);
+  assert.match(problems(network("Office", "10.7.0.10/16")).join(), /"Office" is no network label/);
+  assert.match(problems(network("a", "10.7.0.10/16", 'device = "a/b"')).join(), /no device name/);
+  assert.match(problems(network("a", "10.7.0.10/16", "mtu = 100")).join(), /MTU 100/);
+});
+
+test("networks that exclude each other are refused, unless one is down", () => {
+  const first = network("a", "10.7.0.10/16");
+  assert.match(problems(first + network("b", "10.7.9.1/24")).join(), /^6: network b: .*overlaps.*network a/);
+  assert.match(
+    problems(first + network("b", "10.8.0.1/16", 'device = "vpn-a"')).join(),
+    /device vpn-a is used/,
+  );
+  assert.deepEqual(problems(first + network("b", "10.7.9.1/24", "up = false")), []);
+  assert.deepEqual(problems(first + network("b", "10.8.0.1/16")), []);
+});
