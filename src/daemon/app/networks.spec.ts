@@ -123,7 +123,11 @@ async function newNetworks(): Promise<Networks> {
         },
       },
       makeCarrier: (input) => {
-        const carrier = new TestCarrier(input, () => {});
+        // Its engine would own the device's descriptor.
+        const { device } = input.config;
+        const carrier = new TestCarrier(input, () =>
+          machine.closeFd(machine.links.get(device)?.ifindex ?? -1),
+        );
         carriers.push(carrier);
         whenMade(carrier);
         return carrier;
@@ -448,6 +452,7 @@ test("a change that cannot be kept leaves the network as it was", async () => {
   assert.deepEqual(await networks.declared.apply([declared("a", "10.9.0.1/16")], true), []);
   assert.deepEqual(machine.links.get("vpn-a")?.addresses, ["10.1.0.1/16"]);
   assert.equal(networks.get("a").config.asked.virtualIp, "10.1.0.1/16");
+  assert.equal(networks.get("a").life.state, "running");
 });
 
 test("down holds over a reload; up in the config counts when it changes, and at a start", async () => {
