@@ -328,6 +328,24 @@ test("a peer that said goodbye is dialled again only when a map 5 s later still 
   assert.deepEqual(dialled(bench.map([["10.0.0.9", "5.5.5.5:5"]])), ["5.5.5.5:5"]);
 });
 
+test("a hello of another handshake is shown as refused, logged, and dialled again", () => {
+  const bench = Bench.ready([["10.0.0.9", "5.5.5.5:5"]]);
+  const failed = (tag: number): EngineEvent => ({
+    type: "failed",
+    assoc: 1,
+    tag,
+    endpoint: "5.5.5.5:5",
+    reason: "signature",
+  });
+  const effects = bench.event(failed(1));
+  assert.ok(of(effects, "log").some((log) => log.level === "warn" && log.fields.refusal === "signature"));
+  const [peer] = bench.core.view({ now: bench.now, wall: 0 }).peers;
+  assert.deepEqual([peer?.state, peer?.reason?.code], ["refused", "signature"]);
+  assert.deepEqual(dialled(bench.runTo(1000)), ["5.5.5.5:5"]);
+  // An incoming one is nobody's, but is told all the same.
+  assert.ok(of(bench.event(failed(0)), "log").some((log) => log.fields.refusal === "signature"));
+});
+
 test("a wrong-psk hint is shown as refused, for incoming ones by endpoint, and never ends a session", () => {
   const bench = Bench.ready([
     ["10.0.0.20", "5.5.5.5:5"],
