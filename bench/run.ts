@@ -19,8 +19,14 @@ async function run([name = "", ...args]: readonly string[]): Promise<number> {
     process.stderr.write(`use: sudo -E npm run bench -- ${name}\n`);
     return 4;
   }
-  await (await load()).main(args);
-  return 0;
+  try {
+    await (await load()).main(args);
+    return 0;
+  } catch (error) {
+    process.stderr.write(`bench: ${error instanceof Error ? error.message : String(error)}\n`);
+    process.stderr.write("a benchmark needs a build: npm run build; options are in the head of its file\n");
+    return 1;
+  }
 }
 
 process.exitCode = await run(process.argv.slice(2));
