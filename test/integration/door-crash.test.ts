@@ -43,13 +43,8 @@ test("the machine is restored from each point at which vpnd may be killed", { sk
     const { killed } = await scene(point);
     assert.ok(killed, `point ${point} was not reached`);
     if (changed(before, netState(bench.netns)).length > 0) dirty++;
-    const cleanup = bench.vpnd("--cleanup");
-    assert.equal(await cleanup.ended(), 0, `${point}: ${cleanup.errors}`);
-    assert.deepEqual(
-      changed(before, netState(bench.netns)),
-      [],
-      `killed at point ${point}: ${cleanup.output}`,
-    );
+    const said = inNetns(bench.netns, program, cleanup);
+    assert.deepEqual(changed(before, netState(bench.netns)), [], `killed at point ${point}: ${said}`);
     assert.equal(bench.journal(), undefined);
     assert.ok(!existsSync(join(bench.stateDir, "journal.json.tmp")));
   }
