@@ -21,7 +21,7 @@ const rules: readonly { kind: string; pattern: RegExp; replacement: string }[] =
   {
     kind: "value with a secret's name",
     pattern: new RegExp(
-      `((?:"|\\b)(?:[a-z0-9]+[_.-])*(?:${names})"?\\s*[:=]\\s*)("(?:[^"\\\\]|\\\\.)*"|'[^']*'|[^\\s,}\\]]+)`,
+      `(?<![a-z0-9])((?:${names})"?\\s*[:=]\\s*)("(?:[^"\\\\]|\\\\.)*"|'[^']*'|[^\\s,}\\]]+)`,
       "gi",
     ),
     replacement: `$1"${mark}"`,
@@ -33,7 +33,7 @@ const rules: readonly { kind: string; pattern: RegExp; replacement: string }[] =
   },
   {
     kind: "password in a URL",
-    pattern: /(\b[a-z][a-z0-9+.-]*:\/\/)[^\s/@"']+@/gi,
+    pattern: /(?<![a-z0-9+.-])([a-z][a-z0-9+.-]{0,30}:\/\/)[^\s/@"']+@/gi,
     replacement: `$1${mark}@`,
   },
   {
