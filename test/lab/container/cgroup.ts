@@ -12,11 +12,23 @@ function hierarchy(): string {
   throw new Error("no cgroup2 hierarchy is mounted\nmount one: mount -t cgroup2 none /sys/fs/cgroup");
 }
 
+function places(): string[] {
+  const named = "/sys/fs/cgroup/systemd";
+  return [hierarchy(), ...(existsSync(named) ? [named] : [])];
+}
+
+/** Folders of groups whose name begins so. */
+export function listCgroups(prefix: string): string[] {
+  return places().flatMap((place) =>
+    readdirSync(place)
+      .filter((name) => name.startsWith(prefix))
+      .map((name) => join(place, name)),
+  );
+}
+
 /** Makes them; processes that are to be in them are written to `cgroup.procs` in each. */
 export function makeCgroups(name: string): string[] {
-  const named = "/sys/fs/cgroup/systemd";
-  const places = [hierarchy(), ...(existsSync(named) ? [named] : [])];
-  return places.map((place) => {
+  return places().map((place) => {
     const folder = join(place, name);
     mkdirSync(folder, { recursive: true });
     return folder;

@@ -7,6 +7,7 @@ import {
   mkdirSync,
   mkdtempSync,
   openSync,
+  readdirSync,
   readFileSync,
   realpathSync,
   rmSync,
@@ -16,7 +17,7 @@ import { join } from "node:path";
 import { must, type Result, type RunOptions, run, runSync, waitFor } from "../command.js";
 import type { Host } from "../lab.js";
 import { repository } from "../lab.js";
-import { makeCgroups, removeCgroups } from "./cgroup.js";
+import { listCgroups, makeCgroups, removeCgroups } from "./cgroup.js";
 import { cacheFolder, rootfs } from "./rootfs.js";
 
 /** Where the container sees this checkout, as far as the installer needs it. */
@@ -53,15 +54,16 @@ export class Container {
   private constructor(readonly host: Host) {
     // In the cache's folder: an overlay on a tmpfs would hold all that is installed in memory.
     mkdirSync(cacheFolder, { recursive: true });
-    this.#folder = mkdtempSync(join(cacheFolder, "run-"));
+    this.#folder = mkdtempSync(join(cacheFolder, `run-${process.pid}-`));
     this.#name = host.netns.replace(/[^a-z0-9-]/g, "-");
-    this.#cgroups = makeCgroups(`vpnd-test-${this.#name}`);
+    this.#cgroups = makeCgroups(`vpnd-test-${process.pid}-${host.name}`);
     process.once("exit", this.#killAll);
   }
 
   /** Boots in the host's network namespace; on failure nothing is left. */
   static async boot(host: Host): Promise<Container> {
     const lower = await rootfs();
+    sweep();
     const container = new Container(host);
     try {
       await container.#mount(lower);
@@ -155,12 +157,12 @@ export class Container {
     this.#ended = true;
     process.removeListener("exit", this.#killAll);
     this.#kill();
-    runSync("umount", ["--lazy", join(this.#folder, "root")]);
-    removeCgroups(this.#cgroups);
+    removeFolder(this.#folder);
+    // For exit handlers: what was killed takes a moment to go.
+    for (let tries = 0; !removeCgroups(this.#cgroups) && tries < 50; tries += 1) runSync("sleep", ["0.1"]);
     for (const place of ["propagate", "unix-export"]) {
       rmSync(`/run/systemd/nspawn/${place}/${this.#name}`, { recursive: true, force: true });
     }
-    rmSync(this.#folder, { recursive: true, force: true });
   }
 
   async #mount(lower: string): Promise<void> {
@@ -242,6 +244,22 @@ export class Container {
     return children.find(
       (child) => namespacePids(child).at(-1) === 1 && existsSync(`/proc/${child}/root/run/systemd/private`),
     );
+  }
+}
+
+function removeFolder(folder: string): void {
+  runSync("umount", ["--lazy", join(folder, "root")]);
+  rmSync(folder, { recursive: true, force: true });
+}
+
+/** What a run that was killed could not remove; both names hold its PID. */
+function sweep(): void {
+  const dead = (pid: string | undefined): boolean => pid !== undefined && !existsSync(`/proc/${pid}`);
+  for (const name of readdirSync(cacheFolder)) {
+    if (dead(/^run-(\d+)-/.exec(name)?.[1])) removeFolder(join(cacheFolder, name));
+  }
+  for (const folder of listCgroups("vpnd-test-")) {
+    if (dead(/-(\d+)-[^/]*$/.exec(folder)?.[1])) removeCgroups([folder]);
   }
 }
 
