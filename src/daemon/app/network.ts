@@ -217,11 +217,17 @@ export class Network {
     this.config = config;
   }
 
-  /** Removes it from the disk; nothing is written for it any more. */
+  /** Removes it from the disk; nothing is written for it any more. What cannot be removed stays whole, if the disk lets it. */
   async forget(): Promise<void> {
     this.#kept = false;
     await this.#writing;
-    await this.#parts.store.remove(this.name);
+    try {
+      await this.#parts.store.remove(this.name);
+    } catch (error) {
+      this.#kept = true;
+      await this.keep().catch(() => {});
+      throw error;
+    }
   }
 
   /** Virtual IPs whose node key is known. */

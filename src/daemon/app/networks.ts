@@ -158,8 +158,9 @@ export class Networks {
     this.declared.refuse(name, "left");
     return this.#on(this.#find(name), async (network) => {
       if (dryRun) return { name, plan: [...network.planStop(), `forget network ${name} and its keys`] };
-      await network.stop();
+      // First what may fail: if it cannot be forgotten, it stays as it is.
       await network.forget();
+      await network.stop();
       this.declared.forget(name);
       this.#drop(network);
       this.#parts.log.info({ network: name }, "network left");
