@@ -26,6 +26,9 @@ needed=(
   "gnutls-cli gnutls-bin"
   "g++ g++"
   "make make"
+  "systemd-notify systemd"
+  "systemd-nspawn systemd-container"
+  "mmdebstrap mmdebstrap"
 )
 missing=()
 for entry in "${needed[@]}"; do
