@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
 import { services } from "../../src/daemon/app/api/services.js";
 import { classifiedMethods } from "../../src/daemon/core/access/methods.js";
-import { Bench, type Running } from "./support/daemon.js";
+import { Bench, type Running, until } from "./support/daemon.js";
 import { groupName, nobody, vpnctlAs } from "./support/people.js";
 
 const skip = process.getuid?.() === 0 ? false : "needs root for network namespaces";
@@ -119,4 +120,27 @@ test("with read_access = all strangers look, see no fingerprints and change noth
     audits(vpnd).map(({ command, outcome }) => `${command} ${outcome}`),
     ["join ok", "leave ok"],
   );
+});
+
+test("a stranger who holds connections keeps nobody else out", { skip }, async () => {
+  await openToAll();
+  await vpnctlAs("root", bench, ["status"]);
+  const source = `
+    let open = 200;
+    for (let i = 0; i < 200; i++)
+      require("net").connect(process.argv[1]).on("error", () => {}).on("close", () => console.log("open", --open));`;
+  const people = ["--reuid=65534", "--regid=65534", "--clear-groups"];
+  const holder = spawn("setpriv", [...people, process.execPath, "-e", source, bench.socket]);
+  let said = "";
+  holder.stdout.on("data", (data: Buffer) => {
+    said += data.toString();
+  });
+  try {
+    await until(() => said.includes("open 16\n"), "all but 16 connections to be closed");
+    const mine = await vpnctlAs("root", bench, ["status"]);
+    assert.equal(mine.code, 0, mine.err);
+    assert.doesNotMatch(said, /open 15\n/);
+  } finally {
+    holder.kill();
+  }
 });

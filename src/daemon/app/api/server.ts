@@ -3,6 +3,7 @@ import type { Socket, Server as SocketServer } from "node:net";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import type { Logger } from "pino";
 import { type Access, accessOf, type Caller, type ReadAccess } from "../../core/access/access.js";
+import { ReaderLimit } from "../../core/access/reader-limit.js";
 import { listenOnSocket } from "../../io/api-socket.js";
 import { Callers, callerOf } from "../../io/callers.js";
 import { type ApiParts, addServices } from "./services.js";
@@ -40,6 +41,7 @@ export class Api {
     const { path, group, readAccess, log } = options;
     const stopping = new AbortController();
     const callers = new Callers();
+    const readers = new ReaderLimit();
     const server = (access: Access) => {
       const grpc = new Server({
         "grpc.max_concurrent_streams": 64,
@@ -59,8 +61,13 @@ export class Api {
       connection.on("error", (error) => log.debug({ err: error }, "API connection failed"));
       try {
         const caller = callerOf(connection);
+        const access = accessOf(caller, policy);
+        if (access !== "write") {
+          if (!readers.enter(caller.uid)) throw new Error(`user ${caller.uid} has too many connections`);
+          connection.once("close", () => readers.leave(caller.uid));
+        }
         callers.add(connection, caller);
-        servers[accessOf(caller, policy)].injector.injectConnection(connection);
+        servers[access].injector.injectConnection(connection);
       } catch (error) {
         // Who cannot be told from a stranger is one; a connection may also have ended already.
         log.debug({ err: error }, "API connection refused");

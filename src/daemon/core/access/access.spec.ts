@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { accessOf, type Caller } from "./access.js";
 import { isDryRun, networkOfChange, withoutFingerprints } from "./audit.js";
 import { commandName, methodKind } from "./methods.js";
+import { ReaderLimit } from "./reader-limit.js";
 
 const somebody: Caller = { pid: 9, uid: 1000, gid: 1000, groups: [27, 1000] };
 const policy = { ownUid: 990, group: 50, readAccess: "group" } as const;
@@ -47,4 +48,19 @@ test("fingerprints are taken out at any depth, and nothing else", () => {
     networks: [{ self: { name: "a" }, rx: 1n }],
     raw: Buffer.of(1),
   });
+});
+
+test("readers have a bounded number of connections, each and together", () => {
+  const limit = new ReaderLimit();
+  const most = (uid: number): number => {
+    let count = 0;
+    while (limit.enter(uid)) count += 1;
+    return count;
+  };
+  assert.equal(most(1), 16);
+  limit.leave(1);
+  assert.equal(most(1), 1);
+  assert.deepEqual([most(2), most(3), most(4), most(5)], [16, 16, 16, 0]);
+  limit.leave(4);
+  assert.equal(most(5), 1);
 });
