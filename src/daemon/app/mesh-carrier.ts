@@ -5,6 +5,7 @@ import { VpnError } from "../../common/errors.js";
 import type { Carrier, CarrierView, PeerView } from "../core/carrier.js";
 import type {
   Endpoint,
+  EngineCounters,
   EngineEvent,
   EngineIdentity,
   MeshEngine,
@@ -205,7 +206,7 @@ export class MeshCarrier implements Carrier {
     return {
       ...rest,
       peers: peers.map((peer) => peerView(peer, engine.peerCounters(peer.id))),
-      counters: engine.counters(),
+      counters: withIgnored(engine.counters(), core.ignored),
       handshakes: { ...this.#handshakes },
       unknownDestinations: engine.unknownDestinations(),
       ciphers,
@@ -436,4 +437,9 @@ function splitCidr(cidr: string): Subnet {
 
 function stopped(): VpnError {
   return new VpnError("cancelled", "the network was stopped");
+}
+
+/** Datagrams that the engine handed on and the mesh had no use for are drops like the engine's own. */
+function withIgnored(counters: EngineCounters, ignored: number): EngineCounters {
+  return ignored === 0 ? counters : { ...counters, drops: { ...counters.drops, "not-a-map": ignored } };
 }

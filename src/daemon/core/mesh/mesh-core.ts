@@ -46,6 +46,7 @@ export class MeshCore implements Context {
   #subnets: readonly Subnet[] = [];
   #publicEndpoint: Endpoint | undefined;
   #effects: MeshEffect[] = [];
+  #ignored = 0;
   #lastTag = 0;
   #shownState: CarrierView["state"] = "connecting";
 
@@ -111,6 +112,11 @@ export class MeshCore implements Context {
     return this.#ownEndpoints.list();
   }
 
+  /** Datagrams so far that were no map of a server of ours. */
+  get ignored(): number {
+    return this.#ignored;
+  }
+
   view(at: Moment): CoreView {
     const { error, note } = this.#own;
     const view: CoreView = {
@@ -174,7 +180,10 @@ export class MeshCore implements Context {
   #onDatagram(from: Endpoint, data: Uint8Array): void {
     if (this.#own.taken) return;
     const map = this.#servers.onDatagram(from, data, this.at.now);
-    if (map === undefined) return;
+    if (map === undefined) {
+      this.#ignored += 1;
+      return;
+    }
     const mine = map.entries[map.myIndex];
     const confirmed = mine?.virtualIp === this.config.virtualIp;
     if (mine !== undefined && confirmed) this.#confirmOwn(mine.publicEndpoint);
