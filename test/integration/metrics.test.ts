@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { readFileSync, statSync } from "node:fs";
+import { once } from "node:events";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { get } from "node:http";
+import { connect } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
 import { ctl, joinAs, Pair, saysLater } from "./support/pair.js";
@@ -71,7 +73,7 @@ test("what a pair of nodes does can be read off the metrics, and each of them is
 });
 
 test("the metrics socket serves them as the API does, and nothing else", { skip }, async () => {
-  await pair.alpha.readyVpnd();
+  const vpnd = await pair.alpha.readyVpnd();
   const socket = join(pair.alpha.folder, "metrics.sock");
   assert.equal(statSync(socket).mode & 0o777 & 0o007, 0);
   const answer = await fetchFrom(socket, "/metrics");
@@ -79,6 +81,12 @@ test("the metrics socket serves them as the API does, and nothing else", { skip 
   assert.match(answer.text, /^vpnd_networks\{state="up"\} 0$/m);
   assert.equal((await fetchFrom(socket, "/")).status, 404);
   assert.equal((await fetchFrom(socket, "/metrics", "POST")).status, 405);
+  // Somebody who says nothing does not hold up the stop.
+  const silent = connect(socket);
+  await once(silent, "connect");
+  assert.equal(await vpnd.stop(), 0);
+  silent.destroy();
+  assert.ok(!existsSync(socket));
 });
 
 test("--write replaces a file in one step, for everybody to read", { skip }, async () => {

@@ -1,11 +1,14 @@
 /** Where metrics are served: a Unix socket beside the API's, and an address if one is asked for. */
 import { once } from "node:events";
+import type { Socket } from "node:net";
 import { basename, dirname, join } from "node:path";
 import { formatEndpoint, type HostPort } from "../../../common/endpoint.js";
 import { VpnError } from "../../../common/errors.js";
 import { type MetricsSource, metricsHttp } from "../../../common/metrics-http.js";
 import { listenOnSocket, type SocketAudience } from "../api-socket.js";
 import { errorCode } from "../atomic-file.js";
+
+const idleMs = 10_000;
 
 export interface Closeable {
   /** Where it listens: a path, or "ADDR:PORT" with the real port. */
@@ -26,8 +29,13 @@ export async function serveMetricsOnSocket(
   source: MetricsSource,
 ): Promise<Closeable> {
   const http = metricsHttp(source);
+  // An HTTP server that does not listen itself neither counts its connections nor ends idle ones.
+  const open = new Set<Socket>();
   const server = await listenOnSocket(path, audience, (connection) => {
+    open.add(connection);
+    connection.once("close", () => open.delete(connection));
     connection.on("error", () => {});
+    connection.setTimeout(idleMs, () => connection.destroy());
     http.emit("connection", connection);
   });
   return {
@@ -35,7 +43,7 @@ export async function serveMetricsOnSocket(
     async close() {
       const closed = once(server, "close");
       server.close();
-      http.closeAllConnections();
+      for (const connection of open) connection.destroy();
       await closed;
     },
   };
