@@ -90,7 +90,9 @@ Napi::Value lock_file(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const auto path = read_text(env, info[0], "path", 4095);
   if (!path) return {};
-  const int fd = open(path->c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+  int fd = open(path->c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+  // A disk that became read-only must not keep vpnd --cleanup from its work.
+  if (fd < 0 && errno == EROFS) fd = open(path->c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
   if (fd < 0) {
     throw_system_error(env, errno, "open", *path);
     return {};
