@@ -301,7 +301,7 @@ export class Networks {
         hint:
           origin !== undefined
             ? "change it there and reload: systemctl reload vpnd"
-            : `change it: vpnctl set ${existing.name}; or leave it first: vpnctl leave ${existing.name}`,
+            : `change it: vpnctl ${what === "PSK" ? "psk set" : "set"} ${existing.name}; or leave it first: vpnctl leave ${existing.name}`,
       },
     );
   }
