@@ -132,3 +132,27 @@ simTest("a foreign node with our virtual IP is a conflict", 1, (s) => {
   assert.ok(s.until(() => late.conflict !== undefined, 10_000));
   assert.match(late.conflict ?? "", /held by 203\.0\.113\.1:4400/);
 });
+
+for (const [role, virtualIp] of [
+  ["follows", "10.0.0.5"],
+  ["leads", "10.0.0.50"],
+] as const) {
+  simTest(`a foreign node that ${role} keeps its session until its PSK is given up`, 2, (s) => {
+    const a = s.node("10.0.0.10", { badger: true });
+    const foreign = foreignNode(s, virtualIp);
+    assert.ok(s.until(() => a.isUp(virtualIp) && foreign.connections === 1, 40_000));
+    const dialled = a.connects();
+    a.setPsks(["new", "psk"]);
+    for (let i = 0; i < 20; i++) {
+      s.clock.run(9000);
+      foreign.sendTo("10.0.0.10");
+      assert.ok(a.isUp(virtualIp));
+    }
+    // A second handshake could end the first one over there.
+    assert.equal(a.connects(), dialled);
+    a.setPsks(["new"]);
+    s.clock.run(1000);
+    assert.ok(!a.isUp(virtualIp));
+    assert.deepEqual(foreign.offences, []);
+  });
+}
