@@ -184,6 +184,31 @@ labSuite<Scene>(
       assert.equal(await host.property("vpnd", "LimitCORE"), "0");
     });
 
+    step("systemctl reload reads the config, and a bad one changes nothing", async ({ host }) => {
+      const file = "/etc/vpnd/vpnd.toml";
+      const pid = await host.property("vpnd", "MainPID");
+      for (const [input, said] of [
+        ["no_such_key = 1\n", /no_such_key/],
+        ['[log]\nlevel = "debug"\n', /config reloaded/],
+      ] as const) {
+        await host.ok("tee", [file], { input });
+        await host.ok("systemctl", ["reload", "vpnd"]);
+        let last = "";
+        await waitFor(
+          async () => {
+            last = await host.journal("-u", "vpnd");
+            return said.test(last) && (await host.property("vpnd", "SubState")) === "running";
+          },
+          20_000,
+          `vpnd has reloaded ${input}`,
+          () => last,
+        );
+        await peerUp(host);
+      }
+      await host.ok("rm", [file]);
+      assert.equal(await host.property("vpnd", "MainPID"), pid, "the same process");
+    });
+
     step("a stopped event loop is killed by the watchdog and comes back", async ({ host }) => {
       for (const unit of ["vpnd", "iexd"]) {
         await host.ok("mkdir", ["-p", `/run/systemd/system/${unit}.service.d`]);
@@ -225,8 +250,12 @@ labSuite<Scene>(
       await host.ok("rm", ["-r", "/run/systemd/system/vpnd.service.d", "/run/systemd/system/iexd.service.d"]);
       await host.ok(installer, ["--undo"]);
       assert.equal((await host.exec("test", ["-d", "/var/lib/vpnd/secrets"])).code, 0);
-      await host.ok(installer);
-      await host.ok(installer, ["--undo", "--purge"]);
+      const elsewhere = ["--prefix", "/opt/vpnd"];
+      await host.ok(installer, elsewhere);
+      await host.ok("systemctl", ["start", "vpnd"]);
+      const pid = await host.property("vpnd", "MainPID");
+      assert.match(await host.ok("cat", [`/proc/${pid}/cmdline`]), /\/opt\/vpnd\/lib\/vpnd\//);
+      await host.ok(installer, [...elsewhere, "--undo", "--purge"]);
       assert.deepEqual(difference(scene.files, await files(host)), []);
       assert.equal((await host.exec("getent", ["group", "vpnd"])).code, 2);
       assert.equal((await host.exec("systemctl", ["cat", "vpnd"])).code, 1);
