@@ -51,7 +51,15 @@ labSuite<Scene>(
     step("two nodes meet, and what they say is kept as samples", async (scene) => {
       const { server, victim, member, psk } = scene;
       const capture = join(victim.host.folder, "capture");
-      const tcpdump = victim.host.spawn("tcpdump", "tcpdump", ["-i", "eth0", "-U", "-w", capture, "udp"]);
+      const tcpdump = victim.host.spawn("tcpdump", "tcpdump", [
+        "-i",
+        "eth0",
+        "-U",
+        "--immediate-mode",
+        "-w",
+        capture,
+        "udp",
+      ]);
       await tcpdump.until(() => tcpdump.log.includes("listening on"), 20_000, "tcpdump listens");
       const iex = `${server.address}:${iexPort}`;
       // The larger virtual IP dials, so the victim is dialled by both others.
@@ -59,10 +67,17 @@ labSuite<Scene>(
       await member.join({ iex, psk, vip: "10.9.0.2/24", network: "mesh" });
       await victim.peerUp("10.9.0.2");
       await reachable(victim.host, "10.9.0.2");
+      // A handshake, a record and a map.
+      const samples = await waitFor(
+        () => {
+          const found = payloads(readFileSync(capture));
+          const kinds = new Set(found.map((one) => one[0]));
+          return [22, 25, 0x7b].every((kind) => kinds.has(kind)) && found;
+        },
+        20_000,
+        "tcpdump has caught one of each kind",
+      );
       await tcpdump.stop();
-      const samples = payloads(readFileSync(capture));
-      assert.ok(samples.some((one) => one[0] === 22) && samples.some((one) => one[0] === 25));
-      assert.ok(samples.some((one) => one[0] === 0x7b));
       writeFileSync(scene.samples, samples.map((one) => one.toString("hex")).join("\n"));
     });
 
@@ -124,9 +139,9 @@ labSuite<Scene>(
     step("garbage at the API socket: closed or ignored, and vpnctl is served", async ({ victim }) => {
       const memory = residentMiB(victim.program);
       const seed = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
-      for (let i = 0; i < 400; i++) await writeGarbage(victim.socket, i % 2 === 0 ? seed : Buffer.alloc(0));
+      for (let i = 0; i < 2_000; i++) await writeGarbage(victim.socket, i % 2 === 0 ? seed : Buffer.alloc(0));
       assert.equal(victim.program.code, undefined);
-      assert.equal((await victim.peers()).peers.length, 1);
+      assert.equal((await victim.peerUp("10.9.0.2")).state, "up");
       assert.ok(residentMiB(victim.program) < memory + slackMiB);
     });
 
@@ -148,7 +163,7 @@ labSuite<Scene>(
         "the flood has come to the cookies",
         async () => (await victim.stats()).drops,
       );
-      await connects(scene);
+      await connects(scene, "10.9.0.3");
       await flood.stop();
       // No association was made: what a wrong cookie brings is another cookie.
       assert.equal((await victim.stats()).drops["handshake-limit"] ?? 0, 0);
@@ -172,7 +187,7 @@ labSuite<Scene>(
         "the flood meets its limit",
         async () => (await victim.stats()).drops,
       );
-      await connects(scene);
+      await connects(scene, "10.9.0.4");
       await reachable(victim.host, "10.9.0.2");
       const report = await flood.stop();
       assert.ok(report.answers > 1_000, "the sources were no real ones");
@@ -187,12 +202,14 @@ labSuite<Scene>(
   },
 );
 
-/** A member that was not there before joins, and its first session comes in time; then it leaves again. */
-async function connects({ late, server, psk }: Scene): Promise<void> {
-  await late.join({ iex: `${server.address}:${iexPort}`, psk, vip: "10.9.0.3/24", network: "mesh" });
+/**
+ * A member that was not there before joins and connects in time; then it leaves again.
+ * @param vip another one each time, for it comes with another node key and the others have pinned the one before
+ */
+async function connects({ late, server, psk }: Scene, vip: string): Promise<void> {
+  await late.join({ iex: `${server.address}:${iexPort}`, psk, vip: `${vip}/24`, network: "mesh" });
   await late.peer("10.9.0.1", (peer) => peer.state !== "offline", 30_000, "listed");
-  // What is promised: two seconds. Twice as much for a machine that the flood itself keeps busy.
-  await late.peerUp("10.9.0.1", 4_000);
+  await late.peerUp("10.9.0.1", 2_000);
   await late.ok(["leave", "mesh"]);
 }
 
