@@ -7,6 +7,8 @@
 
 #include <algorithm>
 
+#include "dtls_datagram.h"
+
 namespace vpnd {
 
 namespace {
@@ -18,7 +20,6 @@ constexpr char kBadgerIdentity[] = "badger";
 constexpr char kProbeIdentity[] = "vpnd-probe";
 constexpr size_t kIdentityDigits = 16;
 constexpr size_t kMaxDatagram = 1400;
-constexpr size_t kDtlsHeader = 13;
 // Flights fit one datagram of any path that IPv6 allows (1280 less 48).
 constexpr long kHandshakeMtu = 1232;
 // First repetition of a flight; short, because the repetition is also the hole punch that gets through.
@@ -290,7 +291,7 @@ int DtlsContext::on_check_cookie(SSL* ssl, const unsigned char* given, unsigned 
 std::optional<ClientRandom> client_hello_random(View datagram) {
   // Record header 13 (type 22, epoch 0), handshake header 12 (type 1, whole in one fragment), version 2, random 32.
   constexpr size_t kRandomAt = kDtlsHeader + 12 + 2;
-  if (datagram.size() < kRandomAt + 32 || datagram[0] != 22 || load16(&datagram[3]) != 0 || datagram[kDtlsHeader] != 1) {
+  if (datagram.size() < kRandomAt + 32 || datagram[0] != kHandshake || load16(&datagram[3]) != 0 || datagram[kDtlsHeader] != 1) {
     return std::nullopt;
   }
   ClientRandom random;

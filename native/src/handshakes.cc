@@ -1,61 +1,22 @@
 #include "handshakes.h"
 
-#include <openssl/crypto.h>
 #include <openssl/rand.h>
 
 #include <algorithm>
 
-#include "ip_packet.h"
-#include "record.h"
-#include "tun.h"
+#include "dtls_datagram.h"
 
 namespace vpnd {
 
 namespace {
 
 constexpr uint64_t kHandshakeMs = 10'000;    // from the first flight to a session
-constexpr uint64_t kLingerMs = 10'000;       // an established association answers repetitions
 constexpr uint64_t kClosingMs = 3'000;
 constexpr uint64_t kForeignWaitMs = 60'000;  // until somebody knows whose association it is
-constexpr uint64_t kFirstHelloMs = 250;
-constexpr unsigned kMaxHelloTries = 5;
 constexpr unsigned kUnansweredMeansWrong = 3;
-constexpr uint64_t kSourceEventMs = 1'000;
 constexpr size_t kMaxNewcomersOfPort = 4;
 
-constexpr uint8_t kAlert = 21;
-constexpr uint8_t kHandshake = 22;
 constexpr uint8_t kDecryptError = 51;
-
-constexpr size_t kDtlsHeader = 13;
-constexpr char kDataExporter[] = "EXPORTER-vpnd-data";
-
-// What the first record of a datagram is. False: not a DTLS 1.2 record.
-struct FirstRecord {
-  uint8_t type;
-  uint16_t epoch;
-};
-bool first_record(View datagram, FirstRecord& out) {
-  if (datagram.size() < kDtlsHeader || datagram[1] != 0xfe || datagram.size() - kDtlsHeader < load16(&datagram[11])) return false;
-  out = {datagram[0], load16(&datagram[3])};
-  return true;
-}
-
-// Whether a plain handshake message is one that only DTLS clients send: ClientHello, ClientKeyExchange.
-bool from_client(View datagram) {
-  return datagram.size() > kDtlsHeader && (datagram[kDtlsHeader] == 1 || datagram[kDtlsHeader] == 16);
-}
-
-// True when any record of the datagram is a protected handshake message, that is, a Finished.
-bool holds_finished(View datagram) {
-  while (datagram.size() >= kDtlsHeader) {
-    if (datagram[0] == kHandshake && load16(&datagram[3]) > 0) return true;
-    const size_t size = kDtlsHeader + load16(&datagram[11]);
-    if (size > datagram.size()) return false;
-    datagram = datagram.subspan(size);
-  }
-  return false;
-}
 
 // A probe asks from another port each time.
 Endpoint probe_place(const Endpoint& from) { return {from.address, 0}; }
@@ -448,224 +409,6 @@ bool Handshakes::read_messages(Association& a) {
         if (!on_message(a, message)) return false;
     }
   }
-}
-
-bool Handshakes::on_message(Association& a, View message) {
-  switch (a.state) {
-    case State::foreign_waiting:
-    case State::foreign_up:
-      on_foreign_packet(a, message);
-      return true;
-    case State::closing:
-      // A repeated HELLO means that our REFUSE was lost.
-      if (a.refusal && !message.empty() && message[0] == static_cast<uint8_t>(HelloType::hello)) {
-        a.dtls->write(encode_refuse(a.refusal));
-      }
-      return true;
-    default:
-      break;
-  }
-  if (message.empty()) return true;
-  switch (static_cast<HelloType>(message[0])) {
-    case HelloType::hello:
-      return on_hello(a, message);
-    case HelloType::ack:
-      if (decode_ack(message) == a.rx_index && a.rx_index != 0) {
-        a.acked = true;
-        if (a.state == State::admitted) establish(a);
-      }
-      return true;
-    case HelloType::refuse:
-      if (const auto reason = decode_refuse(message); reason && a.state != State::established) {
-        fail(a, Failure::refused, *reason);
-        return false;
-      }
-      return true;
-  }
-  dataplane_.drops.add(Drop::hello_malformed);
-  return true;
-}
-
-// --- HELLO ------------------------------------------------------------------------------------------------------
-
-bool Handshakes::begin_hello(Association& a) {
-  a.state = State::hello;
-  a.exporter.resize(kExporterSize);
-  const Epoch* epoch = identity_.find_epoch(a.dtls->epoch());
-  if (!epoch) {
-    // Given up while the handshake ran.
-    fail(a, Failure::wrong_psk);
-    return false;
-  }
-  SessionState* state = dataplane_.sessions.take();
-  if (!state || !a.dtls->export_key(kHelloExporter, {}, false, a.exporter.data(), a.exporter.size())) {
-    if (state) dataplane_.sessions.give_back(state);
-    fail(a, Failure::overload);
-    return false;
-  }
-  a.session = new Session();
-  a.session->state = state;
-  a.session->rx_index = state->rx_index;
-  a.session->assoc = a.id;
-  a.rx_index = state->rx_index;
-  Hello hello;
-  hello.rx_index = state->rx_index;
-  hello.ciphers = cipher_preference();
-  hello.record = epoch->record;
-  a.hello = encode_hello(hello, *node_key_, {a.role, epoch->network_id, a.exporter});
-  send_hello(a);
-  return true;
-}
-
-void Handshakes::send_hello(Association& a) {
-  a.dtls->write(a.hello);
-  flush(a);
-  if (a.hello_tries++ == kMaxHelloTries) return;
-  timers_.after(kFirstHelloMs << (a.hello_tries - 1), [this, id = a.id] {
-    Association* again = find(id);
-    if (again && !again->acked && (again->state == State::hello || again->state == State::admitted)) send_hello(*again);
-  });
-}
-
-bool Handshakes::on_hello(Association& a, View message) {
-  if (a.state == State::admitted || a.state == State::established) {
-    if (a.theirs) a.dtls->write(encode_ack(a.theirs->rx_index));
-    return true;
-  }
-  if (a.theirs) return true;  // TypeScript is deciding
-  const Epoch* epoch = identity_.find_epoch(a.dtls->epoch());
-  if (!epoch) {
-    fail(a, Failure::wrong_psk);
-    return false;
-  }
-  const Role signer = a.role == Role::client ? Role::server : Role::client;
-  HelloError error;
-  a.theirs = decode_hello(message, {signer, epoch->network_id, a.exporter}, error);
-  if (!a.theirs) {
-    dataplane_.drops.add(Drop::hello_malformed);
-    if (error == HelloError::version) refuse(a.id, static_cast<uint8_t>(Refusal::version));
-    if (error == HelloError::signature) refuse(a.id, static_cast<uint8_t>(Refusal::signature));
-    return true;
-  }
-  Event e = event(Event::Type::hello, a);
-  e.node_key.assign(a.theirs->node_key.begin(), a.theirs->node_key.end());
-  e.data = a.theirs->record;
-  e.capabilities = a.theirs->capabilities;
-  dataplane_.events.push(std::move(e));
-  return true;
-}
-
-bool Handshakes::prepare_session(Association& a, Cipher cipher, Peer* peer) {
-  Session& s = *a.session;
-  SessionState& state = *s.state;
-  const uint8_t number = static_cast<uint8_t>(cipher);
-  uint8_t keys[2 * kMaxKeySize + 2 * kNonceSize];
-  if (!a.dtls->export_key(kDataExporter, {&number, 1}, true, keys, sizeof keys)) return false;
-  const bool client = a.role == Role::client;
-  const uint8_t* iv = keys + 2 * kMaxKeySize;
-  memcpy(state.tx_key, keys + (client ? 0 : kMaxKeySize), kMaxKeySize);
-  memcpy(state.rx_key, keys + (client ? kMaxKeySize : 0), kMaxKeySize);
-  memcpy(state.tx_iv, iv + (client ? 0 : kNonceSize), kNonceSize);
-  memcpy(state.rx_iv, iv + (client ? kNonceSize : 0), kNonceSize);
-  OPENSSL_cleanse(keys, sizeof keys);
-  state.tx_index = a.theirs->rx_index;
-  state.cipher = number;
-  state.role = static_cast<uint8_t>(a.role);
-  s.tx_index = state.tx_index;
-  s.cipher = cipher;
-  s.peer = peer;
-  s.seal_inside = Aead::make(cipher, state.tx_key, Aead::Direction::seal);
-  s.seal_control = Aead::make(cipher, state.tx_key, Aead::Direction::seal);
-  s.open_outside = Aead::make(cipher, state.rx_key, Aead::Direction::open);
-  if (!s.seal_inside || !s.seal_control || !s.open_outside) return false;
-  pending_[s.rx_index] = a.id;
-  dataplane_.sessions.publish(&s);
-  return true;
-}
-
-void Handshakes::on_confirmed(uint32_t rx_index) {
-  const auto it = pending_.find(rx_index);
-  if (it == pending_.end()) return;
-  Association* a = find(it->second);
-  if (!a) return;
-  a->acked = true;
-  if (a->state == State::admitted) establish(*a);
-}
-
-void Handshakes::establish(Association& a) {
-  Session* session = std::exchange(a.session, nullptr);
-  pending_.erase(a.rx_index);
-  // The peer may have been a Badger until now.
-  if (const auto f = foreign_.find(a.peer); f != foreign_.end()) erase(f->second);
-  Event e = event(Event::Type::up, a);
-  e.peer = a.peer;
-  e.cipher = static_cast<uint8_t>(session->cipher);
-  linger(a, State::established, kLingerMs);
-  if (peers_.install(a.peer, session, a.remote, e.rekey)) dataplane_.events.push(std::move(e));
-}
-
-// --- foreign peers ----------------------------------------------------------------------------------------------
-
-void Handshakes::admit_foreign(Association& a, uint32_t peer) {
-  Event e = event(Event::Type::up, a);
-  e.peer = peer;
-  e.foreign = true;
-  const auto old = foreign_.find(peer);
-  if (old != foreign_.end()) {
-    e.rekey = true;
-    Association* before = find(old->second);
-    if (before && before->remote != a.remote) {
-      before->dtls->close_notify();
-      flush(*before);
-    }
-    erase(old->second);
-  }
-  a.peer = peer;
-  a.state = State::foreign_up;
-  foreign_[peer] = a.id;
-  peers_.install_foreign(peer, a.remote);
-  dataplane_.events.push(std::move(e));
-}
-
-void Handshakes::on_foreign_packet(Association& a, View packet) {
-  IpHeader header;
-  if (!parse_ip(packet, header)) {
-    dataplane_.drops.add(Drop::malformed_inner);
-    return;
-  }
-  if (a.state == State::foreign_waiting) {
-    dataplane_.drops.add(Drop::foreign_source);
-    if (now_ms() < a.next_source_event_ms) return;
-    a.next_source_event_ms = now_ms() + kSourceEventMs;
-    Event e = event(Event::Type::foreign, a);
-    e.inner_source = header.source.text();
-    dataplane_.events.push(std::move(e));
-    return;
-  }
-  Peer* peer = peers_.find(a.peer);
-  // The control thread is the only one that replaces the table, so it may read without a section.
-  if (!peer || dataplane_.routes.load()->find(header.source) != peer) {
-    dataplane_.drops.add(Drop::foreign_source);
-    return;
-  }
-  peer->last_rx_ms.store(coarse_ms(), std::memory_order_relaxed);
-  peer->rx.add(packet.size());
-  dataplane_.rx.add(packet.size());
-  if (write_tun(dataplane_.tun_fd, packet) != 0) dataplane_.drops.add(Drop::tun_error);
-}
-
-void Handshakes::send_foreign(uint32_t peer_id, View packet) {
-  const auto it = foreign_.find(peer_id);
-  Association* a = it == foreign_.end() ? nullptr : find(it->second);
-  Peer* peer = peers_.find(peer_id);
-  if (!a || !peer || !a->dtls->write(packet)) {
-    dataplane_.drops.add(Drop::no_session);
-    return;
-  }
-  peer->last_tx_ms.store(coarse_ms(), std::memory_order_relaxed);
-  peer->tx.add(packet.size());
-  dataplane_.tx.add(packet.size());
-  flush(*a);
 }
 
 // --- output and time --------------------------------------------------------------------------------------------
