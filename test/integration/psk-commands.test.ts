@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { createSocket } from "node:dgram";
+import { once } from "node:events";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -96,4 +98,27 @@ test("probe says that nobody listens, without vpnd", async () => {
   assert.equal(code, 8);
   assert.match(err, /127\.0\.0\.1:9 does not answer/);
   assert.ok(!err.includes(key) && !err.includes(fingerprint(parsePsk(Buffer.from(key), { badger: false }))));
+});
+
+test("probe survives rubbish that looks like DTLS, and repeats what was lost", async () => {
+  const rubbish = createSocket("udp4");
+  let got = 0;
+  rubbish.on("message", (_, from) => {
+    got += 1;
+    // The first one is lost.
+    if (got === 1) return;
+    const header = [22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, got, 0, 40, 3, 0, 0, 60, 0, 0, 0, 0, 0, 0, 0, 28];
+    rubbish.send(Buffer.concat([Buffer.from(header), Buffer.alloc(28, 0xff)]), from.port, from.address);
+  });
+  rubbish.bind(0, "127.0.0.1");
+  await once(rubbish, "listening");
+  try {
+    const to = `127.0.0.1:${rubbish.address().port}`;
+    const { code, err } = await vpnctl(["probe", to, "--psk-file", keyFile, "--timeout", "2s"]);
+    assert.equal(code, 1);
+    assert.match(err, /speaks DTLS, but not as vpnd does/);
+    assert.ok(got > 1);
+  } finally {
+    rubbish.close();
+  }
 });

@@ -19,10 +19,15 @@ const recordHeader = 13;
 const handshakeType = 22;
 const alertType = 21;
 const serverHelloType = 2;
+/** The client never repeats a flight that was lost. */
+const repeatMs = 500;
+const mostRepeated = 16;
+/** Plain fatal alert, handshake_failure; its sequence number, 100, is new and yet within the client's window. */
+const fatalAlert = Buffer.from([alertType, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 100, 0, 2, 2, 40]);
 
 /**
- * Carries datagrams between a DTLS client on this host's loopback and the other side, and notes what comes back: a client
- * says only that it failed, not how far it came.
+ * Carries datagrams between a DTLS client on this host's loopback and the other side. It notes what comes back, since the client
+ * says only that it failed, not how far it came; and it repeats what gets no answer.
  */
 export class ProbeRelay {
   readonly replies: Replies = { dtls: 0, serverHello: false, alert: undefined, refused: false };
@@ -31,15 +36,24 @@ export class ProbeRelay {
   readonly #inside: Socket;
   readonly #outside: Socket;
   #client: number | undefined;
+  /** What the client sent since something came back. */
+  #unanswered: Buffer[] = [];
+  #closed = false;
+  readonly #repeating: NodeJS.Timeout;
 
   private constructor(inside: Socket, outside: Socket) {
     this.#inside = inside;
     this.#outside = outside;
     inside.on("message", (datagram, from) => {
       this.#client = from.port;
+      if (this.#unanswered.length < mostRepeated) this.#unanswered.push(datagram);
       outside.send(datagram, () => {});
     });
+    this.#repeating = setInterval(() => {
+      for (const datagram of this.#unanswered) outside.send(datagram, () => {});
+    }, repeatMs);
     outside.on("message", (datagram) => {
+      this.#unanswered = [];
       this.#note(datagram);
       if (this.#client !== undefined) inside.send(datagram, this.#client, "127.0.0.1", () => {});
     });
@@ -80,7 +94,17 @@ export class ProbeRelay {
     return this.#inside.address().port;
   }
 
+  /** Makes the client give up at once: left alone it keeps its timers for as long as it was told to wait. */
+  endClient(): void {
+    this.#unanswered = [];
+    if (this.#client !== undefined) this.#inside.send(fatalAlert, this.#client, "127.0.0.1", () => {});
+  }
+
+  /** Idempotent. */
   close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    clearInterval(this.#repeating);
     this.#inside.close();
     this.#outside.close();
   }

@@ -24,6 +24,8 @@ export interface ProbeTarget {
 const identity = "vpnd-probe";
 /** A peer that is changing its PSK tries one at a time. */
 const tries = 3;
+/** For the client's last words. */
+const lingerMs = 300;
 const decryptError = 51;
 const unknownPskIdentity = 115;
 const handshakeFailure = 40;
@@ -56,16 +58,19 @@ async function tryOnce(target: ProbeTarget, timeoutMs: number): Promise<ProbeOut
       target.signal.removeEventListener("abort", stop);
       relay.onReply = () => {};
       socket.removeAllListeners();
-      // What it still has to say is nobody's concern.
-      socket.on("error", () => {});
-      try {
-        socket.close(() => relay.close());
-      } catch {
+      const over = (): void => {
+        process.off("uncaughtException", stop);
         relay.close();
-      }
+      };
+      socket.on("error", over);
+      if (outcome.verdict === "right") socket.close(over);
+      else relay.endClient();
+      setTimeout(over, lingerMs).unref();
       resolve(outcome);
     };
     const stop = (): void => end({ verdict: verdictOf(relay.replies) });
+    // The library throws where nobody can catch it when what comes back is no DTLS that it understands.
+    process.on("uncaughtException", stop);
     const timer = setTimeout(stop, Math.max(0, timeoutMs));
     target.signal.addEventListener("abort", stop, { once: true });
     relay.onReply = () => {
