@@ -26,6 +26,7 @@ needed=(
   "gnutls-cli gnutls-bin"
   "g++ g++"
   "make make"
+  "clang++-14 clang-14"
   "systemd-notify systemd"
   "systemd-nspawn systemd-container"
   "mmdebstrap mmdebstrap"
@@ -35,6 +36,9 @@ for entry in "${needed[@]}"; do
   read -r command package <<<"$entry"
   command -v "$command" >/dev/null || missing+=("$package")
 done
+
+# What the fuzzers link.
+compgen -G '/usr/lib/llvm-14/lib/clang/*/lib/linux/libclang_rt.fuzzer*' >/dev/null || missing+=(libclang-rt-14-dev)
 
 # The engine's tests link the system's OpenSSL; the addon uses the one inside Node.
 [ -f /usr/include/openssl/ssl.h ] || missing+=(libssl-dev)

@@ -7,6 +7,7 @@ cd "$(dirname "$(readlink -f "$0")")/.."
 step "check" scripts/check.sh
 if [ -f native/Makefile ] && grep -q '^test:' native/Makefile; then
   step "native tests" make --no-print-directory -C native test
+  step "fuzzing" make --no-print-directory -C native fuzz
 fi
 if [ "$(id -u)" -ne 0 ]; then
   steps_summary
