@@ -54,6 +54,16 @@ const tunErrors: Readonly<
   },
   ENODEV: { code: "failed", what: "the kernel has no TUN driver", hint: "run: modprobe tun" },
   ENXIO: { code: "failed", what: "the kernel has no TUN driver", hint: "run: modprobe tun" },
+  ENOTTY: {
+    code: "failed",
+    what: "/dev/net/tun is something else than the TUN driver",
+    hint: "make it anew: mknod /dev/net/tun c 10 200 (in a container, pass the device)",
+  },
+  EMFILE: {
+    code: "failed",
+    what: "vpnd has no free file descriptor",
+    hint: "allow it more: prlimit --nofile, or LimitNOFILE= of its service",
+  },
   EBUSY: {
     code: "conflict",
     what: "another program has it open",
