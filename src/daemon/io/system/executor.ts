@@ -36,17 +36,29 @@ function runProgram(program: string, args: readonly string[]): Promise<Run> {
     const child = execFile(program, [...args], options, (error, stdout, stderr) => {
       if (error === null) return resolve({ code: 0, stdout, stderr });
       if (typeof error.code === "number") return resolve({ code: error.code, stdout, stderr });
-      const missing = errorCode(error) === "ENOENT";
-      reject(
-        new VpnError("failed", missing ? `cannot run ${program}: it is not installed` : error.message, {
-          hint: missing
-            ? `install it: apt install ${program === "ip" ? "iproute2" : "nftables"}`
-            : "try again",
-          cause: error,
-        }),
-      );
+      reject(cannotRun(program, error));
     });
     child.stdin?.end();
+  });
+}
+
+function cannotRun(program: string, error: Error): VpnError {
+  const code = errorCode(error);
+  if (code === "ENOENT") {
+    return new VpnError("failed", `cannot run ${program}: it is not installed`, {
+      hint: `install it: apt install ${program === "ip" ? "iproute2" : "nftables"}`,
+      cause: error,
+    });
+  }
+  if (code === "EMFILE" || code === "ENFILE") {
+    return new VpnError("failed", `cannot run ${program}: there is no free file descriptor`, {
+      hint: "allow vpnd more: prlimit --nofile, or LimitNOFILE= of its service",
+      cause: error,
+    });
+  }
+  return new VpnError("failed", `cannot run ${program}: ${error.message}`, {
+    hint: "try again",
+    cause: error,
   });
 }
 
