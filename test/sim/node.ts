@@ -4,6 +4,7 @@ import { signingKey } from "../../src/daemon/core/keys/ed25519.js";
 import { buildNodeRecord, type RecordDraft } from "../../src/daemon/core/keys/node-record.js";
 import { type NetworkKeys, networkKeys } from "../../src/daemon/core/keys/schedule.js";
 import { badgerCodec } from "../../src/daemon/core/mesh/badger-codec.js";
+import { commandEngine } from "../../src/daemon/core/mesh/engine-effects.js";
 import { type CorePeerView, type CoreView, MeshCore } from "../../src/daemon/core/mesh/mesh-core.js";
 import type { OwnEndpoint } from "../../src/daemon/core/mesh/own-endpoints.js";
 import type { Pin } from "../../src/daemon/core/mesh/pins.js";
@@ -218,31 +219,8 @@ export class SimNode {
     if (engine === undefined) return;
     for (const effect of effects) {
       this.effects.push(effect);
+      if (commandEngine(engine, effect)) continue;
       switch (effect.type) {
-        case "send":
-          engine.send(effect.to, effect.data);
-          break;
-        case "connect":
-          engine.connect(effect.tag, effect.to, effect.epoch);
-          break;
-        case "abort":
-          engine.abort(effect.tag);
-          break;
-        case "admit":
-          engine.admit(effect.assoc, effect.peer);
-          break;
-        case "refuse":
-          engine.refuse(effect.assoc, effect.reason);
-          break;
-        case "set-peer":
-          engine.setPeer(effect.peer, effect.prefixes);
-          break;
-        case "remove-peer":
-          engine.removePeer(effect.peer);
-          break;
-        case "close-peer":
-          engine.closePeer(effect.peer);
-          break;
         case "resolve":
           this.#clock.after(1, () => {
             this.#feed({ type: "resolved", server: effect.server, endpoints: [effect.server] });

@@ -18,6 +18,7 @@ import type { PskEpoch } from "../core/keys/psk-ring.js";
 import { type NetworkKeys, networkKeys } from "../core/keys/schedule.js";
 import { inSubnet, type Subnet } from "../core/mesh/address.js";
 import { badgerCodec } from "../core/mesh/badger-codec.js";
+import { commandEngine } from "../core/mesh/engine-effects.js";
 import { type CorePeerView, MeshCore } from "../core/mesh/mesh-core.js";
 import { readOwnEndpoints } from "../core/mesh/own-endpoints.js";
 import { readPins } from "../core/mesh/pins.js";
@@ -338,32 +339,8 @@ export class MeshCarrier implements Carrier {
 
   #do(effect: MeshEffect): void {
     const engine = this.#engine;
-    if (engine === undefined) return;
+    if (engine === undefined || commandEngine(engine, effect)) return;
     switch (effect.type) {
-      case "send":
-        engine.send(effect.to, effect.data);
-        break;
-      case "connect":
-        engine.connect(effect.tag, effect.to, effect.epoch);
-        break;
-      case "abort":
-        engine.abort(effect.tag);
-        break;
-      case "admit":
-        engine.admit(effect.assoc, effect.peer);
-        break;
-      case "refuse":
-        engine.refuse(effect.assoc, effect.reason);
-        break;
-      case "set-peer":
-        engine.setPeer(effect.peer, effect.prefixes);
-        break;
-      case "remove-peer":
-        engine.removePeer(effect.peer);
-        break;
-      case "close-peer":
-        engine.closePeer(effect.peer);
-        break;
       case "resolve":
         void this.#resolve(effect.server);
         break;
