@@ -1,3 +1,5 @@
+import { inspect } from "node:util";
+
 /**
  * One error class for everything a user may see, and one table of its codes.
  * The table gives each code its exit code (DESIGN section 2) and its gRPC status number (grpc-js `status`).
@@ -50,6 +52,10 @@ export class VpnError extends Error {
   static from(thrown: unknown, code: ErrorCode = "internal"): VpnError {
     if (thrown instanceof VpnError) return thrown;
     if (thrown instanceof Error) return new VpnError(code, thrown.message, { cause: thrown });
-    return new VpnError(code, String(thrown));
+    // Not String(): an object may refuse to be one.
+    return new VpnError(
+      code,
+      typeof thrown === "string" ? thrown : inspect(thrown, { customInspect: false }),
+    );
   }
 }
