@@ -13,6 +13,7 @@ test("CAP_NET_ADMIN is bit 12 of CapEff", () => {
 test("a missing TUN driver is told with the way to load it", () => {
   assert.throws(() => requireTunDriver("/nonexistent/tun"), /there is no \/nonexistent\/tun/);
   assert.throws(() => requireTunDriver("/etc/hostname"), /there is no/);
+  assert.throws(() => requireTunDriver("/dev/null"), /there is no/);
 });
 
 test("groups are found by their whole name", () => {

@@ -18,10 +18,14 @@ export function requirePrivilege(): void {
   });
 }
 
+/** Device number of the driver: major 10, minor 200 (linux/miscdevice.h). */
+const tunDevice = (10 << 8) | 200;
+
 /** @throws VpnError `failed` without the TUN driver's device file */
 export function requireTunDriver(path = "/dev/net/tun"): void {
   try {
-    if (statSync(path).isCharacterDevice()) return;
+    const stat = statSync(path);
+    if (stat.isCharacterDevice() && stat.rdev === tunDevice) return;
   } catch {
     // Missing: said below.
   }
