@@ -32,7 +32,7 @@ export class Dialler {
   }
 
   /** Starts or goes on with the attempt. @param wanted whether the peer should be dialled */
-  step(peer: Peer, wanted: boolean, targets: () => Endpoint[], context: Context): void {
+  step(peer: Peer, wanted: boolean, targets: (peer: Peer) => Endpoint[], context: Context): void {
     const { now } = context.at;
     const { attempt } = peer;
     if (attempt.kind === "dialling") {
@@ -49,7 +49,7 @@ export class Dialler {
       peer.attempt = { kind: "waiting", until: (Math.floor(now / turnMs) + 1) * turnMs };
       return;
     }
-    const queue: Target[] = targets()
+    const queue: Target[] = targets(peer)
       .slice(0, maxTargets)
       .map((to) => ({ to }));
     if (queue.length === 0) return;

@@ -14,6 +14,8 @@ import { type Pin, Pins } from "./pins.js";
 import { Servers } from "./servers.js";
 import type { Context, MapCodec, MapEntry, MeshConfig, MeshEffect, MeshInput, Moment } from "./types.js";
 
+type Listing = ReadonlyMap<string, readonly MapEntry[]>;
+
 /** What the core knows of a peer; the engine knows the rest. */
 export type CorePeerView = Omit<PeerView, "rxBytes" | "txBytes" | "rxPackets" | "txPackets"> & { id: PeerId };
 
@@ -45,6 +47,8 @@ export class MeshCore implements Context {
   readonly #peers: Peers;
   #subnets: readonly Subnet[] = [];
   #publicEndpoint: Endpoint | undefined;
+  /** What the peers are told of `all`; making it anew with each map would be most of the work of a large mesh at rest. */
+  #others: { all: Listing; without: Endpoint | undefined; listing: Listing } | undefined;
   #effects: MeshEffect[] = [];
   #ignored = 0;
   #lastTag = 0;
@@ -213,15 +217,24 @@ export class MeshCore implements Context {
   }
 
   #relist(): void {
+    const all = this.#servers.listing(this.at.now);
+    const known = this.#others;
+    if (known === undefined || known.all !== all || known.without !== this.#publicEndpoint) {
+      this.#others = { all, without: this.#publicEndpoint, listing: this.#withoutOurselves(all) };
+    }
+    if (this.#others !== undefined) this.#peers.onListing(this.#others.listing);
+  }
+
+  #withoutOurselves(all: Listing): Listing {
     const subnet = { address: this.config.virtualIp, length: this.config.prefixLength };
-    const listing = new Map<string, MapEntry[]>();
-    for (const [address, entries] of this.#servers.listing(this.at.now)) {
+    const listing = new Map<string, readonly MapEntry[]>();
+    for (const [address, entries] of all) {
       if (address === this.config.virtualIp || !isHostAddress(address, subnet)) continue;
       // Our own endpoint under another address: an entry of ours from before we changed it.
       const others = entries.filter((entry) => entry.publicEndpoint !== this.#publicEndpoint);
       if (others.length > 0) listing.set(address, others);
     }
-    this.#peers.onListing(listing);
+    return listing;
   }
 
   #step(): void {

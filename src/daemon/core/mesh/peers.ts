@@ -49,15 +49,17 @@ export class Peers {
   }
 
   /** The maps of all servers that count, our own entries left out. */
-  onListing(listing: ReadonlyMap<string, MapEntry[]>): void {
+  onListing(listing: ReadonlyMap<string, readonly MapEntry[]>): void {
     const { now } = this.#context.at;
     for (const [address, entries] of listing) {
       const peer = this.table.byAddress(address) ?? this.#gate.add(address);
       if (peer === undefined || virtualIpOf(peer) !== address) continue;
       const fresh = newEndpoints(peer, entries);
-      peer.listed = [...fresh, ...entries.filter((entry) => !fresh.includes(entry))].sort(
-        bySeen(peer, fresh),
-      );
+      if (fresh.length > 0 || entries.length > 1 || peer.listed.length !== entries.length) {
+        peer.listed = [...fresh, ...entries.filter((entry) => !fresh.includes(entry))].sort(
+          bySeen(peer, fresh),
+        );
+      } else peer.listed = entries;
       delete peer.missingSince;
       if (peer.holdUntil !== undefined && (now >= peer.holdUntil || fresh.length > 0)) delete peer.holdUntil;
       if (fresh.length > 0) this.#onNewEndpoint(peer);
@@ -168,6 +170,7 @@ export class Peers {
   /** @param answering whether a server answers @param mayDial false while our own address is in doubt */
   step(answering: boolean, mayDial: boolean): void {
     const { now } = this.#context.at;
+    const targets = (peer: Peer) => endpointsToTry(peer, this.here);
     for (const peer of [...this.table.all()]) {
       // A silent server says nothing about who left.
       if (!answering && peer.missingSince !== undefined) peer.missingSince = now;
@@ -179,7 +182,6 @@ export class Peers {
         delete peer.rekeyAt;
         peer.redial = "rekey";
       }
-      const targets = () => endpointsToTry(peer, this.here);
       this.#dialler.step(peer, mayDial && this.#wantsDial(peer), targets, this.#context);
     }
     if (now - this.#seenAt >= seeAgainMs) this.#seeAll();
@@ -436,8 +438,8 @@ function hasProblem(peer: Peer, now: number): boolean {
 
 /** Entries at endpoints where the peer was not listed before. */
 function newEndpoints(peer: Peer, entries: readonly MapEntry[]): MapEntry[] {
-  const known = new Set(peer.listed.map((entry) => entry.publicEndpoint));
-  return entries.filter((entry) => !known.has(entry.publicEndpoint));
+  if (entries === peer.listed) return [];
+  return entries.filter((entry) => !peer.listed.some((one) => one.publicEndpoint === entry.publicEndpoint));
 }
 
 /** New endpoints first as the map has them, the others in the order they had. */

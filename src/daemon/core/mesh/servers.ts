@@ -32,6 +32,8 @@ interface Server {
   nextResolveAt: number;
   resolves: number;
   map?: NodeMap;
+  /** The datagram that `map` came in. */
+  mapBytes?: Uint8Array;
   lastMapAt?: number;
 }
 
@@ -39,9 +41,11 @@ export class Servers {
   readonly #servers: Server[];
   readonly #codec: MapCodec;
   #subnets: readonly Subnet[] = [];
+  #listed: { maps: readonly NodeMap[]; listing: ReadonlyMap<string, readonly MapEntry[]> };
 
   constructor(names: readonly string[], codec: MapCodec) {
     this.#codec = codec;
+    this.#listed = { maps: [], listing: new Map() };
     this.#servers = [...new Set(names)].map((name) => ({
       name,
       addresses: [],
@@ -64,6 +68,7 @@ export class Servers {
       server.beats = 0;
       server.nextBeatAt = now;
       delete server.map;
+      delete server.mapBytes;
       delete server.lastMapAt;
     }
   }
@@ -114,8 +119,10 @@ export class Servers {
   onDatagram(from: Endpoint, data: Uint8Array, now: number): NodeMap | undefined {
     const server = this.#servers.find((one) => one.addresses.includes(from));
     if (server === undefined) return undefined;
-    const map = this.#codec.decodeMap(data);
+    // Most maps say what the last one said.
+    const map = isSame(server.mapBytes, data) ? server.map : this.#codec.decodeMap(data);
     if (map === undefined) return undefined;
+    if (server.map !== map) server.mapBytes = data.slice();
     if (server.map === undefined) server.nextBeatAt = now + beatMs;
     server.map = map;
     server.lastMapAt = now;
@@ -133,21 +140,20 @@ export class Servers {
     return this.#servers.some((server) => answers(server, now));
   }
 
-  /** Entries of all maps that count, newest first within a virtual IP; an endpoint once. */
-  listing(now: number): Map<string, MapEntry[]> {
+  /**
+   * Entries of all maps that count, newest first within a virtual IP; an endpoint once. The same object as the last time when
+   * nothing has changed.
+   */
+  listing(now: number): ReadonlyMap<string, readonly MapEntry[]> {
     const others = this.anyAnswers(now);
-    const listing = new Map<string, MapEntry[]>();
-    const order = [...this.#servers].sort((a, b) => (b.lastMapAt ?? 0) - (a.lastMapAt ?? 0));
-    for (const { map, lastMapAt } of order) {
-      if (map === undefined || lastMapAt === undefined) continue;
-      if (others && now - lastMapAt > staleMapMs) continue;
-      for (const entry of map.entries) {
-        const known = listing.get(entry.virtualIp);
-        if (known === undefined) listing.set(entry.virtualIp, [entry]);
-        else if (!known.some((one) => one.publicEndpoint === entry.publicEndpoint)) known.push(entry);
-      }
-    }
-    return listing;
+    const maps = [...this.#servers]
+      .sort((a, b) => (b.lastMapAt ?? 0) - (a.lastMapAt ?? 0))
+      .filter(({ lastMapAt = 0 }) => !others || now - lastMapAt <= staleMapMs)
+      .flatMap(({ map }) => (map === undefined ? [] : [map]));
+    const last = this.#listed.maps;
+    const same = maps.length === last.length && maps.every((map, index) => map === last[index]);
+    if (!same) this.#listed = { maps, listing: merged(maps) };
+    return this.#listed.listing;
   }
 
   view(now: number): ServerView[] {
@@ -193,4 +199,20 @@ export class Servers {
 
 function answers(server: Server, now: number): boolean {
   return server.lastMapAt !== undefined && now - server.lastMapAt < silentAfterMs;
+}
+
+function merged(maps: readonly NodeMap[]): Map<string, MapEntry[]> {
+  const listing = new Map<string, MapEntry[]>();
+  for (const { entries } of maps) {
+    for (const entry of entries) {
+      const known = listing.get(entry.virtualIp);
+      if (known === undefined) listing.set(entry.virtualIp, [entry]);
+      else if (!known.some((one) => one.publicEndpoint === entry.publicEndpoint)) known.push(entry);
+    }
+  }
+  return listing;
+}
+
+function isSame(a: Uint8Array | undefined, b: Uint8Array): boolean {
+  return a !== undefined && Buffer.compare(a, b) === 0;
 }
