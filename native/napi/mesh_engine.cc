@@ -92,10 +92,7 @@ MeshEngine::MeshEngine(const Info& info) : Napi::ObjectWrap<MeshEngine>(info), e
   napi_add_env_cleanup_hook(env, on_environment_end, this);
 }
 
-MeshEngine::~MeshEngine() {
-  if (engine_) napi_remove_env_cleanup_hook(env_, on_environment_end, this);
-  end();
-}
+MeshEngine::~MeshEngine() { release(); }
 
 void MeshEngine::on_environment_end(void* self) { static_cast<MeshEngine*>(self)->end(); }
 
@@ -106,6 +103,15 @@ void MeshEngine::end() {
     engine_->stop();
   }
   if (wake_) napi_release_threadsafe_function(std::exchange(wake_, nullptr), napi_tsfn_abort);
+}
+
+// The collector sees a small object and may leave it for hours; the session table, the peers and descriptors are let go of now.
+void MeshEngine::release() {
+  end();
+  if (!engine_) return;
+  napi_remove_env_cleanup_hook(env_, on_environment_end, this);
+  last_info_ = engine_->info();
+  engine_.reset();
 }
 
 void MeshEngine::deliver(napi_env raw_env, napi_value callback, void* context, void*) {
@@ -130,20 +136,20 @@ void MeshEngine::start(const Info&) {
   if (!stopped_) engine_->start();
 }
 
-void MeshEngine::stop(const Info&) { end(); }
+void MeshEngine::stop(const Info&) { release(); }
 
 void MeshEngine::send(const Info& info) {
   const auto to = read_endpoint(info.Env(), info[0]);
   if (!to) return;
   const auto data = read_bytes(info.Env(), info[1], "data", 0, kMaxDatagram);
-  if (data) engine_->send(*to, *data);
+  if (data && engine_) engine_->send(*to, *data);
 }
 
 void MeshEngine::connect(const Info& info) {
   const auto tag = read_id(info, 0, "tag");
   if (!tag) return;
   const auto to = read_endpoint(info.Env(), info[1]);
-  if (!to) return;
+  if (!to || !engine_) return;
   if (info[2].IsUndefined()) {
     engine_->connect(*tag, *to);
     return;
@@ -152,53 +158,54 @@ void MeshEngine::connect(const Info& info) {
 }
 
 void MeshEngine::abort(const Info& info) {
-  if (const auto tag = read_id(info, 0, "tag")) engine_->abort(*tag);
+  if (const auto tag = read_id(info, 0, "tag"); tag && engine_) engine_->abort(*tag);
 }
 
 void MeshEngine::admit(const Info& info) {
   const auto assoc = read_id(info, 0, "assoc");
   if (!assoc) return;
-  if (const auto peer = read_id(info, 1, "peer")) engine_->admit(*assoc, *peer);
+  if (const auto peer = read_id(info, 1, "peer"); peer && engine_) engine_->admit(*assoc, *peer);
 }
 
 void MeshEngine::refuse(const Info& info) {
   const auto assoc = read_id(info, 0, "assoc");
   if (!assoc) return;
-  if (const auto reason = read_number(info.Env(), info[1], "reason", 1, 255)) engine_->refuse(*assoc, static_cast<uint8_t>(*reason));
+  const auto reason = read_number(info.Env(), info[1], "reason", 1, 255);
+  if (reason && engine_) engine_->refuse(*assoc, static_cast<uint8_t>(*reason));
 }
 
 void MeshEngine::set_peer(const Info& info) {
   const auto peer = read_id(info, 0, "peer");
   if (!peer) return;
-  if (auto prefixes = read_prefixes(info.Env(), info[1])) engine_->set_peer(*peer, std::move(*prefixes));
+  if (auto prefixes = read_prefixes(info.Env(), info[1]); prefixes && engine_) engine_->set_peer(*peer, std::move(*prefixes));
 }
 
 void MeshEngine::remove_peer(const Info& info) {
-  if (const auto peer = read_id(info, 0, "peer")) engine_->remove_peer(*peer);
+  if (const auto peer = read_id(info, 0, "peer"); peer && engine_) engine_->remove_peer(*peer);
 }
 
 void MeshEngine::close_peer(const Info& info) {
-  if (const auto peer = read_id(info, 0, "peer")) engine_->close_peer(*peer);
+  if (const auto peer = read_id(info, 0, "peer"); peer && engine_) engine_->close_peer(*peer);
 }
 
 void MeshEngine::ping(const Info& info) {
   const auto peer = read_id(info, 0, "peer");
   if (!peer) return;
-  if (const auto token = read_token(info.Env(), info[1], "token")) engine_->ping(*peer, *token);
+  if (const auto token = read_token(info.Env(), info[1], "token"); token && engine_) engine_->ping(*peer, *token);
 }
 
 void MeshEngine::set_identity(const Info& info) {
-  if (auto identity = read_identity(info.Env(), info[0])) engine_->set_identity(std::move(*identity));
+  if (auto identity = read_identity(info.Env(), info[0]); identity && engine_) engine_->set_identity(std::move(*identity));
 }
 
 Napi::Value MeshEngine::peer_counters(const Info& info) {
   const auto peer = read_id(info, 0, "peer");
   if (!peer) return {};
-  const auto found = engine_->peer_info(*peer);
+  const auto found = engine_ ? engine_->peer_info(*peer) : std::nullopt;
   return found ? peer_object(info.Env(), *found) : info.Env().Undefined();
 }
 
-Napi::Value MeshEngine::counters(const Info& info) { return engine_object(info.Env(), engine_->info()); }
+Napi::Value MeshEngine::counters(const Info& info) { return engine_object(info.Env(), engine_ ? engine_->info() : last_info_); }
 
 Napi::Value MeshEngine::responds(const Info& info) {
   return Napi::Boolean::New(info.Env(), stopped_ || engine_->responds());
@@ -206,6 +213,7 @@ Napi::Value MeshEngine::responds(const Info& info) {
 
 Napi::Value MeshEngine::unknown_destinations(const Info& info) {
   Napi::Array out = Napi::Array::New(info.Env());
+  if (!engine_) return out;
   for (const auto& [address, packets] : engine_->unknown_destinations()) {
     Napi::Object entry = Napi::Object::New(info.Env());
     entry.Set("address", address.text());

@@ -1,7 +1,8 @@
 // The MeshEngine class of JavaScript: vpnd::Engine with checked arguments, and its events as arrays.
 //
 // Order of ending: stop() ends the engine's threads (it blocks for milliseconds), and only then is the thread-safe function
-// released that they call. The same order holds when the object is collected and when the environment ends without stop().
+// released that they call; then the engine goes. A stopped engine ignores commands and shows its last counters. The same order
+// holds when the object is collected and when the environment ends without stop().
 #pragma once
 #include <napi.h>
 
@@ -40,10 +41,13 @@ class MeshEngine : public Napi::ObjectWrap<MeshEngine> {
   static void deliver(napi_env env, napi_value callback, void* context, void* data);
   static void on_environment_end(void* self);
   void end();
+  void release();
 
   napi_env env_;
   napi_threadsafe_function wake_ = nullptr;
+  // Null once stopped.
   std::unique_ptr<Engine> engine_;
+  EngineInfo last_info_{};
   bool stopped_ = false;
 };
 
