@@ -4,35 +4,36 @@ import type { Moment } from "../../src/daemon/core/mesh/types.js";
 interface Task {
   at: number;
   order: number;
-  run: () => void;
+  run: (() => void) | undefined;
 }
 
-/** Events happen in the order of their times; time passes only between them. */
+/** Events happen in the order of their times, those of one time in the order in which they were asked for. */
 export class Clock {
   now = 0;
   #order = 0;
-  #tasks: Task[] = [];
+  /** A binary heap; cancelled tasks stay in it until their time. */
+  readonly #tasks: Task[] = [];
+  #pending = 0;
 
   /** Differs from `now`, so that nobody mixes the two up. */
   moment(): Moment {
     return { now: this.now, wall: 1_700_000_000_000 + this.now };
   }
 
+  /** Tasks that are still to run. */
+  get pending(): number {
+    return this.#pending;
+  }
+
   /** Runs it after whole milliseconds, rounded up. Returns what cancels it. */
   after(ms: number, run: () => void): () => void {
-    const task = { at: this.now + Math.max(0, Math.ceil(ms)), order: this.#order++, run };
-    let low = 0;
-    let high = this.#tasks.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      const other = this.#tasks[middle];
-      if (other !== undefined && other.at <= task.at) low = middle + 1;
-      else high = middle;
-    }
-    this.#tasks.splice(low, 0, task);
+    const task: Task = { at: this.now + Math.max(0, Math.ceil(ms)), order: this.#order++, run };
+    this.#pending += 1;
+    this.#insert(task);
     return () => {
-      const at = this.#tasks.indexOf(task);
-      if (at >= 0) this.#tasks.splice(at, 1);
+      if (task.run === undefined) return;
+      task.run = undefined;
+      this.#pending -= 1;
     };
   }
 
@@ -44,17 +45,67 @@ export class Clock {
   runUntil(condition: () => boolean, ms: number): boolean {
     const end = this.now + ms;
     while (!condition()) {
-      const next = this.#tasks[0];
-      if (next === undefined || next.at > end) {
+      const next = this.#next(end);
+      if (next === undefined) {
         this.now = end;
         return condition();
       }
-      this.#tasks.shift();
       this.now = next.at;
-      next.run();
+      const { run } = next;
+      next.run = undefined;
+      this.#pending -= 1;
+      run?.();
     }
     return true;
   }
+
+  /** Takes out the first task that is neither cancelled nor later than this. */
+  #next(end: number): Task | undefined {
+    for (;;) {
+      const first = this.#tasks[0];
+      if (first === undefined || first.at > end) return undefined;
+      this.#removeFirst();
+      if (first.run !== undefined) return first;
+    }
+  }
+
+  #insert(task: Task): void {
+    const heap = this.#tasks;
+    let place = heap.push(task) - 1;
+    while (place > 0) {
+      const above = (place - 1) >> 1;
+      const parent = heap[above];
+      if (parent === undefined || isBefore(parent, task)) break;
+      heap[place] = parent;
+      place = above;
+    }
+    heap[place] = task;
+  }
+
+  #removeFirst(): void {
+    const heap = this.#tasks;
+    const last = heap.pop();
+    if (last === undefined || heap.length === 0) return;
+    let place = 0;
+    for (;;) {
+      let below = 2 * place + 1;
+      let child = heap[below];
+      if (child === undefined) break;
+      const other = heap[below + 1];
+      if (other !== undefined && isBefore(other, child)) {
+        child = other;
+        below += 1;
+      }
+      if (isBefore(last, child)) break;
+      heap[place] = child;
+      place = below;
+    }
+    heap[place] = last;
+  }
+}
+
+function isBefore(a: Task, b: Task): boolean {
+  return a.at !== b.at ? a.at < b.at : a.order < b.order;
 }
 
 /** 0 <= x < 1, the same sequence for the same seed. */

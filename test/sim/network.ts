@@ -1,5 +1,5 @@
 /** A simulated internet: hosts, NATs, loss and delay. */
-import { formatEndpoint, parseEndpoint } from "../../src/common/endpoint.js";
+import { formatEndpoint, type HostPort, parseEndpoint } from "../../src/common/endpoint.js";
 import type { Endpoint } from "../../src/daemon/core/engine.js";
 import type { Clock } from "./clock.js";
 
@@ -15,14 +15,25 @@ export interface Socket {
   readonly host: string;
   readonly port: number;
   send(to: Endpoint, payload: Payload): void;
+  /** As if it had been sent and had arrived at once: cheap, for what is sent by the million. False when it was lost. */
+  sendNow(to: Endpoint, payload: Payload): boolean;
   close(): void;
 }
 
 interface Bound {
-  host: string;
-  port: number;
+  /** Inside its NAT. */
+  endpoint: Endpoint;
   nat: Nat | undefined;
   receive: (from: Endpoint, payload: Payload) => void;
+}
+
+/** A datagram under way. */
+interface Way {
+  /** Its source as the receiver sees it. */
+  from: Endpoint;
+  to: Endpoint;
+  /** The receiver, where both are behind one NAT. */
+  beside?: Bound;
 }
 
 export interface NetworkOptions {
@@ -31,6 +42,9 @@ export interface NetworkOptions {
   minDelayMs: number;
   maxDelayMs: number;
 }
+
+/** Real NATs forget by time; for the others that one mapping talks with this comes to the same. */
+const maxAllowed = 512;
 
 export class Nat {
   readonly kind: NatKind;
@@ -54,7 +68,15 @@ export class Nat {
       this.#out.set(key, port);
       this.#in.set(port, { inside, allowed: new Set() });
     }
-    this.#in.get(port)?.allowed.add(to);
+    const allowed = this.#in.get(port)?.allowed;
+    allowed?.delete(to);
+    allowed?.add(to);
+    if (allowed !== undefined && allowed.size > maxAllowed) {
+      for (const longestUnused of allowed) {
+        allowed.delete(longestUnused);
+        break;
+      }
+    }
     return formatEndpoint(this.address, port);
   }
 
@@ -77,6 +99,7 @@ export class Network {
   readonly #random: () => number;
   readonly #sockets = new Map<string, Bound>();
   readonly #nats = new Map<string, Nat>();
+  readonly #known = new Map<Endpoint, HostPort>();
   options: NetworkOptions = { loss: 0, minDelayMs: 5, maxDelayMs: 30 };
   /** Datagrams from one public address to another that match are lost: a cut cable. */
   cut: (from: string, to: string) => boolean = () => false;
@@ -96,45 +119,64 @@ export class Network {
   }
 
   bind(host: string, port: number, nat: Nat | undefined, receive: Bound["receive"]): Socket {
-    const bound: Bound = { host, port, nat, receive };
-    const key = socketKey(nat, formatEndpoint(host, port));
+    const endpoint = formatEndpoint(host, port);
+    const bound: Bound = { endpoint, nat, receive };
+    const key = socketKey(nat, endpoint);
     if (this.#sockets.has(key)) throw new Error(`${key} is in use`);
     this.#sockets.set(key, bound);
     return {
       host,
       port,
       send: (to, payload) => this.#send(bound, to, payload),
+      sendNow: (to, payload) => {
+        const way = this.#way(bound, to, payload);
+        const target = way && this.#arrive(way);
+        if (way !== undefined) target?.receive(way.from, payload);
+        return target !== undefined;
+      },
       close: () => this.#sockets.delete(key),
     };
   }
 
   #send(sender: Bound, to: Endpoint, payload: Payload): void {
-    const inside = formatEndpoint(sender.host, sender.port);
-    const beside = sender.nat && this.#sockets.get(socketKey(sender.nat, to));
-    if (beside !== undefined) {
-      this.#deliver(inside, () => beside, payload);
-      return;
-    }
-    if (sender.nat?.kind === "blocked") return;
-    const from = sender.nat === undefined ? inside : sender.nat.outward(inside, to);
-    this.watch(from, to, payload);
-    const target = parseEndpoint(to);
-    const source = parseEndpoint(from);
-    if (target === undefined || source === undefined || this.cut(source.address, target.address)) return;
-    if (this.#random() < this.options.loss) return;
-    const find = () => {
-      const nat = this.#nats.get(target.address);
-      if (nat === undefined) return this.#sockets.get(socketKey(undefined, to));
-      const into = nat.inward(from, target.port);
-      return into === undefined ? undefined : this.#sockets.get(socketKey(nat, into));
-    };
-    this.#deliver(from, find, payload);
-  }
-
-  #deliver(from: Endpoint, find: () => Bound | undefined, payload: Payload): void {
+    const way = this.#way(sender, to, payload);
+    if (way === undefined) return;
     const { minDelayMs, maxDelayMs } = this.options;
     const delay = minDelayMs + this.#random() * (maxDelayMs - minDelayMs);
-    this.#clock.after(delay, () => find()?.receive(from, payload));
+    this.#clock.after(delay, () => this.#arrive(way)?.receive(way.from, payload));
+  }
+
+  /** Sends it as far as the receiver's NAT. Undefined: lost on the way. */
+  #way(sender: Bound, to: Endpoint, payload: Payload): Way | undefined {
+    const beside = sender.nat && this.#sockets.get(socketKey(sender.nat, to));
+    if (beside !== undefined) return { from: sender.endpoint, to, beside };
+    if (sender.nat?.kind === "blocked") return undefined;
+    const from = sender.nat === undefined ? sender.endpoint : sender.nat.outward(sender.endpoint, to);
+    this.watch(from, to, payload);
+    const target = this.#parsed(to);
+    const source = this.#parsed(from);
+    if (target === undefined || source === undefined) return undefined;
+    if (this.cut(source.address, target.address) || this.#random() < this.options.loss) return undefined;
+    return { from, to };
+  }
+
+  /** Who gets it, if anybody is there now and its NAT lets it in. */
+  #arrive({ from, to, beside }: Way): Bound | undefined {
+    if (beside !== undefined) return beside;
+    const target = this.#parsed(to);
+    const nat = target && this.#nats.get(target.address);
+    if (target === undefined || nat === undefined) return this.#sockets.get(socketKey(undefined, to));
+    const into = nat.inward(from, target.port);
+    return into === undefined ? undefined : this.#sockets.get(socketKey(nat, into));
+  }
+
+  #parsed(endpoint: Endpoint): HostPort | undefined {
+    const known = this.#known.get(endpoint);
+    if (known !== undefined) return known;
+    const parsed = parseEndpoint(endpoint);
+    if (this.#known.size > 2000) this.#known.clear();
+    if (parsed !== undefined) this.#known.set(endpoint, parsed);
+    return parsed;
   }
 }
 

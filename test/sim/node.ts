@@ -25,6 +25,8 @@ export interface NodeOptions {
   servers: readonly Endpoint[];
   /** Chooses the node key; default: the name. */
   key?: string;
+  /** For hours of many nodes: see SimEngine, and `effects` is not kept. */
+  long?: boolean;
 }
 
 interface SimEpoch {
@@ -40,6 +42,10 @@ export class SimNode {
   ownEndpoints: readonly OwnEndpoint[] = [];
   /** Everything the core asked for, newest last. */
   readonly effects: MeshEffect[] = [];
+  /** Sees every effect. */
+  onEffect: (effect: MeshEffect) => void = () => {};
+  /** How often the core asked to be woken, and what it asked for. */
+  readonly work = { ticks: 0, effects: 0 };
   ready = false;
   conflict: string | undefined;
   readonly #clock: Clock;
@@ -102,6 +108,7 @@ export class SimNode {
       pins: this.pins,
       ownEndpoints: this.ownEndpoints,
     };
+    engine.cheapProbes = this.options.long ?? false;
     this.#engine = engine;
     this.#core = new MeshCore(config, badgerCodec, this.#random, at);
     engine.onEvent = (event: EngineEvent) => this.#feed({ type: "engine", event });
@@ -173,6 +180,11 @@ export class SimNode {
     return this.peer(virtualIp)?.state === "up";
   }
 
+  /** Sessions and handshakes of the engine. */
+  get associations(): number {
+    return this.#engine?.associations ?? 0;
+  }
+
   /** Sends one inner packet; false when there is no session. */
   sendTo(virtualIp: string, source = this.options.virtualIp): boolean {
     return this.#engine?.sendInner(source, virtualIp) ?? false;
@@ -210,15 +222,20 @@ export class SimNode {
     this.#cancelTick();
     if (this.#core === undefined) return;
     const delay = Math.max(5, this.#core.wakeAt() - this.#clock.now);
-    if (Number.isFinite(delay))
-      this.#cancelTick = this.#clock.after(delay, () => this.#feed({ type: "tick" }));
+    if (!Number.isFinite(delay)) return;
+    this.#cancelTick = this.#clock.after(delay, () => {
+      this.work.ticks += 1;
+      this.#feed({ type: "tick" });
+    });
   }
 
   #perform(effects: readonly MeshEffect[]): void {
     const engine = this.#engine;
     if (engine === undefined) return;
     for (const effect of effects) {
-      this.effects.push(effect);
+      this.work.effects += 1;
+      if (this.options.long !== true) this.effects.push(effect);
+      this.onEffect(effect);
       if (commandEngine(engine, effect)) continue;
       switch (effect.type) {
         case "resolve":

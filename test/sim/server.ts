@@ -1,6 +1,6 @@
 /** A model of a rendezvous server: the paper's rules and nothing else. */
 import { decodeHeartbeat, type Heartbeat } from "../../src/common/badger/heartbeat.js";
-import { encodeMap, type MapNode } from "../../src/common/badger/map.js";
+import { encodeMapNode, encodeMapTail, joinMapNodes } from "../../src/common/badger/map.js";
 import { formatEndpoint } from "../../src/common/endpoint.js";
 import type { Endpoint } from "../../src/daemon/core/engine.js";
 import type { Clock } from "./clock.js";
@@ -83,9 +83,13 @@ export class SimServer {
 
   #push(): void {
     const nodes = [...this.#nodes].reverse();
-    const entries: MapNode[] = nodes.map(([publicIp, { virtualIp, privateIp }]) =>
-      privateIp === undefined ? { virtualIp, publicIp } : { virtualIp, publicIp, privateIp },
+    const head = joinMapNodes(
+      nodes.map(([publicIp, { virtualIp, privateIp }]) =>
+        encodeMapNode(privateIp === undefined ? { virtualIp, publicIp } : { virtualIp, publicIp, privateIp }),
+      ),
     );
-    for (const [index, [to]] of nodes.entries()) this.#socket?.send(to, encodeMap(entries, index));
+    for (const [index, [to]] of nodes.entries()) {
+      this.#socket?.send(to, Buffer.concat([head, encodeMapTail(index)]));
+    }
   }
 }

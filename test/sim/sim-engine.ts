@@ -48,6 +48,8 @@ interface Association {
   acked: boolean;
   heard: boolean;
   up: boolean;
+  /** Where `#answered` has it. */
+  answers?: string;
   cancel: () => void;
 }
 
@@ -69,6 +71,8 @@ export class SimEngine implements MeshEngine {
   onEvent: (event: EngineEvent) => void = () => {};
   /** Inner packets that arrived, "source>destination". */
   readonly received: string[] = [];
+  /** Probes take no time: for hours of many nodes. */
+  cheapProbes = false;
   readonly #clock: Clock;
   readonly #socket: Socket;
   #identity: EngineIdentity;
@@ -94,6 +98,11 @@ export class SimEngine implements MeshEngine {
     // Numbers differ between runs of a node, so that old sessions do not fit new engines.
     this.#firstAssoc = Math.floor(random() * 2 ** 40);
     this.#socket = bind((from, payload) => this.#receive(from, payload));
+  }
+
+  /** Sessions and handshakes, those that drain included. */
+  get associations(): number {
+    return this.#associations.size;
   }
 
   get port(): number {
@@ -226,6 +235,7 @@ export class SimEngine implements MeshEngine {
     association.remote = message.from;
     association.foreign = message.foreign;
     this.#answered.set(key, association.id);
+    association.answers = key;
     const { id, foreign } = association;
     this.#say(association, { kind: "server-hello", from: id, to: message.from, foreign });
     if (known !== undefined) return;
@@ -279,7 +289,7 @@ export class SimEngine implements MeshEngine {
         this.#onClose(association, message.reason);
         return;
       case "ping":
-        this.#say(association, { kind: "pong", to: association.remote });
+        this.#probe(association, "pong");
         return;
       case "pong":
         return;
@@ -385,7 +395,7 @@ export class SimEngine implements MeshEngine {
     for (const [id, peer] of this.#peers) {
       const { session } = peer;
       if (session === undefined || session.foreign) continue;
-      this.#say(session, { kind: "ping", to: session.remote });
+      this.#probe(session, "ping");
       if (!peer.silent && this.#clock.now - peer.lastHeard >= deadMs) {
         peer.silent = true;
         this.#emit({ type: "silent", peer: id });
@@ -417,6 +427,13 @@ export class SimEngine implements MeshEngine {
   #drop(association: Association): void {
     association.cancel();
     this.#associations.delete(association.id);
+    if (association.answers !== undefined) this.#answered.delete(association.answers);
+  }
+
+  #probe(association: Association, kind: "ping" | "pong"): void {
+    const probe: Message = { kind, to: association.remote };
+    if (this.cheapProbes) this.#socket.sendNow(association.endpoint, probe);
+    else this.#say(association, probe);
   }
 
   #say(association: Association, message: Message): void {
