@@ -1,14 +1,11 @@
 /**
  * `npm run bench -- limits [--json] [--seconds N]`: what vpnd and iexd cost when idle, and what a tunnel costs. Writes
- * docs/limits.md; with --json only prints what was measured.
+ * docs/limits.md except for its section on the soak; with --json only prints what was measured.
  */
-import { writeFileSync } from "node:fs";
-import { cpus, release, totalmem } from "node:os";
-import { join } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
-import { repository } from "../test/lab/lab.js";
 import { type IdleRow, measureIdle } from "./idle.js";
+import { machineLine, writeLimits } from "./limits-page.js";
 import { measureTraffic, type TrafficResult } from "./traffic.js";
 
 const rounds = 5;
@@ -36,25 +33,15 @@ export async function main(args: readonly string[]): Promise<void> {
   const idle = await measureIdle(idleSeconds);
   say(`ping and TCP, ${rounds} rounds`);
   const traffic = await measureTraffic(rounds, tcpSeconds);
-  const limits = { ...machine(), idleSeconds, idle, traffic };
+  const limits = { ...machineLine(), idleSeconds, idle, traffic };
   if (values.json) {
     process.stdout.write(`${JSON.stringify({ schema: "bench.limits/v1", ...limits })}\n`);
     return;
   }
   const page = render(limits);
-  writeFileSync(join(repository, "docs/limits.md"), page);
+  writeLimits(page);
   process.stdout.write(page);
   say("written: docs/limits.md");
-}
-
-function machine(): Pick<Limits, "date" | "machine" | "kernel" | "node"> {
-  const memory = Math.round(totalmem() / 2 ** 30);
-  return {
-    date: new Date().toISOString().slice(0, 10),
-    machine: `${cpus().length} cores of ${cpus()[0]?.model.trim() ?? "unknown"}, ${memory} GiB`,
-    kernel: `Linux ${release()}`,
-    node: `Node.js ${process.version}`,
-  };
 }
 
 function render(limits: Limits): string {

@@ -20,7 +20,8 @@ function cpuSeconds(pid: number): number {
   return ((user ?? Number.NaN) + (system ?? Number.NaN)) / ticksPerSecond;
 }
 
-function status(pid: number, key: string): number {
+/** A number of /proc/PID/status (proc(5)); NaN if there is none. Throws when the process is gone. */
+export function status(pid: number, key: string): number {
   const text = readFileSync(`/proc/${pid}/status`, "utf8");
   return Number(new RegExp(`^${key}:\\s*(\\d+)`, "m").exec(text)?.[1] ?? Number.NaN);
 }

@@ -3,6 +3,7 @@ import process from "node:process";
 
 const benches: Readonly<Record<string, () => Promise<{ main(args: readonly string[]): Promise<void> }>>> = {
   limits: () => import("./limits.js"),
+  soak: () => import("./soak.js"),
 };
 
 async function run([name = "", ...args]: readonly string[]): Promise<number> {
@@ -24,7 +25,7 @@ async function run([name = "", ...args]: readonly string[]): Promise<number> {
     return 0;
   } catch (error) {
     process.stderr.write(`bench: ${error instanceof Error ? error.message : String(error)}\n`);
-    process.stderr.write("a benchmark needs a build: npm run build; options are in the head of its file\n");
+    process.stderr.write("options are in the head of its file; a benchmark needs a build: npm run build\n");
     return 1;
   }
 }
