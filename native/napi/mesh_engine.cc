@@ -116,6 +116,9 @@ void MeshEngine::release() {
 
 void MeshEngine::deliver(napi_env raw_env, napi_value callback, void* context, void*) {
   if (!raw_env || !callback) return;  // the environment is ending
+  // An ending worker calls this once more while it closes its handles; setting anything then fails, and would abort the process.
+  napi_value trial;
+  if (napi_create_array(raw_env, &trial) != napi_ok || napi_set_element(raw_env, trial, 0, trial) != napi_ok) return;
   auto* self = static_cast<MeshEngine*>(context);
   if (self->stopped_) return;
   const Napi::Env env(raw_env);
