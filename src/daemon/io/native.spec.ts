@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
-import { closeSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { closeSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { createConnection, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -148,6 +148,30 @@ test("a Badger datagram reaches TypeScript with its sender, other datagrams are 
     stranger.close();
     await a.stop();
   }
+});
+
+test("an engine that was stopped holds no descriptor, takes no command, and still shows its counters", async () => {
+  const open = () => readdirSync("/proc/self/fd").length;
+  // The first one loads what every process has once.
+  await engine(1).stop();
+  const before = open();
+  const stopped = Array.from({ length: 5 }, (_, index) => engine(index + 1));
+  for (const one of stopped) {
+    one.start();
+    await one.stop();
+    await one.stop();
+  }
+  assert.equal(open(), before);
+  const [one] = stopped;
+  assert.ok(one);
+  one.setIdentity(identity(9));
+  one.setPeer(1, ["10.0.0.2/32"]);
+  one.connect(1, "127.0.0.1:9");
+  one.send("127.0.0.1:9", bytes(4, 1));
+  one.removePeer(1);
+  assert.equal(one.peerCounters(1), undefined);
+  assert.deepEqual(one.unknownDestinations(), []);
+  assert.equal(one.counters().txPackets, 0);
 });
 
 test("arguments of the wrong shape are TypeErrors that name them", async () => {
