@@ -117,6 +117,15 @@ labSuite<Scene>(
       assert.equal(await unsolicited(scene, lab, "open", router, puppet, port, inner.address), true);
     });
 
+    step("a gateway keeps its address, whoever joins the segment", async (_, lab) => {
+      const address = async (): Promise<string> =>
+        /ether ([0-9a-f:]{17})/.exec(await lab.internet.ip("link", "show", "br0"))?.[1] ?? "";
+      const before = await address();
+      await lab.internet.ip("link", "set", "w1", "address", "02:00:00:00:00:01");
+      assert.match(before, /^02/);
+      assert.equal(await address(), before);
+    });
+
     step("blocked routers drop UDP but not ICMP", async (scene, lab) => {
       const router = await lab.router("nat6", "blocked", { allowUdpPort: 9944 });
       const inner = await lab.hostBehind("in6", router);

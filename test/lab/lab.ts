@@ -15,6 +15,12 @@ import { type NatKind, type NatOptions, ruleset, translates } from "./nat.js";
 
 export const repository = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 
+/**
+ * A bridge with an address of its own: else it takes the lowest one among its ports, and a host that joins changes the
+ * gateway's address under everybody who has it in the neighbour table.
+ */
+const bridge = ["address", "02:00:00:00:00:fe", "type", "bridge"];
+
 export class Host extends Machine {
   /** Of eth0, without prefix length. */
   address = "";
@@ -87,7 +93,7 @@ export class Lab {
     router.publicAddress = `203.0.113.${number}`;
     await router.sysctl("net.ipv4.ip_forward", "1");
     await router.sysctl("net.ipv6.conf.all.forwarding", "1");
-    await router.ip("link", "add", "lan", "type", "bridge");
+    await router.ip("link", "add", "lan", ...bridge);
     if (translates(kind)) {
       router.subnet = "192.168.10.0/24";
       await router.ip("addr", "add", "192.168.10.1/24", "dev", "lan");
@@ -207,7 +213,7 @@ export class Lab {
     // Hosts on the segment would otherwise be told to talk past the router, which they may, but not deterministically.
     await internet.sysctl("net.ipv4.conf.all.send_redirects", "0");
     await internet.sysctl("net.ipv4.conf.default.send_redirects", "0");
-    await internet.ip("link", "add", "br0", "type", "bridge");
+    await internet.ip("link", "add", "br0", ...bridge);
     await internet.ip("addr", "add", "203.0.113.254/24", "dev", "br0");
     await internet.ip("addr", "add", "2001:db8::fe/64", "dev", "br0");
     await internet.ip("link", "set", "br0", "up");
