@@ -36,7 +36,7 @@ Bytes datagram(World& world, uint8_t kind, Input& in) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static World world;
-  static Outside outside(world.dataplane);
+  static Outside outside(world.dataplane, 1);
   world.fresh();
   Dataplane& d = world.dataplane;
   const Endpoint elsewhere{*Address::parse("127.0.0.1"), 9};

@@ -23,7 +23,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   EXPECT(!parsed || inner.size() > kRecordOverhead);
   if (parsed) {
     Bytes raw = inner;
-    open_record(*world.session, raw.data(), raw.size());
+    open_record(*world.session, 1, raw.data(), raw.size());
   }
 
   const Bytes sealed = world.seal_as_peer(inner);
@@ -32,13 +32,13 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   EXPECT(header.rx_index == World::kIndex);
   EXPECT(!parse_record(View(sealed).first(sealed.size() - std::min(sealed.size(), cut + 1)), header));
   Bytes same = sealed;
-  const View plain = open_record(*world.session, same.data(), same.size());
+  const View plain = open_record(*world.session, 1, same.data(), same.size());
   EXPECT(plain.size() == inner.size() && std::equal(plain.begin(), plain.end(), inner.begin()));
   if (change == 0) return 0;
   Bytes altered = sealed;
   altered[at % altered.size()] ^= change;
   const bool opened = parse_record(altered, header) && header.rx_index == World::kIndex &&
-                      open_record(*world.session, altered.data(), altered.size()).data() != nullptr;
+                      open_record(*world.session, 1, altered.data(), altered.size()).data() != nullptr;
   EXPECT(!opened);
   return 0;
 }

@@ -33,7 +33,7 @@ Plane::Plane() {
   endpoint = {*Address::parse("127.0.0.1"), port};
   const int wake_fd = eventfd(0, EFD_NONBLOCK);
   EXPECT(wake_fd >= 0);
-  dataplane = std::make_unique<Dataplane>(pair[1], UdpSockets(udp, -1), kMtu, wake_fd, [] {});
+  dataplane = std::make_unique<Dataplane>(pair[1], UdpSockets(udp, -1), kMtu, 2, wake_fd, [] {});
   EXPECT(dataplane->sessions.valid());
 }
 
@@ -92,9 +92,7 @@ void World::fresh() {
   session->peer = peers->find(kPeer);
   session->rx_index = kIndex;
   session->tx_index = kIndex;
-  session->seal_inside = Aead::make(Cipher::aes128_gcm, state->tx_key, Aead::Direction::seal);
-  session->seal_control = Aead::make(Cipher::aes128_gcm, state->tx_key, Aead::Direction::seal);
-  session->open_outside = Aead::make(Cipher::aes128_gcm, state->rx_key, Aead::Direction::open);
+  EXPECT(session->make_ciphers(dataplane.lanes));
   dataplane.sessions.publish(session);
   bool rekey = false;
   EXPECT(peers->install(kPeer, session, plane.endpoint, rekey) && !rekey);
@@ -102,21 +100,22 @@ void World::fresh() {
   remote_state().tx_sequence = 0;
   remote_.state = &remote_state();
   remote_.tx_index = kIndex;
-  if (!remote_.seal_inside) remote_.seal_inside = Aead::make(Cipher::aes128_gcm, state->rx_key, Aead::Direction::seal);
-  if (!remote_.open_outside) remote_.open_outside = Aead::make(Cipher::aes128_gcm, state->tx_key, Aead::Direction::open);
+  if (!remote_.sealer) remote_.sealer = Aead::make(Cipher::aes128_gcm, state->rx_key, Aead::Direction::seal, 1);
+  if (!remote_.opener) remote_.opener = Aead::make(Cipher::aes128_gcm, state->tx_key, Aead::Direction::open, 1);
 }
 
 Bytes World::open_as_peer(Bytes record) {
   RecordHeader header;
   if (!parse_record(record, header)) return {};
-  const View inner = open_record(remote_, record.data(), record.size());
+  const View inner = open_record(remote_, kControlLane, record.data(), record.size());
   return {inner.begin(), inner.end()};
 }
 
 Bytes World::seal_as_peer(View inner) {
   Bytes record(inner.size() + kRecordOverhead);
-  if (!inner.empty()) memcpy(record.data() + kRecordHeader, inner.data(), inner.size());
-  EXPECT(seal_record(remote_, Worker::inside, record.data(), inner.size()) == record.size());
+  uint8_t* place = record.data() + kRecordHeader;
+  if (!inner.empty()) memcpy(place, inner.data(), inner.size());
+  EXPECT(seal_record(remote_, kControlLane, place, inner.size(), record.data()) == record.size());
   return record;
 }
 

@@ -1,4 +1,4 @@
-// Record protection: one key, one direction, one thread.
+// Record protection: one key, one direction, a lane for each thread that uses it.
 #pragma once
 #include <cstdint>
 #include <memory>
@@ -15,6 +15,10 @@ inline constexpr size_t kTagSize = 16;
 inline constexpr size_t kNonceSize = 12;
 inline constexpr size_t kMaxKeySize = 32;
 
+// The control thread's lane; packet threads have 1 to N.
+inline constexpr unsigned kControlLane = 0;
+inline constexpr unsigned kMaxLanes = 33;
+
 std::string_view cipher_name(Cipher cipher);
 size_t cipher_key_size(Cipher cipher);
 std::optional<Cipher> cipher_from(uint8_t number);
@@ -28,13 +32,16 @@ class Aead {
   Aead(const Aead&) = delete;
   Aead& operator=(const Aead&) = delete;
 
-  // Encrypts in place; `tag` receives kTagSize bytes.
-  virtual bool seal(const uint8_t* nonce, View aad, uint8_t* data, size_t size, uint8_t* tag) noexcept = 0;
-  // Decrypts in place; false and undefined data when the tag does not fit.
-  virtual bool open(const uint8_t* nonce, View aad, uint8_t* data, size_t size, const uint8_t* tag) noexcept = 0;
+  // Threads may work at the same time, each in its own lane. `in` and `out` are the same place or do not overlap.
+  // Encrypts; `tag` receives kTagSize bytes.
+  virtual bool seal(unsigned lane, const uint8_t* nonce, View aad, const uint8_t* in, uint8_t* out, size_t size,
+                    uint8_t* tag) noexcept = 0;
+  // Decrypts; false and undefined data at `out` when the tag does not fit.
+  virtual bool open(unsigned lane, const uint8_t* nonce, View aad, const uint8_t* in, uint8_t* out, size_t size,
+                    const uint8_t* tag) noexcept = 0;
 
-  // Null only when OpenSSL refuses (out of memory).
-  static std::unique_ptr<Aead> make(Cipher cipher, const uint8_t* key, Direction direction);
+  // For lanes 0 to `lanes` - 1, at most kMaxLanes. Null only when memory is short.
+  static std::unique_ptr<Aead> make(Cipher cipher, const uint8_t* key, Direction direction, unsigned lanes);
 
  protected:
   Aead() = default;

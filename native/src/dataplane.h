@@ -18,8 +18,8 @@
 namespace vpnd {
 
 struct Dataplane {
-  Dataplane(int tun, UdpSockets udp, size_t mtu_, int control_wake, std::function<void()> on_event)
-      : tun_fd(tun), sockets(udp), mtu(mtu_), events(std::move(on_event), drops),
+  Dataplane(int tun, UdpSockets udp, size_t mtu_, unsigned lanes_, int control_wake, std::function<void()> on_event)
+      : tun_fd(tun), sockets(udp), mtu(mtu_), lanes(lanes_), events(std::move(on_event), drops),
         control_mail(1024, std::max<size_t>(2048, mtu_ + 256), control_wake),
         handshake_mail(512, 2048, control_wake),
         newcomer_mail(256, 2048, control_wake) {}
@@ -28,6 +28,7 @@ struct Dataplane {
   const int tun_fd;
   const UdpSockets sockets;
   const size_t mtu;  // largest inner packet, bytes
+  const unsigned lanes;  // the control thread and the packet threads, for their ciphers (aead.h)
 
   // Never null once the engine is made; find() within a Reclaimer section.
   std::atomic<const PrefixTable*> routes{new PrefixTable({})};

@@ -11,7 +11,7 @@ namespace vpnd {
 struct Engine::Impl {
   Impl(const EngineOptions& options, int wake, std::unique_ptr<DtlsContext> context)
       : wake_fd(wake),
-        dataplane(options.tun_fd, UdpSockets(options.udp4_fd, options.udp6_fd), options.mtu, wake, options.on_event),
+        dataplane(options.tun_fd, UdpSockets(options.udp4_fd, options.udp6_fd), options.mtu, options.threads + 1, wake, options.on_event),
         control(dataplane, wake, options, std::move(context)),
         packets(dataplane, options.threads) {}
 

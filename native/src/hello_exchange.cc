@@ -134,10 +134,7 @@ bool Handshakes::prepare_session(Association& a, Cipher cipher, Peer* peer) {
   s.tx_index = state.tx_index;
   s.cipher = cipher;
   s.peer = peer;
-  s.seal_inside = Aead::make(cipher, state.tx_key, Aead::Direction::seal);
-  s.seal_control = Aead::make(cipher, state.tx_key, Aead::Direction::seal);
-  s.open_outside = Aead::make(cipher, state.rx_key, Aead::Direction::open);
-  if (!s.seal_inside || !s.seal_control || !s.open_outside) return false;
+  if (!s.make_ciphers(dataplane_.lanes)) return false;
   pending_[s.rx_index] = a.id;
   dataplane_.sessions.publish(&s);
   return true;

@@ -20,8 +20,9 @@ bool is_multicast(const Address& a) {
 }  // namespace
 
 // One byte more than the MTU is read, to tell what is too big from what fits.
-Inside::Inside(Dataplane& dataplane)
+Inside::Inside(Dataplane& dataplane, unsigned lane)
     : dataplane_(dataplane),
+      lane_(lane),
       stride_((kRecordOverhead + dataplane.mtu + 1 + 63) / 64 * 64),
       buffers_(std::make_unique_for_overwrite<uint8_t[]>(stride_ * SendBatch::kMax)),
       batch4_(dataplane, dataplane.sockets.fd4()),
@@ -65,7 +66,7 @@ void Inside::seal(unsigned i, Peer& peer, size_t size) noexcept {
   Session* session = peer.session.load(std::memory_order_acquire);
   const Endpoint* path = peer.path.load(std::memory_order_acquire);
   if (!session || !path) return dataplane_.drops.add(Drop::no_session);
-  const size_t sealed = seal_record(*session, Worker::inside, slot(i), size);
+  const size_t sealed = seal_record(*session, lane_, slot(i) + kRecordHeader, size, slot(i));
   if (sealed == 0) return dataplane_.drops.add(Drop::seal_error);
   (path->address.family == 4 ? batch4_ : batch6_).add(*path, slot(i), sealed, peer, size);
 }

@@ -8,7 +8,7 @@ namespace vpnd {
 
 class Inside {
  public:
-  explicit Inside(Dataplane& dataplane);
+  Inside(Dataplane& dataplane, unsigned lane);
 
   // One batch. False: the TUN is gone, and will not come back through this descriptor. Within a Reclaimer section.
   bool round() noexcept;
@@ -21,6 +21,7 @@ class Inside {
   void answer_unreachable(View packet, const IpHeader& header) noexcept;
 
   Dataplane& dataplane_;
+  const unsigned lane_;
   const size_t stride_;
   std::unique_ptr<uint8_t[]> buffers_;
   SendBatch batch4_;

@@ -1,5 +1,7 @@
 #include "outside.h"
 
+#include <mutex>
+
 #include "ip_packet.h"
 #include "tun.h"
 
@@ -12,8 +14,8 @@ bool is_client_hello(View datagram) { return datagram.size() > 13 && datagram[0]
 
 }  // namespace
 
-Outside::Outside(Dataplane& dataplane)
-    : dataplane_(dataplane), buffers_(std::make_unique_for_overwrite<uint8_t[]>(kStride * kBatch)) {
+Outside::Outside(Dataplane& dataplane, unsigned lane)
+    : dataplane_(dataplane), lane_(lane), buffers_(std::make_unique_for_overwrite<uint8_t[]>(kStride * kBatch)) {
   for (unsigned i = 0; i < kBatch; i++) {
     parts_[i] = {slot(i), 65536};
     headers_[i].msg_hdr.msg_name = &addresses_[i];
@@ -63,10 +65,19 @@ void Outside::record(const Endpoint& from, uint8_t* data, size_t size) noexcept 
   Session* session = dataplane_.sessions.find(header.rx_index);
   if (!session) return dataplane_.drops.add(Drop::unknown_index);
   ReplayWindow& replay = session->state->replay;
-  if (!replay.fresh(header.sequence)) return dataplane_.drops.add(Drop::replayed);
-  const View plain = open_record(*session, data, size);
+  {
+    std::lock_guard lock(session->replay_guard);
+    if (!replay.fresh(header.sequence)) return dataplane_.drops.add(Drop::replayed);
+  }
+  const View plain = open_record(*session, lane_, data, size);
   if (plain.data() == nullptr) return dataplane_.drops.add(Drop::bad_tag);
-  const bool newest = replay.accept(header.sequence);
+  bool newest;
+  {
+    std::lock_guard lock(session->replay_guard);
+    // Another thread may have opened the same record meanwhile.
+    if (!replay.fresh(header.sequence)) return dataplane_.drops.add(Drop::replayed);
+    newest = replay.accept(header.sequence);
+  }
   session->peer->last_rx_ms.store(now_ms_, std::memory_order_relaxed);
   if (!session->confirmed.load(std::memory_order_relaxed)) {
     // Posted before the packet is handled, and again with the next record if there was no room.

@@ -10,7 +10,7 @@ namespace vpnd {
 
 class Outside {
  public:
-  explicit Outside(Dataplane& dataplane);
+  Outside(Dataplane& dataplane, unsigned lane);
   Outside(const Outside&) = delete;
   Outside& operator=(const Outside&) = delete;
 
@@ -32,6 +32,7 @@ class Outside {
   void post(Mailbox& box, const Mail& mail, Drop when_full) noexcept;
 
   Dataplane& dataplane_;
+  const unsigned lane_;
   // Untouched pages of it cost nothing, and most datagrams touch one page of their slot.
   std::unique_ptr<uint8_t[]> buffers_;
   uint64_t now_ms_ = 0;

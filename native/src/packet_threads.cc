@@ -19,13 +19,13 @@ namespace {
 // A TUN that was deleted is looked at again after this long, so that its error costs nothing.
 constexpr int kGoneRetryMs = 1000;
 
-// One thread's work: either direction or both. Its place among the Reclaimer's readers is `reader`.
+// One thread's work: either direction or both. Its place among the Reclaimer's readers is `reader`, its lane one more.
 class Loop {
  public:
   Loop(Dataplane& dataplane, bool inside, bool outside, unsigned reader)
       : dataplane_(dataplane), wake_fd_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)), reader_(reader) {
-    if (inside) inside_ = std::make_unique<Inside>(dataplane);
-    if (outside) outside_ = std::make_unique<Outside>(dataplane);
+    if (inside) inside_ = std::make_unique<Inside>(dataplane, reader + 1);
+    if (outside) outside_ = std::make_unique<Outside>(dataplane, reader + 1);
   }
 
   ~Loop() {

@@ -188,8 +188,9 @@ void Peers::end_session(Session* session) {
 bool Peers::send(Session& session, const Endpoint& to, View message) {
   uint8_t record[kRecordOverhead + kMaxControlMessage];
   if (message.size() > kMaxControlMessage) return false;
-  memcpy(record + kRecordHeader, message.data(), message.size());
-  const size_t size = seal_record(session, Worker::control, record, message.size());
+  uint8_t* inner = record + kRecordHeader;
+  memcpy(inner, message.data(), message.size());
+  const size_t size = seal_record(session, kControlLane, inner, message.size(), record);
   return size != 0 && dataplane_.sockets.send(to, {record, size});
 }
 

@@ -8,26 +8,26 @@ constexpr uint8_t kInnerType = 23;
 constexpr uint64_t kMaxSequence = (uint64_t{1} << 48) - 1;
 constexpr size_t kAadSize = 27;
 
-// RFC 9146 section 5.3; `header` is the record's own 17 bytes.
+// RFC 9146 section 5.3; `header` is the record's own 17 bytes: type, version, epoch and sequence, receive index, length.
 void make_aad(uint8_t* aad, const uint8_t* header, size_t inner_size) {
-  memset(aad, 0xff, 8);
-  aad[8] = kRecordType;
-  aad[9] = 4;
-  aad[10] = kRecordType;
-  memcpy(aad + 11, header + 1, 2);   // version
-  memcpy(aad + 13, header + 3, 8);   // epoch and sequence
-  memcpy(aad + 21, header + 11, 4);  // receive index
+  static constexpr uint8_t kStart[11] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, kRecordType, 4, kRecordType};
+  memcpy(aad, kStart, sizeof kStart);
+  memcpy(aad + 11, header + 1, 14);  // from the version to the receive index
   store16(aad + 25, static_cast<uint32_t>(inner_size));
 }
 
 void make_nonce(uint8_t* nonce, const uint8_t* iv, const uint8_t* header) {
-  memcpy(nonce, iv, kNonceSize);
-  for (size_t i = 0; i < 8; i++) nonce[4 + i] ^= header[3 + i];
+  uint64_t low, number;
+  memcpy(&low, iv + 4, 8);
+  memcpy(&number, header + 3, 8);
+  low ^= number;
+  memcpy(nonce, iv, 4);
+  memcpy(nonce + 4, &low, 8);
 }
 
 }  // namespace
 
-size_t seal_record(Session& session, Worker worker, uint8_t* record, size_t size) noexcept {
+size_t seal_record(Session& session, unsigned lane, uint8_t* inner, size_t size, uint8_t* record) noexcept {
   const uint64_t sequence = session.state->tx_sequence.fetch_add(1, std::memory_order_relaxed);
   if (sequence > kMaxSequence) return 0;
   record[0] = kRecordType;
@@ -35,14 +35,16 @@ size_t seal_record(Session& session, Worker worker, uint8_t* record, size_t size
   store64(record + 3, uint64_t{1} << 48 | sequence);
   store32(record + 11, session.tx_index);
   store16(record + 15, static_cast<uint32_t>(size + kRecordTrailer));
-  uint8_t* inner = record + kRecordHeader;
+  uint8_t* out = record + kRecordHeader;
+  const uint8_t behind = inner[size];
   inner[size] = kInnerType;
   uint8_t aad[kAadSize];
   uint8_t nonce[kNonceSize];
   make_aad(aad, record, size + 1);
   make_nonce(nonce, session.state->tx_iv, record);
-  if (!session.sealer(worker).seal(nonce, {aad, kAadSize}, inner, size + 1, inner + size + 1)) return 0;
-  return size + kRecordOverhead;
+  const bool sealed = session.sealer->seal(lane, nonce, {aad, kAadSize}, inner, out, size + 1, out + size + 1);
+  if (inner != out) inner[size] = behind;
+  return sealed ? size + kRecordOverhead : 0;
 }
 
 bool parse_record(View datagram, RecordHeader& out) noexcept {
@@ -56,14 +58,14 @@ bool parse_record(View datagram, RecordHeader& out) noexcept {
   return true;
 }
 
-View open_record(const Session& session, uint8_t* record, size_t size) noexcept {
+View open_record(const Session& session, unsigned lane, uint8_t* record, size_t size) noexcept {
   uint8_t* inner = record + kRecordHeader;
   const size_t inner_size = size - kRecordHeader - kTagSize;
   uint8_t aad[kAadSize];
   uint8_t nonce[kNonceSize];
   make_aad(aad, record, inner_size);
   make_nonce(nonce, session.state->rx_iv, record);
-  if (!session.open_outside->open(nonce, {aad, kAadSize}, inner, inner_size, inner + inner_size)) return {};
+  if (!session.opener->open(lane, nonce, {aad, kAadSize}, inner, inner, inner_size, inner + inner_size)) return {};
   if (inner[inner_size - 1] != kInnerType) return {};
   return {inner, inner_size - 1};
 }

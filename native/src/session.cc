@@ -13,6 +13,13 @@ namespace {
 constexpr size_t kStoreSize = sizeof(SessionState) * SessionStore::kSlots;
 }
 
+bool Session::make_ciphers(unsigned lanes) {
+  sealer = Aead::make(cipher, state->tx_key, Aead::Direction::seal, lanes);
+  opener = Aead::make(cipher, state->rx_key, Aead::Direction::open, lanes);
+  if (lanes > 2) replay_guard.share();
+  return sealer && opener;
+}
+
 SessionStore::SessionStore() : table_(new std::atomic<Session*>[kSlots]()) {
   fd_ = memfd_create("vpnd-sessions", MFD_CLOEXEC);
   // The file is sparse: slots cost memory only once they are used.

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "aead.h"
+#include "replay_guard.h"
 #include "replay_window.h"
 
 namespace vpnd {
@@ -23,11 +24,8 @@ struct SessionState {
   uint8_t rx_iv[kNonceSize];
   // Next sequence to send; taken by atomic add, so that no two threads (or processes) ever use the same.
   std::atomic<uint64_t> tx_sequence;
-  ReplayWindow replay;  // written by the thread that opens records
+  ReplayWindow replay;  // used within Session::replay_guard
 };
-
-// Threads that seal or open, for their own cipher contexts.
-enum class Worker : uint8_t { inside = 0, outside = 1, control = 2 };
 
 struct Peer;
 
@@ -42,11 +40,13 @@ struct Session {
   std::atomic<bool> confirmed{false};
   // A roam message is on its way to the control thread.
   std::atomic<bool> roam_pending{false};
-  std::unique_ptr<Aead> seal_inside;
-  std::unique_ptr<Aead> seal_control;
-  std::unique_ptr<Aead> open_outside;
+  std::unique_ptr<Aead> sealer;
+  std::unique_ptr<Aead> opener;
+  ReplayGuard replay_guard;
 
-  Aead& sealer(Worker worker) const { return worker == Worker::inside ? *seal_inside : *seal_control; }
+  // Makes sealer and opener of `cipher` and the keys in `state`, for kControlLane and lanes - 1 packet threads.
+  // False: memory is short.
+  bool make_ciphers(unsigned lanes);
 };
 
 // Slots of SessionState in a memfd, found by receive index: the low bits are the slot, the rest is random. Slots are taken and
