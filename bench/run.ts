@@ -3,6 +3,7 @@ import process from "node:process";
 
 const benches: Readonly<Record<string, () => Promise<{ main(args: readonly string[]): Promise<void> }>>> = {
   limits: () => import("./limits.js"),
+  mesh: () => import("./mesh.js"),
   soak: () => import("./soak.js"),
 };
 

@@ -12,7 +12,7 @@ kind=${1:-}
 pattern=${2:-}
 concurrency=2
 case $kind in
-  unit) find_args=(src test/sim test/lab scripts -name '*.spec.ts' -o -path 'test/sim/*' -name '*.test.ts') ;;
+  unit) find_args=(src test/sim test/lab scripts bench -name '*.spec.ts' -o -path 'test/sim/*' -name '*.test.ts') ;;
   integration) find_args=(test/integration -name '*.test.ts') ;;
   e2e) find_args=(test/e2e -name '*.test.ts') concurrency=1 ;;
   interop) find_args=(test/interop -name '*.test.ts') concurrency=1 ;;
