@@ -36,7 +36,7 @@ Bytes datagram(World& world, uint8_t kind, Input& in) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static World world;
-  static Outside outside(world.dataplane, 1);
+  static Outside outside(world.dataplane, world.dataplane.queues[0], 1);
   world.fresh();
   Dataplane& d = world.dataplane;
   const Endpoint elsewhere{*Address::parse("127.0.0.1"), 9};
@@ -46,6 +46,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     Bytes bytes = datagram(world, kind, in);
     const uint64_t before = world.plane.dropped() + d.rx.packets.get();
     outside.handle(kind & 0x80 ? elsewhere : world.plane.endpoint, bytes.data(), bytes.size());
+    outside.flush();
     EXPECT(world.plane.dropped() + d.rx.packets.get() + handed_on(d) == before + 1);
     while (recv(world.plane.tun_peer, nullptr, 0, MSG_DONTWAIT) >= 0) {
     }

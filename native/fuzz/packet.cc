@@ -25,7 +25,7 @@ void check_answer(View packet, const IpHeader& header) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static World world;
-  static Inside inside(world.dataplane, 1);
+  static Inside inside(world.dataplane, world.dataplane.queues[0], 1);
   world.fresh();
   Dataplane& d = world.dataplane;
   Input in(data, size);

@@ -19,16 +19,17 @@ namespace {
 
 constexpr uint32_t kMaxFd = 1 << 30;
 
-// openTun({ name, tap }) -> { fd, name }
+// openTun({ name, tap, multiQueue }) -> { fd, name }
 Napi::Value open_tun_device(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const auto options = read_object(env, info[0], "options");
   if (!options) return {};
   const auto name = read_text(env, options->Get("name"), "name", 15);
   const auto tap = read_bool(env, options->Get("tap"), "tap");
-  if (!name || !tap) return {};
+  const auto queues = read_bool(env, options->Get("multiQueue"), "multiQueue");
+  if (!name || !tap || !queues) return {};
   TunDevice device;
-  if (const int error = open_tun(*name, *tap, device)) {
+  if (const int error = open_tun({*name, *tap, *queues}, device)) {
     throw_system_error(env, error, "open_tun", *name);
     return {};
   }

@@ -102,7 +102,7 @@ std::optional<EngineOptions> read_engine_options(Napi::Env env, Napi::Value valu
   if (!identity || !read_sockets(env, object->Get("sockets"), out)) return std::nullopt;
   const auto tun = read_number(env, object->Get("tunFd"), "tunFd", 0, kMaxFd);
   const auto mtu = read_number(env, object->Get("mtu"), "mtu", 68, 65407);
-  const auto threads = read_number(env, object->Get("threads"), "threads", 1, 2);
+  const auto threads = read_number(env, object->Get("threads"), "threads", 1, kMaxThreads);
   const auto ping = read_number(env, object->Get("pingIntervalMs"), "pingIntervalMs", 1, kDayMs);
   const auto dead = read_number(env, object->Get("deadAfterMs"), "deadAfterMs", 1, kDayMs);
   if (!tun || !mtu || !threads || !ping || !dead) return std::nullopt;

@@ -13,7 +13,9 @@ enum class Drop : uint8_t {
   multicast,           // inside: multicast or broadcast
   no_session,          // inside: the peer has no session now
   too_big,             // inside: larger than the MTU
-  send_error,          // outside: the socket refused it
+  path_mtu,            // outside: larger than the path takes unfragmented
+  no_buffers,          // outside: the kernel had no memory or its queue was full
+  send_error,          // outside: the socket refused it for another reason
   seal_error,
   unknown_type,        // outside: first byte means nothing
   punch,               // outside: punch or NAT keep-alive, not an error
@@ -38,7 +40,8 @@ enum class Drop : uint8_t {
 };
 
 inline constexpr std::array<const char*, static_cast<size_t>(Drop::count)> drop_names = {
-    "malformed-packet", "unknown-destination", "multicast", "no-session", "too-big", "send-error", "seal-error",
+    "malformed-packet", "unknown-destination", "multicast", "no-session", "too-big", "path-mtu",
+    "no-buffers", "send-error", "seal-error",
     "unknown-type", "punch", "reserved", "malformed-record", "unknown-index", "replayed", "bad-tag", "foreign-source",
     "malformed-inner", "tun-error", "handshake-queue-full", "control-queue-full", "event-queue-full", "control-rate",
     "dtls-unknown", "dtls-malformed", "handshake-limit", "hello-malformed", "cookie-asked"};
@@ -61,8 +64,8 @@ struct DropCounters {
 struct alignas(64) Traffic {
   Counter packets;
   Counter bytes;
-  void add(uint64_t size) {
-    packets.add();
+  void add(uint64_t size, uint64_t count = 1) {
+    packets.add(count);
     bytes.add(size);
   }
 };

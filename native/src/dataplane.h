@@ -10,24 +10,26 @@
 #include "mailbox.h"
 #include "peer.h"
 #include "prefix_table.h"
+#include "queue.h"
 #include "reclaim.h"
 #include "session.h"
-#include "udp.h"
 #include "unknown_destinations.h"
 
 namespace vpnd {
 
 struct Dataplane {
-  Dataplane(int tun, UdpSockets udp, size_t mtu_, unsigned lanes_, int control_wake, std::function<void()> on_event)
-      : tun_fd(tun), sockets(udp), mtu(mtu_), lanes(lanes_), events(std::move(on_event), drops),
+  Dataplane(std::vector<Queue> queues_, size_t mtu_, unsigned lanes_, int control_wake, std::function<void()> on_event)
+      : queues(std::move(queues_)), tun(queues[0].tun), sockets(queues[0].sockets), mtu(mtu_), lanes(lanes_), events(std::move(on_event), drops),
         control_mail(1024, std::max<size_t>(2048, mtu_ + 256), control_wake),
         handshake_mail(512, 2048, control_wake),
         newcomer_mail(256, 2048, control_wake) {}
   ~Dataplane() { delete routes.load(); }
 
-  const int tun_fd;
-  const UdpSockets sockets;
-  const size_t mtu;  // largest inner packet, bytes
+  const std::vector<Queue> queues;  // one for each packet thread, or one in all
+  // The first queue's, which threads that handle few packets use.
+  const Tun& tun;
+  const UdpSockets& sockets;
+  const size_t mtu;      // largest inner packet, bytes
   const unsigned lanes;  // the control thread and the packet threads, for their ciphers (aead.h)
 
   // Never null once the engine is made; find() within a Reclaimer section.

@@ -8,10 +8,15 @@
 
 namespace vpnd {
 
+namespace {
+// Up to two threads share one queue.
+unsigned queues_of(unsigned threads) { return threads <= 2 ? 1 : threads; }
+}  // namespace
+
 struct Engine::Impl {
   Impl(const EngineOptions& options, int wake, std::unique_ptr<DtlsContext> context)
       : wake_fd(wake),
-        dataplane(options.tun_fd, UdpSockets(options.udp4_fd, options.udp6_fd), options.mtu, options.threads + 1, wake, options.on_event),
+        dataplane(open_queues(options.tun_fd, UdpSockets(options.udp4_fd, options.udp6_fd), queues_of(options.threads)), options.mtu, options.threads + 1, wake, options.on_event),
         control(dataplane, wake, options, std::move(context)),
         packets(dataplane, options.threads) {}
 
@@ -40,7 +45,7 @@ std::string check(const EngineOptions& o) {
   if (o.tun_fd < 0) return "no TUN descriptor";
   if (o.udp4_fd < 0 && o.udp6_fd < 0) return "no UDP socket";
   if (o.mtu < 68 || o.mtu > 65535 - 128) return "MTU out of range";
-  if (o.threads < 1 || o.threads > 2) return "threads must be 1 or 2";
+  if (o.threads < 1 || o.threads > kMaxThreads) return "threads out of range";
   if (o.ping_interval_ms == 0 || o.dead_after_ms == 0) return "probe intervals must not be 0";
   if (id.node_seed.size() != 32) return "node seed must be 32 bytes";
   if (id.epochs.empty()) return "no PSK epoch";
@@ -97,10 +102,8 @@ void Engine::stop() {
   impl_->stopped = true;
   impl_->packets.stop();
   impl_->control.stop();
-  const UdpSockets& udp = impl_->dataplane.sockets;
-  for (const int fd : {impl_->dataplane.tun_fd, udp.fd4(), udp.fd6(), impl_->wake_fd}) {
-    if (fd >= 0) close(fd);
-  }
+  close_queues(impl_->dataplane.queues);
+  close(impl_->wake_fd);
 }
 
 std::deque<Event> Engine::drain_events() { return impl_->dataplane.events.drain(); }

@@ -31,6 +31,9 @@ struct Identity {
   const Epoch* find_epoch(uint32_t id) const;
 };
 
+// Packet threads: 1 for both directions, 2 for one each, more for both directions on a queue of the TUN each.
+inline constexpr unsigned kMaxThreads = 8;
+
 struct EngineOptions {
   Identity identity;
   int tun_fd = -1;

@@ -54,7 +54,7 @@ void Handshakes::on_foreign_packet(Association& a, View packet) {
   peer->last_rx_ms.store(coarse_ms(), std::memory_order_relaxed);
   peer->rx.add(packet.size());
   dataplane_.rx.add(packet.size());
-  if (write_tun(dataplane_.tun_fd, packet) != 0) dataplane_.drops.add(Drop::tun_error);
+  if (dataplane_.tun.write(packet) != 0) dataplane_.drops.add(Drop::tun_error);
 }
 
 void Handshakes::send_foreign(uint32_t peer_id, View packet) {

@@ -4,13 +4,14 @@
 
 #include <cerrno>
 
-#include "ip_packet.h"
 #include "record.h"
-#include "tun.h"
 
 namespace vpnd {
 
 namespace {
+
+// Packets of one round, so that a flood of them does not starve the other direction.
+constexpr unsigned kRound = 256;
 
 bool is_multicast(const Address& a) {
   if (a.family == 6) return a.bytes[0] == 0xff;
@@ -19,56 +20,104 @@ bool is_multicast(const Address& a) {
 
 }  // namespace
 
-// One byte more than the MTU is read, to tell what is too big from what fits.
-Inside::Inside(Dataplane& dataplane, unsigned lane)
+Inside::Inside(Dataplane& dataplane, const Queue& queue, unsigned lane)
     : dataplane_(dataplane),
+      queue_(queue),
       lane_(lane),
-      stride_((kRecordOverhead + dataplane.mtu + 1 + 63) / 64 * 64),
-      buffers_(std::make_unique_for_overwrite<uint8_t[]>(stride_ * SendBatch::kMax)),
-      batch4_(dataplane, dataplane.sockets.fd4()),
-      batch6_(dataplane, dataplane.sockets.fd6()) {}
+      batch4_(dataplane, queue.sockets.fd4(), queue.udp.gso),
+      batch6_(dataplane, queue.sockets.fd6(), queue.udp.gso),
+      buffer_(std::make_unique_for_overwrite<uint8_t[]>(sizeof(VnetHeader) + kMaxPacket + 64)) {}
 
-bool Inside::round() noexcept {
-  bool present = true;
-  for (unsigned i = 0; i < SendBatch::kMax; i++) {
-    uint8_t* packet = slot(i) + kRecordHeader;
-    const ssize_t n = read(dataplane_.tun_fd, packet, dataplane_.mtu + 1);
+Inside::Result Inside::round() noexcept {
+  Result result = flush();
+  if (result != Result::done) return result;
+  const size_t before = queue_.tun.offloads().vnet ? sizeof(VnetHeader) : 0;
+  for (unsigned i = 0; i < kRound; i++) {
+    if ((!batch4_.roomy() || !batch6_.roomy()) && flush() != Result::done) return Result::blocked;
+    const ssize_t n = read(queue_.tun.fd(), buffer_.get(), before + kMaxPacket);
     if (n <= 0) {
-      present = n < 0 && (errno == EAGAIN || errno == EINTR);
+      if (n == 0 || (errno != EAGAIN && errno != EINTR)) result = Result::gone;
       break;
     }
-    handle(i, {packet, static_cast<size_t>(n)});
+    const auto size = static_cast<size_t>(n);
+    VnetHeader header;
+    if (size < before) {
+      dataplane_.drops.add(Drop::malformed_packet);
+      continue;
+    }
+    memcpy(&header, buffer_.get(), before);
+    if (!handle(header, {buffer_.get() + before, size - before})) return Result::blocked;
   }
-  batch4_.flush();
-  batch6_.flush();
-  return present;
+  const Result sent = flush();
+  return result == Result::gone ? result : sent;
 }
 
-void Inside::handle(unsigned i, View packet) noexcept {
-  if (packet.size() > dataplane_.mtu) return dataplane_.drops.add(Drop::too_big);
-  IpHeader header;
-  if (!parse_ip(packet, header)) return dataplane_.drops.add(Drop::malformed_packet);
-  if (is_multicast(header.destination)) return dataplane_.drops.add(Drop::multicast);
-  Peer* peer = dataplane_.routes.load(std::memory_order_acquire)->find(header.destination);
+Inside::Result Inside::flush() noexcept {
+  const bool sent = batch4_.flush();
+  return batch6_.flush() && sent ? Result::done : Result::blocked;
+}
+
+bool Inside::handle(VnetHeader& header, std::span<uint8_t> packet) noexcept {
+  IpHeader ip;
+  const auto drop = [this](Drop reason) {
+    dataplane_.drops.add(reason);
+    return true;
+  };
+  if (!parse_ip(packet, ip)) return drop(Drop::malformed_packet);
+  if (is_multicast(ip.destination)) return drop(Drop::multicast);
+  Peer* peer = dataplane_.routes.load(std::memory_order_acquire)->find(ip.destination);
   if (!peer) {
-    dataplane_.drops.add(Drop::unknown_destination);
-    return answer_unreachable(packet, header);
+    answer_unreachable(packet, ip);
+    return drop(Drop::unknown_destination);
   }
-  if (peer->foreign.load(std::memory_order_acquire)) {
-    const Mail mail{Mail::Kind::foreign_packet, {}, 0, peer->id, packet};
-    if (!dataplane_.control_mail.post(mail)) dataplane_.drops.add(Drop::control_queue_full);
-    return;
+  if (header.gso_type == VnetHeader::kGsoNone) {
+    if (!(header.flags & VnetHeader::kNeedsChecksum)) return send(*peer, packet);
   }
-  seal(i, *peer, packet.size());
+  if (!segmenter_.begin(header, packet, dataplane_.mtu)) return drop(Drop::malformed_packet);
+  while (true) {
+    const std::span<uint8_t> segment = segmenter_.next();
+    if (segment.empty()) return true;
+    if (!send(*peer, segment)) return false;
+  }
 }
 
-void Inside::seal(unsigned i, Peer& peer, size_t size) noexcept {
+bool Inside::send(Peer& peer, std::span<uint8_t> packet) noexcept {
+  if (packet.size() > dataplane_.mtu) {
+    dataplane_.drops.add(Drop::too_big);
+    return true;
+  }
+  if (peer.foreign.load(std::memory_order_acquire)) {
+    const Mail mail{Mail::Kind::foreign_packet, {}, 0, peer.id, packet};
+    if (!dataplane_.control_mail.post(mail)) dataplane_.drops.add(Drop::control_queue_full);
+    return true;
+  }
   Session* session = peer.session.load(std::memory_order_acquire);
   const Endpoint* path = peer.path.load(std::memory_order_acquire);
-  if (!session || !path) return dataplane_.drops.add(Drop::no_session);
-  const size_t sealed = seal_record(*session, lane_, slot(i) + kRecordHeader, size, slot(i));
-  if (sealed == 0) return dataplane_.drops.add(Drop::seal_error);
-  (path->address.family == 4 ? batch4_ : batch6_).add(*path, slot(i), sealed, peer, size);
+  if (session && path) return seal(*session, *path, peer, packet);
+  dataplane_.drops.add(Drop::no_session);
+  return true;
+}
+
+bool Inside::seal(Session& session, const Endpoint& path, Peer& peer, std::span<uint8_t> packet) noexcept {
+  SendBatch& batch = path.address.family == 4 ? batch4_ : batch6_;
+  uint8_t* record = batch.place(packet.size() + kRecordOverhead);
+  if (!record) {
+    if (batch.fd() < 0) {
+      dataplane_.drops.add(Drop::send_error);
+      return true;
+    }
+    // A super-packet of very many segments, the rest of which is lost when the socket is full now.
+    const bool sent = batch.flush();
+    record = sent ? batch.place(packet.size() + kRecordOverhead) : nullptr;
+    if (!record) {
+      dataplane_.drops.add(Drop::no_buffers);
+      return sent;
+    }
+  }
+  const size_t size = seal_record(session, lane_, packet.data(), packet.size(), record);
+  if (size != 0) batch.add(path, size, peer, packet.size());
+  else dataplane_.drops.add(Drop::seal_error);
+  return true;
 }
 
 void Inside::answer_unreachable(View packet, const IpHeader& header) noexcept {
@@ -76,7 +125,7 @@ void Inside::answer_unreachable(View packet, const IpHeader& header) noexcept {
   if (unknown_rate_.take(now)) dataplane_.unknown.add(header.destination);
   if (!may_answer(packet, header) || !icmp_rate_.take(now)) return;
   const size_t size = make_unreachable(packet, header, icmp_);
-  if (write_tun(dataplane_.tun_fd, {icmp_, size}) != 0) dataplane_.drops.add(Drop::tun_error);
+  if (queue_.tun.write({icmp_, size}) != 0) dataplane_.drops.add(Drop::tun_error);
 }
 
 }  // namespace vpnd

@@ -1,33 +1,50 @@
 // hot: packets from the TUN to peers. One thread.
 #pragma once
 #include "icmp.h"
+#include "ip_packet.h"
+#include "segment.h"
 #include "send_batch.h"
 #include "token_bucket.h"
+#include "vnet_header.h"
 
 namespace vpnd {
 
 class Inside {
  public:
-  Inside(Dataplane& dataplane, unsigned lane);
+  // `lane`: the thread's own, among those that seal.
+  Inside(Dataplane& dataplane, const Queue& queue, unsigned lane);
 
-  // One batch. False: the TUN is gone, and will not come back through this descriptor. Within a Reclaimer section.
-  bool round() noexcept;
+  enum class Result {
+    done,
+    // A socket is full: wait until blocked_fd() can be written before the next round.
+    blocked,
+    // The TUN is gone, and will not come back through this descriptor.
+    gone,
+  };
+  // One batch. Within a Reclaimer section.
+  Result round() noexcept;
+  int blocked_fd() const { return batch4_.empty() ? batch6_.fd() : batch4_.fd(); }
 
  private:
-  uint8_t* slot(unsigned i) const { return buffers_.get() + i * stride_; }
-  // Takes the packet at slot(i) + kRecordHeader; `packet` may be cut off if it is larger than the MTU.
-  void handle(unsigned i, View packet) noexcept;
-  void seal(unsigned i, Peer& peer, size_t size) noexcept;
+  // Largest packet that a TUN gives, and room for what is written behind it for a moment.
+  static constexpr size_t kMaxPacket = 65536;
+
+  Result flush() noexcept;
+  bool handle(VnetHeader& header, std::span<uint8_t> packet) noexcept;
+  // False: there is no room in the batch, and no more is to be read before it has been sent.
+  bool send(Peer& peer, std::span<uint8_t> packet) noexcept;
+  bool seal(Session& session, const Endpoint& path, Peer& peer, std::span<uint8_t> packet) noexcept;
   void answer_unreachable(View packet, const IpHeader& header) noexcept;
 
   Dataplane& dataplane_;
+  const Queue& queue_;
   const unsigned lane_;
-  const size_t stride_;
-  std::unique_ptr<uint8_t[]> buffers_;
   SendBatch batch4_;
   SendBatch batch6_;
+  Segmenter segmenter_;
   TokenBucket icmp_rate_{20, 20};
   TokenBucket unknown_rate_{1000, 1000};
+  std::unique_ptr<uint8_t[]> buffer_;
   uint8_t icmp_[kMaxIcmpError];
 };
 

@@ -1,37 +1,68 @@
 #include "outside.h"
 
+#include <netinet/udp.h>
+
 #include <mutex>
 
 #include "ip_packet.h"
-#include "tun.h"
 
 namespace vpnd {
 
 namespace {
 
+constexpr int kUdpGro = 104;  // UDP_GRO; newer than the headers of some systems
+
 // A plain handshake record (RFC 6347 section 4.1) with a ClientHello first.
 bool is_client_hello(View datagram) { return datagram.size() > 13 && datagram[0] == 22 && load16(&datagram[3]) == 0 && datagram[13] == 1; }
 
+// The size of each datagram in a merged buffer; the last may have less.
+size_t segment_size(msghdr& header, size_t whole) {
+  for (cmsghdr* c = CMSG_FIRSTHDR(&header); c; c = CMSG_NXTHDR(&header, c)) {
+    if (c->cmsg_level != SOL_UDP || c->cmsg_type != kUdpGro) continue;
+    int size = 0;
+    memcpy(&size, CMSG_DATA(c), sizeof size);
+    if (size > 0) return std::min(static_cast<size_t>(size), whole);
+  }
+  return whole;
+}
+
 }  // namespace
 
-Outside::Outside(Dataplane& dataplane, unsigned lane)
-    : dataplane_(dataplane), lane_(lane), buffers_(std::make_unique_for_overwrite<uint8_t[]>(kStride * kBatch)) {
+Outside::Outside(Dataplane& dataplane, const Queue& queue, unsigned lane)
+    : dataplane_(dataplane),
+      queue_(queue),
+      lane_(lane),
+      coalescer_({queue.tun.offloads().tso, queue.tun.offloads().tso, queue.tun.offloads().uso}, *this),
+      buffers_(std::make_unique_for_overwrite<uint8_t[]>(kStride * kBatch)) {
   for (unsigned i = 0; i < kBatch; i++) {
     parts_[i] = {slot(i), 65536};
     headers_[i].msg_hdr.msg_name = &addresses_[i];
     headers_[i].msg_hdr.msg_iov = &parts_[i];
     headers_[i].msg_hdr.msg_iovlen = 1;
+    headers_[i].msg_hdr.msg_control = &controls_[i];
   }
 }
 
 void Outside::round(int fd) noexcept {
-  for (mmsghdr& h : headers_) h.msg_hdr.msg_namelen = sizeof(sockaddr_storage);
+  for (mmsghdr& h : headers_) {
+    h.msg_hdr.msg_namelen = sizeof(sockaddr_storage);
+    h.msg_hdr.msg_controllen = sizeof(Control);
+  }
   const int got = recvmmsg(fd, headers_.data(), kBatch, MSG_DONTWAIT, nullptr);
   if (got <= 0) return;  // nothing there, or an error of an earlier send, which this call has cleared
   now_ms_ = coarse_ms();
+  known_owner_ = nullptr;
   for (unsigned i = 0; i < static_cast<unsigned>(got); i++) {
-    handle(Endpoint::from(reinterpret_cast<const sockaddr*>(&addresses_[i])), slot(i), headers_[i].msg_len);
+    const Endpoint from = Endpoint::from(reinterpret_cast<const sockaddr*>(&addresses_[i]));
+    const size_t whole = headers_[i].msg_len;
+    const size_t step = segment_size(headers_[i].msg_hdr, whole);
+    size_t at = 0;
+    do {
+      handle(from, slot(i) + at, std::min(step, whole - at));
+      at += step;
+    } while (at < whole);
   }
+  flush();
 }
 
 void Outside::handle(const Endpoint& from, uint8_t* data, size_t size) noexcept {
@@ -66,14 +97,14 @@ void Outside::record(const Endpoint& from, uint8_t* data, size_t size) noexcept 
   if (!session) return dataplane_.drops.add(Drop::unknown_index);
   ReplayWindow& replay = session->state->replay;
   {
-    std::lock_guard lock(session->replay_guard);
+    const std::lock_guard lock(session->replay_guard);
     if (!replay.fresh(header.sequence)) return dataplane_.drops.add(Drop::replayed);
   }
   const View plain = open_record(*session, lane_, data, size);
   if (plain.data() == nullptr) return dataplane_.drops.add(Drop::bad_tag);
   bool newest;
   {
-    std::lock_guard lock(session->replay_guard);
+    const std::lock_guard lock(session->replay_guard);
     // Another thread may have opened the same record meanwhile.
     if (!replay.fresh(header.sequence)) return dataplane_.drops.add(Drop::replayed);
     newest = replay.accept(header.sequence);
@@ -105,13 +136,33 @@ void Outside::inner(Session& session, const Endpoint& from, View plain) noexcept
   }
   IpHeader header;
   if (!parse_ip(plain, header)) return dataplane_.drops.add(Drop::malformed_inner);
-  Peer& peer = *session.peer;
-  if (dataplane_.routes.load(std::memory_order_acquire)->find(header.source) != &peer) {
-    return dataplane_.drops.add(Drop::foreign_source);
+  if (!may_send(*session.peer, header.source)) return dataplane_.drops.add(Drop::foreign_source);
+  coalescer_.add(plain, session.peer);
+}
+
+bool Outside::may_send(const Peer& peer, const Address& source) noexcept {
+  if (!known_owner_ || known_source_ != source) {
+    known_source_ = source;
+    known_owner_ = dataplane_.routes.load(std::memory_order_acquire)->find(source);
   }
-  if (write_tun(dataplane_.tun_fd, plain) != 0) return dataplane_.drops.add(Drop::tun_error);
-  peer.rx.add(plain.size());
-  dataplane_.rx.add(plain.size());
+  return known_owner_ == &peer;
+}
+
+void Outside::write(const iovec* parts, int count, size_t packets, size_t bytes, void* owner) noexcept {
+  int error;
+  if (queue_.tun.offloads().vnet) {
+    error = queue_.tun.write(parts, count);
+  } else {
+    // Nothing was merged: one packet, in one part behind the header or in the next one.
+    error = queue_.tun.write(parts + 1, count - 1);
+  }
+  if (error != 0) return dataplane_.drops.add(Drop::tun_error, packets);
+  // As many headers as there were packets.
+  VnetHeader header;
+  memcpy(&header, parts[0].iov_base, sizeof header);
+  const size_t inner = bytes + (packets - 1) * header.header_length;
+  static_cast<Peer*>(owner)->rx.add(inner, packets);
+  dataplane_.rx.add(inner, packets);
 }
 
 void Outside::post(Mailbox& box, const Mail& mail, Drop when_full) noexcept {

@@ -19,13 +19,14 @@ namespace {
 // A TUN that was deleted is looked at again after this long, so that its error costs nothing.
 constexpr int kGoneRetryMs = 1000;
 
-// One thread's work: either direction or both. Its place among the Reclaimer's readers is `reader`, its lane one more.
+// One thread's work on one queue: either direction or both. Its place among the Reclaimer's readers is `reader`.
 class Loop {
  public:
-  Loop(Dataplane& dataplane, bool inside, bool outside, unsigned reader)
-      : dataplane_(dataplane), wake_fd_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)), reader_(reader) {
-    if (inside) inside_ = std::make_unique<Inside>(dataplane, reader + 1);
-    if (outside) outside_ = std::make_unique<Outside>(dataplane, reader + 1);
+  Loop(Dataplane& dataplane, const Queue& queue, bool inside, bool outside, unsigned reader)
+      : dataplane_(dataplane), queue_(queue), wake_fd_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)), reader_(reader) {
+    const unsigned lane = kControlLane + 1 + reader;
+    if (inside) inside_ = std::make_unique<Inside>(dataplane, queue, lane);
+    if (outside) outside_ = std::make_unique<Outside>(dataplane, queue, lane);
   }
 
   ~Loop() {
@@ -47,11 +48,13 @@ class Loop {
   }
 
   void run() noexcept {
+    const UdpSockets& sockets = queue_.sockets;
     pollfd fds[] = {{wake_fd_, POLLIN, 0},
-                    {inside_ ? dataplane_.tun_fd : -1, POLLIN, 0},
-                    {outside_ ? dataplane_.sockets.fd4() : -1, POLLIN, 0},
-                    {outside_ ? dataplane_.sockets.fd6() : -1, POLLIN, 0}};
-    pollfd& tun = fds[1];
+                    {-1, 0, 0},
+                    {outside_ ? sockets.fd4() : -1, POLLIN, 0},
+                    {outside_ ? sockets.fd6() : -1, POLLIN, 0}};
+    pollfd& inside = fds[1];
+    if (inside_) inside = {queue_.tun.fd(), POLLIN, 0};
     uint64_t retry_at = 0;  // 0: the TUN is there
     while (true) {
       dataplane_.reclaimer.leave(reader_);
@@ -65,15 +68,10 @@ class Loop {
       }
       if (retry_at != 0 && now_ms() >= retry_at) {
         retry_at = 0;
-        tun.fd = dataplane_.tun_fd;
+        inside.fd = queue_.tun.fd();
       }
       if (ready <= 0) continue;
-      if (tun.revents && !inside_->round()) {
-        dataplane_.drops.add(Drop::tun_error);
-        retry_at = now_ms() + kGoneRetryMs;
-        tun.fd = -1;
-        tun.revents = 0;
-      }
+      if (inside.revents) retry_at = from_inside(inside);
       if (fds[2].revents) outside_->round(fds[2].fd);
       if (fds[3].revents) outside_->round(fds[3].fd);
     }
@@ -81,7 +79,22 @@ class Loop {
   }
 
  private:
+  // Says what to wait for next. While a socket is full the TUN is not read: its own queue fills, and programs slow down.
+  // Returns when a TUN that is gone is to be looked at again, or 0.
+  uint64_t from_inside(pollfd& waits) noexcept {
+    waits.revents = 0;
+    switch (inside_->round()) {
+      case Inside::Result::done: waits = {queue_.tun.fd(), POLLIN, 0}; return 0;
+      case Inside::Result::blocked: waits = {inside_->blocked_fd(), POLLOUT, 0}; return 0;
+      case Inside::Result::gone: break;
+    }
+    dataplane_.drops.add(Drop::tun_error);
+    waits.fd = -1;
+    return now_ms() + kGoneRetryMs;
+  }
+
   Dataplane& dataplane_;
+  const Queue& queue_;
   const int wake_fd_;
   const unsigned reader_;
   std::atomic<bool> stopping_{false};
@@ -112,15 +125,15 @@ struct PacketThreads::Impl {
 };
 
 PacketThreads::PacketThreads(Dataplane& dataplane, unsigned threads) : impl_(std::make_unique<Impl>()) {
-  auto add = [&](bool inside, bool outside) {
+  auto add = [&](const Queue& queue, bool inside, bool outside) {
     const auto reader = static_cast<unsigned>(impl_->loops.size());
-    impl_->loops.push_back(std::make_unique<Loop>(dataplane, inside, outside, reader));
+    impl_->loops.push_back(std::make_unique<Loop>(dataplane, queue, inside, outside, reader));
   };
-  if (threads < 2) {
-    add(true, true);
+  if (threads == 2) {
+    add(dataplane.queues[0], true, false);
+    add(dataplane.queues[0], false, true);
   } else {
-    add(true, false);
-    add(false, true);
+    for (const Queue& queue : dataplane.queues) add(queue, true, true);
   }
 }
 

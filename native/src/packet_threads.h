@@ -6,7 +6,7 @@ namespace vpnd {
 
 struct Dataplane;
 
-// Inside to outside (TUN to UDP) and outside to inside. One thread runs both, or two run one each.
+// Inside to outside (TUN to UDP) and outside to inside. One thread runs both, two run one each, more run both on a queue each.
 class PacketThreads {
  public:
   PacketThreads(Dataplane& dataplane, unsigned threads);

@@ -1,70 +1,120 @@
 #include "send_batch.h"
 
-#include <poll.h>
+#include <netinet/udp.h>
 
 #include <cerrno>
 
 namespace vpnd {
 
 namespace {
-constexpr int kWaitMs = 10;
-}
+constexpr int kUdpSegment = 103;  // UDP_SEGMENT; newer than the headers of some systems
+constexpr uint64_t kRefusedMs = 10000;
+}  // namespace
 
-SendBatch::SendBatch(Dataplane& dataplane, int fd) : dataplane_(dataplane), fd_(fd) {
-  for (unsigned i = 0; i < kMax; i++) {
-    headers_[i].msg_hdr.msg_name = &addresses_[i];
-    headers_[i].msg_hdr.msg_iov = &parts_[i];
-    headers_[i].msg_hdr.msg_iovlen = 1;
+SendBatch::SendBatch(Dataplane& dataplane, int fd, bool gso)
+    : dataplane_(dataplane), fd_(fd), gso_(gso), arena_(std::make_unique_for_overwrite<uint8_t[]>(fd < 0 ? 0 : kArena)) {
+  for (unsigned i = 0; i < kMessages; i++) {
+    msghdr& header = headers_[i].msg_hdr;
+    header.msg_name = &addresses_[i];
+    header.msg_iov = &parts_[i];
+    header.msg_iovlen = 1;
+    header.msg_control = &controls_[i];
+    header.msg_controllen = sizeof controls_[i].bytes;
+    cmsghdr* segment = CMSG_FIRSTHDR(&header);
+    segment->cmsg_level = SOL_UDP;
+    segment->cmsg_type = kUdpSegment;
+    segment->cmsg_len = CMSG_LEN(sizeof(uint16_t));
   }
 }
 
-void SendBatch::add(const Endpoint& to, uint8_t* record, size_t size, Peer& peer, size_t inner_size) noexcept {
-  if (fd_ < 0) {
-    dataplane_.drops.add(Drop::send_error);
+uint8_t* SendBatch::place(size_t size) noexcept {
+  if (fd_ < 0 || used_ == kMessages || kArena - filled_ < size) return nullptr;
+  return arena_.get() + filled_;
+}
+
+bool SendBatch::grows(const Message& last, const Endpoint& to, const Peer& peer, size_t size) const noexcept {
+  return last.open && size <= last.segment && last.size + size <= kMaxMessage && last.peer == &peer && last.to == to;
+}
+
+void SendBatch::add(const Endpoint& to, size_t size, Peer& peer, size_t inner_size) noexcept {
+  uint8_t* record = arena_.get() + filled_;
+  filled_ += size;
+  if (used_ > 0 && grows(messages_[used_ - 1], to, peer, size)) {
+    Message& last = messages_[used_ - 1];
+    last.size += size;
+    last.inner_size += inner_size;
+    last.segments++;
+    last.open = size == last.segment && last.segments < kMaxSegments;
     return;
   }
-  headers_[used_].msg_hdr.msg_namelen = to.to(addresses_[used_]);
-  parts_[used_] = {record, size};
-  owners_[used_] = {&peer, inner_size};
-  used_++;
+  messages_[used_++] = {to, &peer, record, size, size, inner_size, 1, gso_ && size < refused_size_};
 }
 
-void SendBatch::flush() noexcept {
-  bool waited = false;
-  unsigned at = 0;
-  while (at < used_) {
-    const int sent = sendmmsg(fd_, &headers_[at], used_ - at, MSG_DONTWAIT);
-    if (sent > 0) {
-      count_sent(at, at + static_cast<unsigned>(sent));
-      at += static_cast<unsigned>(sent);
-      continue;
-    }
-    const bool full = errno == EAGAIN;
-    if (full && !waited) {
-      waited = true;
-      if (wait_writable()) continue;
-    }
-    // Any other error belongs to the first message; a socket that stays full takes none of the rest.
-    const unsigned lost = full ? used_ - at : 1;
-    dataplane_.drops.add(Drop::send_error, lost);
-    at += lost;
-  }
-  used_ = 0;
-}
-
-bool SendBatch::wait_writable() const noexcept {
-  pollfd p{fd_, POLLOUT, 0};
-  return poll(&p, 1, kWaitMs) > 0;
-}
-
-void SendBatch::count_sent(unsigned from, unsigned to) noexcept {
-  const uint64_t now = coarse_ms();
-  for (unsigned i = from; i < to; i++) {
-    const Owner& owner = owners_[i];
-    owner.peer->tx.add(owner.inner_size);
-    owner.peer->last_tx_ms.store(now, std::memory_order_relaxed);
-    dataplane_.tx.add(owner.inner_size);
+void SendBatch::prepare(unsigned i, uint64_t now_ms) noexcept {
+  const Message& message = messages_[i];
+  message.peer->tx.add(message.inner_size, message.segments);
+  message.peer->last_tx_ms.store(now_ms, std::memory_order_relaxed);
+  msghdr& header = headers_[i].msg_hdr;
+  header.msg_namelen = message.to.to(addresses_[i]);
+  parts_[i] = {message.data, message.size};
+  header.msg_controllen = message.segments > 1 ? sizeof controls_[i].bytes : 0;
+  if (message.segments > 1) {
+    const uint16_t segment = static_cast<uint16_t>(message.segment);
+    memcpy(CMSG_DATA(reinterpret_cast<cmsghdr*>(&controls_[i])), &segment, sizeof segment);
   }
 }
+
+bool SendBatch::flush() noexcept {
+  if (used_ == 0) return true;
+  if (prepared_ < used_) {
+    const uint64_t now = coarse_ms();
+    while (prepared_ < used_) prepare(prepared_++, now);
+  }
+  while (sent_ < used_) {
+    const int n = sendmmsg(fd_, &headers_[sent_], used_ - sent_, MSG_DONTWAIT);
+    if (n > 0) {
+      for (const unsigned end = sent_ + static_cast<unsigned>(n); sent_ < end; sent_++) {
+        dataplane_.tx.add(messages_[sent_].inner_size, messages_[sent_].segments);
+      }
+    } else if (!failed(errno)) {
+      return false;
+    }
+  }
+  used_ = prepared_ = sent_ = 0;
+  filled_ = 0;
+  if (refused_size_ != SIZE_MAX && coarse_ms() >= refused_until_ms_) refused_size_ = SIZE_MAX;
+  return true;
+}
+
+bool SendBatch::failed(int error) noexcept {
+  if (error == EAGAIN) return false;
+  if (error == EINTR) return true;
+  const Message& message = messages_[sent_];
+  // EIO: a device without checksum offload, which older kernels want; EINVAL, EMSGSIZE: a segment that had to be fragmented.
+  if (message.segments > 1 && (error == EIO || error == EINVAL || error == EMSGSIZE)) {
+    refused_size_ = error == EIO ? 0 : std::min(refused_size_, message.segment);
+    refused_until_ms_ = coarse_ms() + kRefusedMs;
+    error = send_singly(message);
+    if (error == EAGAIN) return false;
+  }
+  if (error == 0) dataplane_.tx.add(message.inner_size, message.segments);
+  else if (error == EMSGSIZE) drop(message, Drop::path_mtu);
+  else drop(message, error == ENOBUFS || error == ENOMEM ? Drop::no_buffers : Drop::send_error);
+  sent_++;
+  return true;
+}
+
+// What was sent before the socket was full is sent again then: receivers know duplicates.
+int SendBatch::send_singly(const Message& message) noexcept {
+  sockaddr_storage address;
+  const socklen_t address_size = message.to.to(address);
+  for (size_t at = 0; at < message.size; at += message.segment) {
+    const size_t size = std::min(message.segment, message.size - at);
+    if (sendto(fd_, message.data + at, size, MSG_DONTWAIT, reinterpret_cast<const sockaddr*>(&address), address_size) < 0) return errno;
+  }
+  return 0;
+}
+
+void SendBatch::drop(const Message& message, Drop reason) noexcept { dataplane_.drops.add(reason, message.segments); }
 
 }  // namespace vpnd

@@ -1,5 +1,6 @@
 #include "udp.h"
 
+#include <netinet/udp.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -10,7 +11,17 @@ namespace {
 
 constexpr int kUdpBuffer = 4 << 20;
 
+// Newer than the headers of some systems that we build on.
+constexpr int kUdpSegment = 103;
+constexpr int kUdpGro = 104;
+
 bool set(int fd, int level, int option, int value) { return setsockopt(fd, level, option, &value, sizeof value) == 0; }
+
+int get(int fd, int level, int option) {
+  int value = 0;
+  socklen_t size = sizeof value;
+  return getsockopt(fd, level, option, &value, &size) == 0 ? value : 0;
+}
 
 // The FORCE options pass net.core.*mem_max but need CAP_NET_ADMIN; a smaller buffer is no failure.
 void grow_buffers(int fd) {
@@ -61,6 +72,42 @@ int make_socket(const SocketRequest& request, int& fd, uint16_t& port) {
   }
   fd = made;
   return 0;
+}
+
+UdpOffloads enable_offloads(int fd) {
+  UdpOffloads out;
+  // Zero changes nothing, but only a kernel that knows the option takes it.
+  out.gso = set(fd, SOL_UDP, kUdpSegment, 0);
+  out.gro = set(fd, SOL_UDP, kUdpGro, 1);
+  return out;
+}
+
+SocketBuffers socket_buffers(int fd) {
+  SocketBuffers out;
+  if (fd < 0) return out;
+  // The kernel counts its own overhead, and so says twice what was asked for.
+  out.receive = get(fd, SOL_SOCKET, SO_RCVBUF) / 2;
+  out.send = get(fd, SOL_SOCKET, SO_SNDBUF) / 2;
+  return out;
+}
+
+int open_sibling(int fd) {
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  if (getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) return -1;
+  const int made = socket(address.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (made < 0) return -1;
+  const SocketRequest request{address.ss_family == AF_INET ? 4 : 6, false, 0, {}, static_cast<uint32_t>(get(fd, SOL_SOCKET, SO_MARK))};
+  const int level = request.family == 4 ? IPPROTO_IP : IPPROTO_IPV6;
+  const int discover = request.family == 4 ? IP_MTU_DISCOVER : IPV6_MTU_DISCOVER;
+  // Shared for a moment only, so that no other program can join in later.
+  const bool bound = prepare(made, request) && set(made, level, discover, get(fd, level, discover)) &&
+                     set(fd, SOL_SOCKET, SO_REUSEPORT, 1) && set(made, SOL_SOCKET, SO_REUSEPORT, 1) &&
+                     bind(made, reinterpret_cast<const sockaddr*>(&address), size) == 0;
+  set(fd, SOL_SOCKET, SO_REUSEPORT, 0);
+  if (bound && set(made, SOL_SOCKET, SO_REUSEPORT, 0)) return made;
+  close(made);
+  return -1;
 }
 
 bool UdpSockets::send(const Endpoint& to, View data) const noexcept {

@@ -20,6 +20,25 @@ struct SocketRequest {
 // may fragment. Returns 0 or an errno value; `port` is the port bound.
 int make_socket(const SocketRequest& request, int& fd, uint16_t& port);
 
+// What a UDP socket takes and gives in one piece: since Linux 4.18 and 5.0.
+struct UdpOffloads {
+  bool gso = false;  // UDP_SEGMENT: several datagrams of one size to one destination
+  bool gro = false;  // UDP_GRO: several of one size and source
+};
+
+// Turns on what the kernel offers.
+UdpOffloads enable_offloads(int fd);
+
+// Sizes that the kernel grants, bytes; 0: no socket.
+struct SocketBuffers {
+  int receive = 0;
+  int send = 0;
+};
+SocketBuffers socket_buffers(int fd);
+
+// Another socket with the same address and port: the kernel spreads senders over both. -1 when it cannot be made.
+int open_sibling(int fd);
+
 class UdpSockets {
  public:
   UdpSockets(int fd4, int fd6) : fd4_(fd4), fd6_(fd6) {}

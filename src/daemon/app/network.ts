@@ -19,7 +19,7 @@ export interface NetworkParts {
   platform: Platform;
   makeCarrier: MakeCarrier;
   /** Packet threads. */
-  threads: 1 | 2;
+  threads: number;
   log: Logger;
   /** Milliseconds since 1970. */
   now: () => number;

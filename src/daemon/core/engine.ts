@@ -199,8 +199,8 @@ export interface EngineOptions {
   mtu: number;
   /** Bound UDP sockets, at most one for each family, on the same port; the engine owns them from here. */
   sockets: readonly { family: 4 | 6; fd: number }[];
-  /** Packet threads: 1 for both directions, 2 for one each. */
-  threads: 1 | 2;
+  /** Packet threads: 1 for both directions, 2 for one each, up to 8 for both directions on a queue of the TUN each. */
+  threads: number;
   /** Interval of RTT probes to a peer, milliseconds. */
   pingIntervalMs: number;
   /** Unanswered probes for this long make a peer `silent`, milliseconds. */

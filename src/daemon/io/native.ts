@@ -26,7 +26,7 @@ interface AddonEngine {
 
 /** What native/napi exports. */
 interface Addon {
-  openTun(options: { name: string; tap: boolean }): { fd: number; name: string };
+  openTun(options: { name: string; tap: boolean; multiQueue: boolean }): { fd: number; name: string };
   makeSocket(options: { family: 4 | 6; kind: "udp" | "tcp"; port: number; address: string; mark: number }): {
     fd: number;
     port: number;
@@ -77,14 +77,23 @@ const tunErrors: Readonly<
 };
 
 /**
- * Makes a TUN (or TAP) device, or attaches to one; packets without information header, non-blocking.
+ * Makes a TUN (or TAP) device, or attaches to one; packets without information header, with vnet headers where the kernel has
+ * them, non-blocking.
  * @param options.name at most 15 characters; may hold "%d"
+ * @param options.multiQueue for more than two packet threads
  * @throws VpnError `not-permitted`, `conflict` (in use, other kind) or `failed` (no driver)
  */
-export function openTun(options: { name: string; tap?: boolean }): { fd: number; name: string } {
+export function openTun(options: { name: string; tap?: boolean; multiQueue?: boolean }): {
+  fd: number;
+  name: string;
+} {
   const native = addon();
   try {
-    return native.openTun({ name: options.name, tap: options.tap ?? false });
+    return native.openTun({
+      name: options.name,
+      tap: options.tap ?? false,
+      multiQueue: options.multiQueue ?? false,
+    });
   } catch (error) {
     const known = tunErrors[error instanceof TypeError ? "EINVAL" : (errorCode(error) ?? "")];
     if (!known) throw VpnError.from(error, "failed");
