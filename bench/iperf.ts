@@ -1,8 +1,13 @@
 /** iperf3 and ping between the two ends of a tunnel. TCP is always cubic: BBR, where it is the default, would measure its own pacing. */
 import type { Host } from "../test/lab/lab.js";
-import type { Pair } from "./pair.js";
 
-const port = "5201";
+/** a calls, b listens. */
+export interface Ends {
+  a: Host;
+  b: Host;
+}
+
+export const port = "5201";
 
 interface Sum {
   bits_per_second: number;
@@ -20,14 +25,20 @@ interface Report {
   server_output_json?: { end: { streams: { udp?: UdpEnd }[] } };
 }
 
+/** Where a server listens when clients call it by another address than its own (port forwarding). */
+interface Place {
+  bind?: string;
+}
+
 async function report(
   from: Host,
   to: Host,
   address: string,
   seconds: number,
   more: string[],
+  { bind = address }: Place = {},
 ): Promise<Report> {
-  const server = to.spawn("iperf3", "iperf3", ["-s", "-1", "-J", "-B", address, "-p", port]);
+  const server = to.spawn("iperf3", "iperf3", ["-s", "-1", "-J", "-B", bind, "-p", port]);
   try {
     await to.listening(server, "tcp", Number(port));
     const args = ["-c", address, "-p", port, "-J", "-t", String(seconds), ...more];
@@ -52,15 +63,15 @@ export interface TcpResult {
 
 /** @param reverse the far end sends */
 export async function tcp(
-  { a, b }: Pair,
+  { a, b }: Ends,
   address: string,
   seconds: number,
-  options: { streams?: number; reverse?: boolean } = {},
+  options: Place & { streams?: number; reverse?: boolean } = {},
 ): Promise<TcpResult> {
   const more = ["-C", "cubic"];
   if (options.streams !== undefined) more.push("-P", String(options.streams));
   if (options.reverse === true) more.push("-R");
-  const { end } = await report(a, b, address, seconds, more);
+  const { end } = await report(a, b, address, seconds, more, options);
   return {
     bps: end.sum_received.bits_per_second,
     bytes: end.sum_received.bytes,
@@ -74,7 +85,7 @@ export interface FloodResult {
 }
 
 /** UDP with 64 bytes in each packet, as fast as one sender can. */
-export async function smallPackets({ a, b }: Pair, address: string, seconds: number): Promise<FloodResult> {
+export async function smallPackets({ a, b }: Ends, address: string, seconds: number): Promise<FloodResult> {
   const flood = ["-u", "-b", "0", "-l", "64", "--get-server-output"];
   const answer = await report(a, b, address, seconds, flood);
   const sent = answer.end.streams[0]?.udp;
@@ -94,7 +105,7 @@ export interface RoundTrips {
 }
 
 /** 500 a second for some seconds, with nothing else to do. */
-export async function roundTrips({ a }: Pair, address: string, seconds: number): Promise<RoundTrips> {
+export async function roundTrips({ a }: Ends, address: string, seconds: number): Promise<RoundTrips> {
   const count = String(Math.max(100, Math.round(seconds * 500)));
   const { stdout } = await a.exec("ping", ["-n", "-q", "-i", "0.002", "-c", count, address]);
   const match = /= ([\d.]+)\/([\d.]+)\/[\d.]+\/([\d.]+) ms/.exec(stdout);

@@ -4,6 +4,8 @@ import process from "node:process";
 const benches: Readonly<Record<string, () => Promise<{ main(args: readonly string[]): Promise<void> }>>> = {
   limits: () => import("./limits.js"),
   mesh: () => import("./mesh.js"),
+  micro: () => import("./micro.js"),
+  paper: () => import("./paper.js"),
   soak: () => import("./soak.js"),
 };
 

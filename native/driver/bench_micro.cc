@@ -104,7 +104,7 @@ bool bench_engine(unsigned count) {
 
 int bench_micro() {
   for (const unsigned count : kPeerCounts) bench_lookup(count);
-  bool ok = true;
+  bool ok = bench_offload();
   for (const Cipher cipher : cipher_preference()) ok &= bench_records(cipher, std::string(cipher_name(cipher)).c_str());
   for (const unsigned count : kPeerCounts) ok &= bench_engine(count);
   if (!ok) fprintf(stderr, "driver: something could not be measured\n");
