@@ -60,6 +60,7 @@ void MeshEngine::define(Napi::Env env, Napi::Object exports) {
                                          InstanceMethod<&MeshEngine::set_identity>("setIdentity"),
                                          InstanceMethod<&MeshEngine::peer_counters>("peerCounters"),
                                          InstanceMethod<&MeshEngine::counters>("counters"),
+                                         InstanceMethod<&MeshEngine::features>("features"),
                                          InstanceMethod<&MeshEngine::responds>("responds"),
                                          InstanceMethod<&MeshEngine::unknown_destinations>("unknownDestinations")}));
 }
@@ -209,6 +210,10 @@ Napi::Value MeshEngine::peer_counters(const Info& info) {
 }
 
 Napi::Value MeshEngine::counters(const Info& info) { return engine_object(info.Env(), engine_ ? engine_->info() : last_info_); }
+
+Napi::Value MeshEngine::features(const Info& info) {
+  return engine_ ? features_object(info.Env(), engine_->features()) : info.Env().Undefined();
+}
 
 Napi::Value MeshEngine::responds(const Info& info) {
   return Napi::Boolean::New(info.Env(), stopped_ || engine_->responds());

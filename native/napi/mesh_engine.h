@@ -35,6 +35,7 @@ class MeshEngine : public Napi::ObjectWrap<MeshEngine> {
   void set_identity(const Info& info);
   Napi::Value peer_counters(const Info& info);
   Napi::Value counters(const Info& info);
+  Napi::Value features(const Info& info);
   Napi::Value responds(const Info& info);
   Napi::Value unknown_destinations(const Info& info);
 

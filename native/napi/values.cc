@@ -176,6 +176,17 @@ Napi::Object peer_object(Napi::Env env, const PeerInfo& info) {
   return out;
 }
 
+Napi::Object features_object(Napi::Env env, const EngineFeatures& features) {
+  Napi::Object out = Napi::Object::New(env);
+  out.Set("threads", features.threads);
+  Napi::Array offloads = Napi::Array::New(env);
+  for (const char* name : features.offloads) offloads.Set(offloads.Length(), name);
+  out.Set("offloads", offloads);
+  out.Set("receiveBufferBytes", features.receive_buffer);
+  out.Set("sendBufferBytes", features.send_buffer);
+  return out;
+}
+
 Napi::Object engine_object(Napi::Env env, const EngineInfo& info) {
   Napi::Object out = Napi::Object::New(env);
   set_traffic(out, info.rx_bytes, info.tx_bytes, info.rx_packets, info.tx_packets);

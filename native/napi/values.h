@@ -17,6 +17,7 @@ std::optional<Endpoint> read_endpoint(Napi::Env env, Napi::Value value);
 // All fields of Event; src/daemon/io/native.ts makes the tagged union of it.
 Napi::Object event_object(Napi::Env env, const Event& event);
 Napi::Object peer_object(Napi::Env env, const PeerInfo& info);
+Napi::Object features_object(Napi::Env env, const EngineFeatures& features);
 Napi::Object engine_object(Napi::Env env, const EngineInfo& info);
 
 }  // namespace vpnd::face

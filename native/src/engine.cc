@@ -16,7 +16,8 @@ unsigned queues_of(unsigned threads) { return threads <= 2 ? 1 : threads; }
 struct Engine::Impl {
   Impl(const EngineOptions& options, int wake, std::unique_ptr<DtlsContext> context)
       : wake_fd(wake),
-        dataplane(open_queues(options.tun_fd, UdpSockets(options.udp4_fd, options.udp6_fd), queues_of(options.threads)), options.mtu, options.threads + 1, wake, options.on_event),
+        dataplane(open_queues(options.tun_fd, UdpSockets(options.udp4_fd, options.udp6_fd), queues_of(options.threads)), options.mtu,
+                  options.threads + 1, wake, options.on_event),
         control(dataplane, wake, options, std::move(context)),
         packets(dataplane, options.threads) {}
 
@@ -155,6 +156,25 @@ EngineInfo Engine::info() const {
   for (size_t i = 0; i < drop_names.size(); i++) {
     if (const uint64_t n = d.drops.by_reason[i].get()) out.drops.emplace_back(drop_names[i], n);
   }
+  return out;
+}
+
+EngineFeatures Engine::features() const {
+  const Dataplane& d = impl_->dataplane;
+  const TunOffloads& tun = d.tun.offloads();
+  const UdpOffloads& udp = d.queues[0].udp;
+  EngineFeatures out;
+  out.threads = d.lanes - 1;
+  const std::pair<bool, const char*> offloads[] = {{tun.checksum, "checksum"}, {tun.tso, "tso"},  {tun.uso, "uso"},
+                                                   {udp.gso, "udp-gso"},       {udp.gro, "udp-gro"},
+                                                   {d.queues.size() > 1, "multi-queue"}};
+  for (const auto& [on, name] : offloads) {
+    if (on) out.offloads.push_back(name);
+  }
+  const int fd = d.sockets.fd4() >= 0 ? d.sockets.fd4() : d.sockets.fd6();
+  const SocketBuffers buffers = impl_->stopped ? SocketBuffers{} : socket_buffers(fd);
+  out.receive_buffer = buffers.receive;
+  out.send_buffer = buffers.send;
   return out;
 }
 

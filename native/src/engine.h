@@ -58,6 +58,14 @@ struct EngineInfo {
   std::vector<std::pair<const char*, uint64_t>> drops;  // only reasons that occurred
 };
 
+// What this machine gives the engine.
+struct EngineFeatures {
+  unsigned threads = 0;               // packet threads
+  std::vector<const char*> offloads;  // names for people
+  int receive_buffer = 0;             // of a UDP socket, bytes
+  int send_buffer = 0;
+};
+
 class Engine {
  public:
   // Null and a message in `error` when the options make no sense or memory is short. Owns the descriptors only on success.
@@ -82,6 +90,7 @@ class Engine {
 
   std::optional<PeerInfo> peer_info(uint32_t peer) const;
   EngineInfo info() const;
+  EngineFeatures features() const;
   // Asks every thread for a sign of life; false: one has not answered the previous call yet.
   bool responds();
   std::vector<std::pair<Address, uint64_t>> unknown_destinations() const;

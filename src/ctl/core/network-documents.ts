@@ -38,6 +38,8 @@ export function detailsJson(details: NetworkDetails): { [key: string]: Json } {
     threads: details.threads,
     ciphers: details.ciphers,
     offloads: details.offloads,
+    receiveBufferBytes: details.receiveBufferBytes || undefined,
+    sendBufferBytes: details.sendBufferBytes || undefined,
     publicEndpoint: filled(details.publicEndpoint),
     nodeKey: filled(details.nodeKey),
     unknownDestinations: details.unknownDestinations.map((unknown) => ({

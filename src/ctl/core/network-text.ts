@@ -1,3 +1,4 @@
+import { formatBytes } from "../../common/format/bytes.js";
 import { formatDuration } from "../../common/format/duration.js";
 import type { GetStatusResponse } from "../../common/gen/vpnd/v1/daemon_pb.js";
 import type { Network, NetworkDetails, Reason } from "../../common/gen/vpnd/v1/network_pb.js";
@@ -52,11 +53,20 @@ export function networkText(network: Network, details: NetworkDetails | undefine
     ["ciphers", details?.ciphers.join(", ")],
     ["threads", details === undefined ? undefined : String(details.threads)],
     ["offloads", details === undefined ? undefined : details.offloads.join(", ") || "none"],
+    ["socket buffers", buffersText(details)],
     ["node key", details?.nodeKey],
     ...(details?.unknownDestinations ?? []).map(
       (unknown) => ["nobody has", `${unknown.address} (${unknown.packets} packets)`] as const,
     ),
   ]);
+}
+
+function buffersText(details: NetworkDetails | undefined): string | undefined {
+  if (!details?.receiveBufferBytes) return undefined;
+  const [receive, send] = [details.receiveBufferBytes, details.sendBufferBytes].map((bytes) =>
+    formatBytes(bytes),
+  );
+  return `${receive} to receive, ${send} to send`;
 }
 
 export function statusText(status: GetStatusResponse, now: Date, look: Look = plain): string {

@@ -204,8 +204,10 @@ export class MeshCarrier implements Carrier {
       };
     }
     const { peers, ...rest } = core.view(this.#world.moment());
+    const features = engine.features?.();
     return {
       ...rest,
+      ...(features === undefined ? {} : { features }),
       peers: peers.map((peer) => peerView(peer, engine.peerCounters(peer.id))),
       counters: withIgnored(engine.counters(), core.ignored),
       handshakes: { ...this.#handshakes },

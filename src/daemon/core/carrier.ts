@@ -2,7 +2,7 @@
  * A carrier moves a network's packets; the mesh is the first of four. A network (src/daemon/app) owns the device,
  * addresses and routes, and runs one carrier on it.
  */
-import type { EngineCounters } from "./engine.js";
+import type { EngineCounters, EngineFeatures } from "./engine.js";
 import type { PskEpoch } from "./keys/psk-ring.js";
 
 export type PathKind = "direct" | "relay" | "gateway" | "postgres" | "tcp" | "none";
@@ -59,6 +59,8 @@ export interface CarrierView {
   unknownDestinations: { address: string; packets: number }[];
   /** Data ciphers offered, best first. */
   ciphers: string[];
+  /** What this machine gives the carrier. Absent: not known. */
+  features?: EngineFeatures;
   /** Remarks for people on the network as a whole. */
   notes: string[];
 }

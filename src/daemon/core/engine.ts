@@ -156,6 +156,17 @@ export interface EngineCounters {
   drops: Record<string, number>;
 }
 
+/** What this machine gives the engine. */
+export interface EngineFeatures {
+  /** Packet threads. */
+  threads: number;
+  /** In use: checksum, tso, uso (of the TUN), udp-gso, udp-gro (of the sockets), multi-queue. */
+  offloads: string[];
+  /** Of a UDP socket, as granted by the kernel. */
+  receiveBufferBytes: number;
+  sendBufferBytes: number;
+}
+
 export interface MeshEngine {
   /** Events come in order; none after `stop` resolved. Set before `start`. */
   onEvent: (event: EngineEvent) => void;
@@ -185,6 +196,8 @@ export interface MeshEngine {
   setIdentity(identity: EngineIdentity): void;
   peerCounters(peer: PeerId): PeerCounters | undefined;
   counters(): EngineCounters;
+  /** Absent: there is no machine. Undefined after `stop`. */
+  features?(): EngineFeatures | undefined;
   /** Asks every thread for a sign of life; false: one has not answered the previous call. Absent: there are no threads. */
   responds?(): boolean;
   /** Virtual IPs that packets were dropped for because no peer has them: recent ones, bounded. */

@@ -1,6 +1,13 @@
 import { loadAddon } from "../../common/addon.js";
 import { VpnError } from "../../common/errors.js";
-import type { EngineIdentity, EngineOptions, MeshEngine, PeerCounters, PeerId } from "../core/engine.js";
+import type {
+  EngineFeatures,
+  EngineIdentity,
+  EngineOptions,
+  MeshEngine,
+  PeerCounters,
+  PeerId,
+} from "../core/engine.js";
 import { refusals } from "../core/engine.js";
 import { errorCode } from "./atomic-file.js";
 import { type RawEvent, toEngineEvent } from "./native-events.js";
@@ -20,6 +27,7 @@ interface AddonEngine {
   setIdentity(identity: EngineIdentity): void;
   peerCounters(peer: number): PeerCounters | undefined;
   counters(): ReturnType<MeshEngine["counters"]>;
+  features(): EngineFeatures | undefined;
   responds(): boolean;
   unknownDestinations(): { address: string; packets: number }[];
 }
@@ -235,6 +243,10 @@ class NativeMeshEngine implements MeshEngine {
 
   counters(): ReturnType<MeshEngine["counters"]> {
     return this.#engine.counters();
+  }
+
+  features(): EngineFeatures | undefined {
+    return this.#engine.features();
   }
 
   responds(): boolean {

@@ -60,9 +60,11 @@ export function detailsMessage(
   return {
     servers: servers.map((server) => ({ ...server })),
     listenPort: network.config.port,
-    threads: network.threads,
+    threads: view?.features?.threads ?? network.threads,
     ciphers: view?.ciphers ?? [],
-    offloads: [],
+    offloads: view?.features?.offloads ?? [],
+    receiveBufferBytes: view?.features?.receiveBufferBytes ?? 0,
+    sendBufferBytes: view?.features?.sendBufferBytes ?? 0,
     publicEndpoint: view?.publicEndpoint ?? "",
     nodeKey,
     unknownDestinations: (view?.unknownDestinations ?? []).map(({ address, packets }) => ({
