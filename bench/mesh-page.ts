@@ -134,7 +134,7 @@ export function meshText(
   });
   const command = `npm run bench -- mesh --runs ${result.rounds} --seconds ${result.seconds}`;
   return `Measured by \`${command}\` (as root). ${result.date}, ${result.machine}, ${result.kernel}, ${result.node}.
-Medians of the clean runs of ${result.rounds} rounds; contestants take turns. A run is clean when hypervisor and foreign programs
+Medians of the clean runs; rounds: ${result.rounds}, in each of which all take turns. A run is clean when hypervisor and foreign programs
 had at most ${(result.noiseLimit * 100).toFixed(0)} % of the machine.
 
 ${parts.join("\n")}

@@ -79,7 +79,7 @@ function render({ date, machine, kernel, rounds, seconds, direct, star }: PaperR
       ? "openvpn is not installed"
       : `${star.meshOverStar.toFixed(1)} times openvpn's star`;
   return `Measured by \`npm run bench -- paper --runs ${rounds} --seconds ${seconds}\` (as root). ${date}, ${machine}, ${kernel}.
-One TCP stream, cubic, medians of ${rounds} rounds in which all take turns.
+One TCP stream, cubic, medians; rounds: ${rounds}, in each of which all take turns.
 
 ### Direct against mesh
 

@@ -8,7 +8,7 @@ import type { Pair } from "../pair.js";
 import { type Contestant, inner } from "./contestant.js";
 
 /** @param config of vpnd (docs/config.md) */
-async function start(pair: Pair, config: string): Promise<{ address: string; device: string }> {
+export async function startVpnd(pair: Pair, config: string): Promise<{ address: string; device: string }> {
   await iexd(pair.a);
   const psk = await pskGenerate();
   const daemons = await Promise.all(
@@ -35,11 +35,11 @@ export async function ourselves(): Promise<Contestant[]> {
   const { stdout } = await run("git", ["-C", repository, "rev-parse", "--short", "HEAD"]);
   const version = stdout.trim();
   return [
-    { name: "vpnd", version, start: (pair) => start(pair, "") },
+    { name: "vpnd", version, start: (pair) => startVpnd(pair, "") },
     {
       name: "vpnd-openssl",
       version: `${version}, records by OpenSSL`,
-      start: (pair) => start(pair, '[engine]\ncrypto = "openssl"\n'),
+      start: (pair) => startVpnd(pair, '[engine]\ncrypto = "openssl"\n'),
     },
   ];
 }

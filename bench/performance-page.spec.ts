@@ -1,0 +1,31 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { replaced, table } from "./performance-page.js";
+import { barChart } from "./plot.js";
+
+const page =
+  "# P\n<!-- bench mesh -->\nold\n<!-- end of mesh -->\nby hand\n<!-- bench micro -->\nx\n<!-- end of micro -->\n";
+
+test("only the section's own text is replaced, again and again", () => {
+  const once = replaced(page, "mesh", "new\n\n");
+  assert.equal(once, page.replace("old", "new"));
+  assert.equal(replaced(once, "mesh", "new"), once);
+});
+
+test("a page without the section is not touched", () => {
+  assert.throws(() => replaced(page, "paper", "new"), /no section paper/);
+});
+
+test("tables align numbers right", () => {
+  assert.equal(table(["a", ">b"], [["x", "1"]]), "| a | b |\n|---|---:|\n| x | 1 |");
+});
+
+test("bars are in proportion, names are escaped", () => {
+  const bar = (name: string, value: number) => ({ name, value, least: value, most: value });
+  const svg = barChart("a < b", [bar("x&y", 50), bar("z", 100)], (value) => `${value} Mbit/s`);
+  const widths = [...svg.matchAll(/<rect [^>]*width="([\d.]+)"/g)].map((match) => Number(match[1]));
+  assert.equal(widths.length, 2);
+  assert.equal(widths[1], 2 * (widths[0] ?? 0));
+  assert.match(svg, /a &lt; b/);
+  assert.match(svg, /x&amp;y/);
+});
