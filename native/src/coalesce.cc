@@ -8,6 +8,8 @@ namespace {
 
 constexpr uint8_t kTcp = 6, kUdp = 17;
 constexpr size_t kTcpHeader = 20, kUdpHeader = 8;
+// Linux cuts TCP no smaller, so it is not asked to.
+constexpr size_t kMinTcpSegment = 8;
 constexpr size_t kTcpChecksum = 16, kUdpChecksum = 6;
 constexpr uint8_t kPush = 0x08, kAck = 0x10;
 constexpr size_t kMaxSize = 65535;
@@ -61,6 +63,11 @@ struct Coalescer::Packet {
 
 namespace {
 
+// Behind PSH nothing is merged.
+bool begins_group(const Coalescer::Packet& packet) noexcept {
+  return packet.udp || (packet.payload() >= kMinTcpSegment && (packet.bytes[packet.transport + 13] & kPush) == 0);
+}
+
 bool checksums_are_right(const uint8_t* ip, size_t size, size_t transport, uint8_t protocol) noexcept {
   if (ip[0] >> 4 == 4 && !sum_is_right(sum_bytes({ip, transport}))) return false;
   const size_t length = size - transport;
@@ -108,8 +115,7 @@ void Coalescer::add(View bytes, void* owner) noexcept {
     if (packet.mergeable && merge(*group, packet)) return;
     write_group(*group);
   }
-  const bool push = !packet.udp && (bytes[packet.transport + 13] & kPush) != 0;
-  if (!packet.mergeable || push) return write_single(bytes, owner);
+  if (!packet.mergeable || !begins_group(packet)) return write_single(bytes, owner);
   open(packet, owner);
 }
 

@@ -54,7 +54,8 @@ bool Segmenter::begin(const VnetHeader& header, std::span<uint8_t> packet, size_
 bool Segmenter::begin_single(const VnetHeader& header) noexcept {
   if (header.flags & VnetHeader::kNeedsChecksum) {
     const size_t start = header.checksum_start, field = start + header.checksum_offset;
-    if (field + 2 > packet_.size()) return false;
+    const size_t ip = packet_[0] >> 4 == 4 ? (packet_[0] & 15) * size_t{4} : 40;
+    if (start < ip || field + 2 > packet_.size()) return false;
     // The field holds the pseudo-header's sum. Zero would say "none" in UDP, and elsewhere both zeros are the same.
     write_nonzero_checksum(&packet_[field], sum_bytes(View(packet_).subspan(start)));
   }

@@ -203,6 +203,12 @@ TEST(segment_malformed, "splitting: what does not fit together is refused") {
   CHECK(!refused(single, good.packet));
   single.checksum_offset = 519;
   CHECK(refused(single, good.packet));
+  // Into the IP header's lengths.
+  for (const uint16_t start : std::vector<uint16_t>{0, 2, 19}) {
+    single.checksum_start = start;
+    single.checksum_offset = 0;
+    CHECK(refused(single, good.packet));
+  }
   single.checksum_start = single.checksum_offset = 65535;
   CHECK(refused(single, good.packet));
 }

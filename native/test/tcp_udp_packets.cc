@@ -134,7 +134,6 @@ std::vector<Bytes> split_plainly(const PacketSpec& spec, size_t segment) {
 }
 
 Layout layout(View packet) {
-  Layout out;
   const bool four = packet[0] >> 4 == 4;
   uint8_t next = packet[four ? 9 : 6];
   size_t at = four ? static_cast<size_t>(packet[0] & 15) * 4 : 40;
