@@ -43,6 +43,12 @@ compgen -G '/usr/lib/llvm-14/lib/clang/*/lib/linux/libclang_rt.fuzzer*' >/dev/nu
 # The engine's tests link the system's OpenSSL; the addon uses the one inside Node.
 [ -f /usr/include/openssl/ssl.h ] || missing+=(libssl-dev)
 
+# Faster record protection; only where the distribution has it. Without it the engine is built with OpenSSL alone.
+if ! compgen -G '/usr/lib/*/libIPSec_MB.a' >/dev/null && [ "$(uname -m)" = x86_64 ] && command -v apt-cache >/dev/null &&
+  apt-cache show libipsec-mb-dev >/dev/null 2>&1; then
+  missing+=(libipsec-mb-dev)
+fi
+
 # Headers for the addon are where native/Makefile looks: beside the node binary.
 prefix=$(dirname "$(dirname "$(readlink -f "$(command -v node)")")")
 headers() { [ -f "$prefix/include/node/node_api.h" ]; }

@@ -3,7 +3,9 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "bytes.h"
 
@@ -25,6 +27,14 @@ std::optional<Cipher> cipher_from(uint8_t number);
 // What this machine offers, best first.
 const std::vector<Cipher>& cipher_preference();
 
+// Who protects records: libipsec-mb where it can and OpenSSL elsewhere, only the former, or only the latter.
+enum class Crypto : uint8_t { automatic, ipsec_mb, openssl };
+
+// For sessions made from now on, of the whole process. Not empty: why that is not possible; then nothing changed.
+std::string choose_crypto(Crypto crypto);
+// Who protects records in sessions made from now on: "libipsec-mb 1.3.0 AVX512", "OpenSSL 3.0.15".
+std::string aead_implementation();
+
 class Aead {
  public:
   enum class Direction { seal, open };
@@ -40,7 +50,7 @@ class Aead {
   virtual bool open(unsigned lane, const uint8_t* nonce, View aad, const uint8_t* in, uint8_t* out, size_t size,
                     const uint8_t* tag) noexcept = 0;
 
-  // For lanes 0 to `lanes` - 1, at most kMaxLanes. Null only when memory is short.
+  // For lanes 0 to `lanes` - 1, at most kMaxLanes, by who was chosen. Null only when memory is short.
   static std::unique_ptr<Aead> make(Cipher cipher, const uint8_t* key, Direction direction, unsigned lanes);
 
  protected:

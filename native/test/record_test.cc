@@ -67,6 +67,40 @@ TEST(record_round_trip, "records: open to what was sealed, with every cipher and
   }
 }
 
+TEST(record_elsewhere, "records: sealed from elsewhere is as sealed in place, and what is around stays") {
+  for (const Cipher cipher : cipher_preference()) {
+    for (const size_t size : {1, 16, 64, 1400, 65000}) {
+      Ends in_place(cipher), elsewhere(cipher);
+      const Bytes inner = pattern(size);
+      const Bytes expected = in_place.seal(inner);
+      Bytes source = inner;
+      source.push_back(0x77);
+      const Bytes before = source;
+      Bytes record(expected.size() + 8, 0xa5);
+      CHECK(seal_record(elsewhere.near, 1, source.data(), size, record.data()) == expected.size());
+      CHECK(std::equal(expected.begin(), expected.end(), record.begin()));
+      CHECK(source == before);
+      CHECK(std::all_of(record.end() - 8, record.end(), [](uint8_t byte) { return byte == 0xa5; }));
+    }
+  }
+}
+
+TEST(record_implementations, "records: what one implementation seals, the other opens") {
+  for (const Cipher cipher : cipher_preference()) {
+    CHECK(choose_crypto(Crypto::openssl).empty());
+    Ends plain(cipher);
+    CHECK(choose_crypto(Crypto::automatic).empty());
+    Ends fast(cipher);
+    for (const size_t size : {1, 40, 1400}) {
+      const Bytes inner = pattern(size);
+      Bytes a = plain.seal(inner), b = fast.seal(inner);
+      CHECK(a == b);
+      CHECK(open_record(fast.far, 1, a.data(), a.size()).size() == size);
+      CHECK(open_record(plain.far, 1, b.data(), b.size()).size() == size);
+    }
+  }
+}
+
 TEST(record_tamper, "records: one altered bit anywhere keeps them shut") {
   for (const Cipher cipher : cipher_preference()) {
     Ends ends(cipher);
