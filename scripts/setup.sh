@@ -21,6 +21,7 @@ needed=(
   "ping iputils-ping"
   "sysctl procps"
   "iperf3 iperf3"
+  "ethtool ethtool"
   "tcpdump tcpdump"
   "openssl openssl"
   "gnutls-cli gnutls-bin"

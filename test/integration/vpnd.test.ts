@@ -160,14 +160,18 @@ test("an existing TUN device is used, and given back as it was; --cleanup does t
   bench.ip("link", "set", "tun7", "mtu", "1300");
   bench.ip("addr", "add", "198.51.100.1/24", "dev", "tun7");
   const before = bench.snapshot();
+  const offloads = (): string => bench.inside("ethtool", "-k", "tun7").replaceAll(" [requested on]", "");
+  const plain = offloads();
   const first = await bench.readyVpnd();
   await join_({ device: "tun7", noWait: true });
+  assert.match(offloads(), /tx-tcp-segmentation: on/);
   assert.match(bench.ip("addr", "show", "dev", "tun7"), /mtu 1400[\s\S]*10\.7\.0\.10\/16/);
   const refused = bench.vpnd("--cleanup");
   assert.equal(await refused.ended(), 1);
   assert.match(refused.errors, /another vpnd uses the state folder/);
   await stopped(first);
   assert.equal(bench.snapshot(), before);
+  assert.equal(offloads(), plain);
 
   const second = await bench.readyVpnd();
   assert.notEqual(bench.snapshot(), before);
@@ -177,6 +181,7 @@ test("an existing TUN device is used, and given back as it was; --cleanup does t
   const cleanup = bench.vpnd("--cleanup");
   assert.equal(await cleanup.ended(), 0, cleanup.errors);
   assert.match(cleanup.output, /restore tun7: down, mtu 1300/);
+  assert.equal(offloads(), plain);
   assert.ok(!existsSync(bench.socket), "the socket is left");
   assert.equal(bench.snapshot(), before);
   const again = bench.vpnd("--cleanup");

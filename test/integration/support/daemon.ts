@@ -27,6 +27,11 @@ export class Bench {
     return execFileSync("ip", ["-n", this.netns, ...args], { encoding: "utf8" });
   }
 
+  /** Standard output of a program in the namespace. */
+  inside(program: string, ...args: string[]): string {
+    return execFileSync("ip", ["netns", "exec", this.netns, program, ...args], { encoding: "utf8" });
+  }
+
   /** Links, addresses and routes: for comparing before and after. */
   snapshot(): string {
     const text = [

@@ -5,7 +5,9 @@ import { routeKey, ruleKey } from "./keys.js";
 export type Action =
   | { type: "ip"; args: readonly string[] }
   | { type: "nft"; input: string }
-  | { type: "sysctl"; key: string; value: string };
+  | { type: "sysctl"; key: string; value: string }
+  /** Turns off what an engine turned on in a persistent device, unless somebody else has it open. */
+  | { type: "reset-tun"; name: string };
 
 const family = (address: string): string => (address.includes(":") ? "-6" : "-4");
 
@@ -70,7 +72,8 @@ export function undoActions(step: Step, machine: Machine): Action[] {
       return step.ifindex === link.ifindex ? [{ type: "ip", args: ["link", "del", "dev", step.name] }] : [];
     }
     case "attach-tun":
-      return [];
+      // Offloads outlive the engine, and programs that do not know them would be handed packets of 64 KiB.
+      return machine.links.get(step.name)?.type === "tun" ? [{ type: "reset-tun", name: step.name }] : [];
     case "set-link": {
       const link = machine.links.get(step.device);
       const { before } = step;

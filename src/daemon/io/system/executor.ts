@@ -78,10 +78,20 @@ const sysctlPath = (key: string): string => {
   return `/proc/sys/${key}`;
 };
 
+/** Opening a TUN turns its offloads off. */
+function resetTun(tun: Pick<Executor, "openTun" | "closeFd">, name: string): void {
+  try {
+    tun.closeFd(tun.openTun(name).fd);
+  } catch (error) {
+    if (!(error instanceof VpnError && error.code === "conflict")) throw error;
+  }
+}
+
 /** The real machine. TUN devices come from the addon. */
 export function machineExecutor(tun: Pick<Executor, "openTun" | "closeFd">): Executor {
   return {
     async run(action) {
+      if (action.type === "reset-tun") return resetTun(tun, action.name);
       if (action.type === "sysctl") return writeFile(sysctlPath(action.key), action.value);
       const { code, stderr } =
         action.type === "ip"

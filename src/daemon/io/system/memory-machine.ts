@@ -1,5 +1,19 @@
 import type { Link } from "../../core/system/items.js";
+import type { Action } from "../../core/system/undo.js";
 import type { Executor } from "./executor.js";
+
+function textOf(action: Action): string {
+  switch (action.type) {
+    case "ip":
+      return action.args.join(" ");
+    case "nft":
+      return "nft";
+    case "sysctl":
+      return `sysctl ${action.key}`;
+    case "reset-tun":
+      return `reset ${action.name}`;
+  }
+}
 
 /** A machine in memory for tests of what drives the door: links, addresses, settings; says what was done. */
 export class MemoryMachine implements Executor {
@@ -13,9 +27,8 @@ export class MemoryMachine implements Executor {
   readonly #tuns = new Map<number, string>();
   #next = 100;
 
-  async run(action: Parameters<Executor["run"]>[0]): Promise<void> {
-    const text =
-      action.type === "ip" ? action.args.join(" ") : action.type === "nft" ? "nft" : `sysctl ${action.key}`;
+  async run(action: Action): Promise<void> {
+    const text = textOf(action);
     this.onAction(text);
     if (this.failOn !== undefined && text.includes(this.failOn)) throw new Error(`refused: ${text}`);
     this.done.push(text);
