@@ -64,7 +64,7 @@ export interface Machine {
 /** One change, with all that is needed to take it back. Journaled as JSON. */
 export type Step =
   | { kind: "create-tun"; name: string; ifindex?: number }
-  | { kind: "attach-tun"; name: string }
+  | { kind: "attach-tun"; name: string; ifindex: number }
   | { kind: "set-link"; device: string; mtu: number; created: boolean; before?: LinkBefore }
   | { kind: "add-address"; device: string; address: string; ifindex?: number }
   | { kind: "add-route"; device: string; prefix: string; source?: string; table?: string; ifindex?: number }

@@ -51,7 +51,7 @@ test("an existing device is remembered as it was", () => {
 test("what is so already needs no step, and so is not undone", () => {
   const ready = { ...link, up: true, mtu: 1400, addresses: ["10.0.0.10/16"] };
   assert.deepEqual(planSteps(mesh("tun7", "existing-tun"), machine({ link: ready })), [
-    { kind: "attach-tun", name: "tun7" },
+    { kind: "attach-tun", name: "tun7", ifindex: 7 },
   ]);
 });
 

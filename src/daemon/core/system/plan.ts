@@ -21,8 +21,7 @@ function planItem(item: Item, machine: Machine, created: ReadonlySet<string>): S
       }
       return [{ kind: "create-tun", name: item.name }];
     case "existing-tun":
-      checkAttachable(item.name, machine.links.get(item.name));
-      return [{ kind: "attach-tun", name: item.name }];
+      return [{ kind: "attach-tun", name: item.name, ifindex: attachable(item.name, machine).ifindex }];
     case "link":
       return planLink(item, machine, created);
     case "address": {
@@ -80,7 +79,9 @@ function planLink(
   return [{ kind: "set-link", device, mtu, created: false, before }];
 }
 
-function checkAttachable(name: string, link: Link | undefined): void {
+/** @throws VpnError `failed` or `conflict`: there is no such device, or it is not one for us */
+function attachable(name: string, machine: Machine): Link {
+  const link = machine.links.get(name);
   if (!link) throw new VpnError("failed", `device ${name} does not exist`);
   if (link.type !== "tun") {
     throw new VpnError("conflict", `device ${name} is not a TUN device`, {
@@ -97,4 +98,5 @@ function checkAttachable(name: string, link: Link | undefined): void {
       hint: "choose another name with --device",
     });
   }
+  return link;
 }

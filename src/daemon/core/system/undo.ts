@@ -73,7 +73,9 @@ export function undoActions(step: Step, machine: Machine): Action[] {
     }
     case "attach-tun":
       // Offloads outlive the engine, and programs that do not know them would be handed packets of 64 KiB.
-      return machine.links.get(step.name)?.type === "tun" ? [{ type: "reset-tun", name: step.name }] : [];
+      return isSame(machine.links.get(step.name), step.ifindex)
+        ? [{ type: "reset-tun", name: step.name }]
+        : [];
     case "set-link": {
       const link = machine.links.get(step.device);
       const { before } = step;
