@@ -31,6 +31,7 @@ export function eventJson(event: Event): { schema: string; [key: string]: Json }
     reason: reasonJson(event.reason),
     path: filled(event.path),
     endpoint: filled(event.endpoint),
+    repeats: event.repeats > 0 ? event.repeats : undefined,
     message: event.message,
   };
 }

@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import type { Logger } from "pino";
 import { VpnError } from "../../common/errors.js";
-import type { Carrier, CarrierView, PeerView } from "../core/carrier.js";
+import type { Carrier, CarrierEvent, CarrierView, PeerView } from "../core/carrier.js";
 import type {
   Endpoint,
   EngineCounters,
@@ -86,6 +86,7 @@ interface Waiter {
 
 export class MeshCarrier implements Carrier {
   onChange: () => void = () => {};
+  onEvent: (event: CarrierEvent) => void = () => {};
   readonly #options: MeshCarrierOptions;
   readonly #world: World;
   readonly #log: Logger;
@@ -289,7 +290,10 @@ export class MeshCarrier implements Carrier {
     clearInterval(this.#poll);
     this.#inputs = [];
     for (const waiter of [...this.#waiters]) waiter.reject(stopped());
-    if (this.#core !== undefined) this.#keep();
+    if (this.#core !== undefined) {
+      this.#keep();
+      for (const event of this.#core.end()) this.onEvent(event);
+    }
     await this.#engine?.stop();
   }
 
@@ -354,6 +358,9 @@ export class MeshCarrier implements Carrier {
         break;
       case "log":
         this.#log[effect.level](effect.fields, effect.message);
+        break;
+      case "event":
+        this.onEvent(effect.event);
         break;
       case "changed":
       case "persist-pins":

@@ -1,7 +1,8 @@
 import { uptime } from "node:os";
 import type { Logger } from "pino";
 import { VpnError } from "../../common/errors.js";
-import type { Carrier, Reason } from "../core/carrier.js";
+import type { Carrier, CarrierEvent, Reason } from "../core/carrier.js";
+import { NetworkStory, type StoryState } from "../core/events/network-story.js";
 import { readPins, withoutPin } from "../core/mesh/pins.js";
 import type { NetworkConfig } from "../core/network/config.js";
 import { networkItems } from "../core/network/items.js";
@@ -26,6 +27,8 @@ export interface NetworkParts {
   /** For grace periods of PSKs; `now` counts on while the machine sleeps. Default: the system's. */
   clock?: () => { now: number; wall: number };
   onChange: () => void;
+  /** Each thing that happens to it or its peers. */
+  onEvent: (event: CarrierEvent) => void;
   /** The other networks, for the check of overlapping prefixes. */
   others: (name: string) => NetworkConfig[];
 }
@@ -40,6 +43,7 @@ export type Life =
   | { state: "running"; carrier: Carrier; stopped: AbortController }
   | { state: "error"; reason: Reason; retry?: NodeJS.Timeout };
 
+const storyStates = ["up", "connecting", "error"] as const;
 const pingIntervalMs = 5_000;
 const deadAfterMs = 15_000;
 const firstRetryMs = 10_000;
@@ -57,9 +61,13 @@ export class Network {
   readonly #mutex = new Mutex();
   #learned: Learned;
   #kept: boolean;
+  /** It was joined: a join that failed is not told of. */
+  #wasKept: boolean;
   #writing: Promise<void> = Promise.resolve();
   #retryMs = firstRetryMs;
   #life: Life = { state: "down" };
+  readonly #story = new NetworkStory();
+  #toldFingerprint: string;
 
   /** @param kept it is on disk already, and so is what it learns from now on */
   constructor(stored: StoredNetwork, parts: NetworkParts, kept: boolean) {
@@ -70,14 +78,17 @@ export class Network {
       },
       onChange: (psks) => {
         this.carrier?.setPsks?.(psks);
+        this.#tellKey();
         parts.onChange();
       },
       clock: parts.clock ?? (() => ({ now: uptime() * 1000, wall: parts.now() })),
       log: parts.log.child({ network: stored.config.name }),
     });
+    this.#toldFingerprint = this.psks.fingerprint;
     this.#learned = stored.learned;
     this.#parts = parts;
     this.#kept = kept;
+    this.#wasKept = kept;
     this.since = parts.now();
   }
 
@@ -146,6 +157,11 @@ export class Network {
 
   /** Takes it down; idempotent. Call under `exclusive`. */
   async stop(): Promise<void> {
+    await this.#halt();
+    this.#became("down");
+  }
+
+  async #halt(): Promise<void> {
     const life = this.#life;
     if (life.state === "running") {
       life.stopped.abort(new VpnError("cancelled", `network ${this.name} is stopped`));
@@ -186,7 +202,7 @@ export class Network {
         if (stopped.signal.aborted) return;
         void this.exclusive(async () => {
           if (stopped.signal.aborted) return;
-          await this.stop();
+          await this.#halt();
           this.retryLater(VpnError.from(error));
         });
       },
@@ -197,6 +213,7 @@ export class Network {
   async keep(): Promise<void> {
     await this.#parts.store.save({ config: this.config, secrets: this.secrets, learned: this.#learned });
     this.#kept = true;
+    this.#wasKept = true;
   }
 
   /**
@@ -252,6 +269,9 @@ export class Network {
     this.joined = false;
     this.psks.stop();
     this.#enter({ state: "down" });
+    if (!this.#wasKept) return;
+    const reason = { code: "left", message: "the network was left" };
+    this.#parts.onEvent({ type: "down", state: "left", reason, message: "network left" });
   }
 
   async #items() {
@@ -286,6 +306,7 @@ export class Network {
           return engine;
         },
       });
+      carrier.onEvent = (event) => this.#tell(event);
       try {
         await carrier.start();
       } catch (error) {
@@ -338,6 +359,30 @@ export class Network {
     retry.unref();
     this.#parts.log.error({ network: this.name, reason, retrySeconds: wait / 1000 }, "network does not work");
     this.#enter({ state: "error", reason, retry });
+    this.#became("error", reason);
+  }
+
+  #tell(event: CarrierEvent): void {
+    // What the network is as a whole is told in one place: its carrier is a part of that.
+    const state = event.peer === undefined ? storyStates.find((one) => one === event.state) : undefined;
+    if (state === undefined) this.#parts.onEvent(event);
+    else this.#became(state, event.reason);
+  }
+
+  #became(state: StoryState, reason?: Reason): void {
+    const event = this.#story.became(state, reason);
+    if (event !== undefined) this.#parts.onEvent(event);
+  }
+
+  #tellKey(): void {
+    if (this.#toldFingerprint === this.fingerprint) return;
+    this.#toldFingerprint = this.fingerprint;
+    const { state } = this.#life;
+    this.#parts.onEvent({
+      type: "key",
+      state: state === "running" ? "up" : state,
+      message: "the network's PSK changed",
+    });
   }
 
   #enter(life: Life): void {

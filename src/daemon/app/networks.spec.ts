@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
 import { pino } from "pino";
 import { VpnError } from "../../common/errors.js";
-import type { Carrier, CarrierView } from "../core/carrier.js";
+import type { Carrier, CarrierEvent, CarrierView } from "../core/carrier.js";
 import type { ReadyNetwork } from "../io/config/load.js";
 import { StateStore } from "../io/state/store.js";
 import { SystemDoor } from "../io/system/door.js";
@@ -18,6 +18,7 @@ import type { CarrierInput } from "./platform.js";
 /** A carrier that does as it is told; its "engine" is the descriptor of the device. */
 class TestCarrier implements Carrier {
   onChange = (): void => {};
+  onEvent = (_: CarrierEvent): void => {};
   started = false;
   answered = true;
   failStart: VpnError | undefined;

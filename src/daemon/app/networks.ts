@@ -1,5 +1,6 @@
 import { VpnError } from "../../common/errors.js";
 import { isWeak, parsePsk } from "../../common/psk.js";
+import type { CarrierEvent } from "../core/carrier.js";
 import { chooseNetwork, chooseNetworks } from "../core/network/choose.js";
 import {
   checkJoinOptions,
@@ -9,7 +10,7 @@ import {
   type NetworkConfig,
 } from "../core/network/config.js";
 import type { ReadyNetwork } from "../io/config/load.js";
-import type { DamagedNetwork } from "../io/state/store.js";
+import type { DamagedNetwork, StoredNetwork } from "../io/state/store.js";
 import { ChangeFeed } from "./change-feed.js";
 import { DeclaredNetworks } from "./declared-networks.js";
 import { Network, type NetworkParts } from "./network.js";
@@ -33,8 +34,10 @@ export interface JoinResult {
 /** The networks of this vpnd. */
 export class Networks {
   readonly feed = new ChangeFeed();
+  /** Called for each thing that happens to a network or its peers, in order. */
+  onEvent: (network: string, event: CarrierEvent) => void = () => {};
   readonly declared: DeclaredNetworks;
-  readonly #parts: NetworkParts;
+  readonly #parts: Omit<NetworkParts, "onEvent">;
   readonly #random: (bytes: number) => Uint8Array;
   readonly #hostName: string;
   readonly #networks = new Map<string, Network>();
@@ -42,7 +45,7 @@ export class Networks {
   readonly #stopping = new AbortController();
 
   constructor(
-    parts: Omit<NetworkParts, "onChange" | "others">,
+    parts: Omit<NetworkParts, "onChange" | "onEvent" | "others">,
     more: { random: (bytes: number) => Uint8Array; hostName: string },
   ) {
     this.#random = more.random;
@@ -55,7 +58,7 @@ export class Networks {
     this.declared = new DeclaredNetworks({
       find: (name) => this.#networks.get(name),
       all: () => this.all(),
-      add: (stored, kept) => this.#add(new Network(stored, this.#parts, kept)),
+      add: (stored, kept) => this.#add(this.#make(stored, kept)),
       drop: (network) => this.#drop(network),
       isDamaged: (name) => this.#damaged.has(name),
       stopping: () => this.#stopping.signal.aborted,
@@ -102,7 +105,7 @@ export class Networks {
     }
     for (const stored of networks) {
       if (this.declared.sleep(stored, declared)) continue;
-      this.#add(new Network(stored, this.#parts, true));
+      this.#add(this.#make(stored, true));
     }
     await this.declared.apply(declared, false);
     for (const network of this.all()) {
@@ -131,7 +134,7 @@ export class Networks {
     this.#stopping.signal.throwIfAborted();
     const config = makeConfig(options, this.#hostName, this.#parts.now());
     const secrets = { psk, nodeSeed: this.#random(32) };
-    const network = new Network({ config, secrets, learned: {} }, this.#parts, false);
+    const network = this.#make({ config, secrets, learned: {} }, false);
     const notes = joinNotes(config, request.psk);
     if (request.dryRun) return { network, alreadyJoined: false, notes, plan: await network.plan() };
     // From here on the label, the prefix and the device are taken.
@@ -316,6 +319,11 @@ export class Networks {
     await this.#parts.store.remove(name);
     this.declared.forget(name);
     return { name, plan: [] };
+  }
+
+  #make(stored: StoredNetwork, kept: boolean): Network {
+    const { name } = stored.config;
+    return new Network(stored, { ...this.#parts, onEvent: (event) => this.onEvent(name, event) }, kept);
   }
 
   #add(network: Network): Network {

@@ -38,6 +38,24 @@ export interface PeerView {
   /** Newest first. */
   endpoints: string[];
   pinnedSince?: number;
+  /** How often a living session's path changed. */
+  pathChanges?: number;
+}
+
+/** Something that happened to a network, or to one of its peers. Holds no secret and no fingerprint of one. */
+export interface CarrierEvent {
+  type: "up" | "down" | "path" | "key" | "error";
+  /** Absent: the network itself, or a stranger. */
+  peer?: { virtualIp: string; name?: string };
+  /** State from then on. */
+  state?: string;
+  reason?: Reason;
+  path?: string;
+  endpoint?: string;
+  /** It happened so many times since it was last told; absent: once, now. */
+  repeats?: number;
+  /** For people. */
+  message: string;
 }
 
 export interface ServerView {
@@ -56,6 +74,8 @@ export interface CarrierView {
   counters: EngineCounters;
   /** Ends of handshakes since the start by result: "ok", "rekey", or a failure. Absent: the carrier has none. */
   handshakes?: Readonly<Record<string, number>>;
+  /** Changes of the paths of living sessions, of all peers that ever were. */
+  pathChanges?: number;
   unknownDestinations: { address: string; packets: number }[];
   /** Data ciphers offered, best first. */
   ciphers: string[];
@@ -77,6 +97,8 @@ export interface Carrier {
   responds?(): boolean;
   /** Called at each change of state of the carrier or a peer. */
   onChange: () => void;
+  /** Called for each thing that happens, as it happens and in order; also during `stop`. */
+  onEvent: (event: CarrierEvent) => void;
   /** Forgets a peer's pin and ends its session; false: there was none. */
   forgetPeer(virtualIp: string): Promise<boolean>;
   /** The PSKs changed, the preferred one first; sessions are renewed without a gap. Absent: the carrier has no PSK. */

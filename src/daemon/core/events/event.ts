@@ -1,23 +1,11 @@
-import type { Reason } from "../carrier.js";
+import type { CarrierEvent } from "../carrier.js";
 
-export const eventTypes = ["up", "down", "path", "key", "error"] as const;
-export type EventType = (typeof eventTypes)[number];
+const eventTypes = ["up", "down", "path", "key", "error"] as const satisfies CarrierEvent["type"][];
 
-/** Something that happened to a network, or to one of its peers. Holds no secret and no fingerprint of one. */
-export interface NetworkEvent {
+export interface NetworkEvent extends CarrierEvent {
   /** Milliseconds since 1970. */
   at: number;
-  type: EventType;
   network: string;
-  /** Absent: the network itself. */
-  peer?: { virtualIp: string; name?: string };
-  /** State from then on. */
-  state?: string;
-  reason?: Reason;
-  path?: string;
-  endpoint?: string;
-  /** For people. */
-  message: string;
 }
 
 /** Names and reasons may come from other nodes: no event is longer than this, characters. */
@@ -47,6 +35,9 @@ export function parseEvent(line: string): NetworkEvent | undefined {
   }
   if (isObject(reason) && typeof reason.code === "string" && typeof reason.message === "string") {
     event.reason = { code: reason.code, message: reason.message };
+  }
+  if (typeof value.repeats === "number" && value.repeats > 0 && value.repeats < 2 ** 32) {
+    event.repeats = Math.floor(value.repeats);
   }
   for (const key of ["state", "path", "endpoint"] as const) {
     const text = value[key];

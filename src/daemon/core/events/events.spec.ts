@@ -3,7 +3,8 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { formatEvent, type NetworkEvent, parseEvent } from "./event.js";
 import { EventRing } from "./event-ring.js";
-import { EventTracker, type NetworkSnapshot, type PeerSnapshot } from "./tracker.js";
+import { NetworkStory, type StoryState } from "./network-story.js";
+import { type PeerSnapshot, peerEvents } from "./peer-events.js";
 
 const up: PeerSnapshot = {
   virtualIp: "10.0.0.2",
@@ -13,73 +14,61 @@ const up: PeerSnapshot = {
   endpoint: "192.0.2.1:1",
   nodeKey: "aa",
 };
-const home: NetworkSnapshot = { name: "home", state: "up", fingerprint: "f", peers: [up] };
 const lost = { code: "timeout", message: "the peer stopped answering" };
 
-/** The events of the last of these looks, in short. */
-function after(...looks: NetworkSnapshot[][]): string[] {
-  const tracker = new EventTracker();
-  const events = looks.map((networks, index) => tracker.compare(networks, index));
-  return (events.at(-1) ?? []).map(({ type, peer, reason, state }) =>
-    [type, peer?.virtualIp ?? "network", state, reason?.code].filter(Boolean).join(" "),
+/** The events between two moments of a peer, in short. */
+function between(before: PeerSnapshot, now: PeerSnapshot): string[] {
+  return peerEvents(before, now).map(({ type, peer, reason, state }) =>
+    [type, peer?.virtualIp, state, reason?.code].filter(Boolean).join(" "),
   );
 }
 
-test("what is there at the first look comes up", () => {
-  assert.deepEqual(after([home]), ["up network up", "up 10.0.0.2 up"]);
-  assert.deepEqual(after([home], [home]), []);
-});
-
-test("a network that goes down takes its peers with it", () => {
-  assert.deepEqual(after([home], [{ ...home, state: "down", peers: [] }]), [
-    "down network down",
-    "down 10.0.0.2 offline network-down",
-  ]);
-  assert.deepEqual(after([home], []), ["down network left left"]);
-});
-
-test("silent servers are told, and tunnels go on", () => {
-  const silent = { ...home, state: "connecting", reason: { code: "timeout", message: "no answer" } };
-  assert.deepEqual(after([home], [silent]), ["down network connecting timeout"]);
-  assert.deepEqual(after([{ ...home, state: "down", peers: [] }], [{ ...silent, peers: [] }]), []);
-});
-
-test("a network in error is told once for each reason", () => {
-  const broken = { ...home, state: "error", peers: [], reason: { code: "conflict", message: "held" } };
-  assert.deepEqual(after([broken]), ["error network error conflict"]);
-  assert.deepEqual(after([broken], [broken]), []);
-  const otherwise = { ...broken, reason: { code: "failed", message: "no device" } };
-  assert.deepEqual(after([broken], [otherwise]), ["error network error failed"]);
-});
-
 test("a peer's loss, its end, and its return", () => {
-  const silent = { ...up, state: "connecting", path: "none", reason: lost } as const;
-  const gone = { ...up, state: "offline", path: "none", reason: { code: "offline", message: "" } } as const;
-  const look = (peer: PeerSnapshot): NetworkSnapshot[] => [{ ...home, peers: [peer] }];
-  assert.deepEqual(after(look(up), look(silent)), ["down 10.0.0.2 connecting timeout"]);
-  assert.deepEqual(after(look(silent), look(gone)), ["down 10.0.0.2 offline offline"]);
-  assert.deepEqual(after(look(gone), look(up)), ["up 10.0.0.2 up"]);
-  assert.deepEqual(after(look(up), [{ ...home, peers: [] }]), ["down 10.0.0.2 offline removed"]);
+  const silent: PeerSnapshot = { ...up, state: "connecting", path: "none", reason: lost };
+  const offline = { code: "offline", message: "" };
+  const gone: PeerSnapshot = { ...up, state: "offline", path: "none", reason: offline };
+  assert.deepEqual(between(up, silent), ["down 10.0.0.2 connecting timeout"]);
+  assert.deepEqual(between(silent, gone), ["down 10.0.0.2 offline offline"]);
+  assert.deepEqual(between(gone, up), ["up 10.0.0.2 up"]);
+  assert.deepEqual(between(up, up), []);
 });
 
 test("trouble with a peer is told when its reason changes", () => {
-  const refused = {
+  const wrong: PeerSnapshot = {
     ...up,
     state: "refused",
     path: "none",
     reason: { code: "wrong-psk", message: "" },
-  } as const;
-  const look = (peer: PeerSnapshot): NetworkSnapshot[] => [{ ...home, peers: [peer] }];
-  assert.deepEqual(after(look(refused)), ["up network up", "error 10.0.0.2 refused wrong-psk"]);
-  assert.deepEqual(after(look(refused), look(refused)), []);
+  };
+  const { reason: _, ...dialled } = { ...wrong, state: "connecting" } as const;
+  assert.deepEqual(between(dialled, wrong), ["error 10.0.0.2 refused wrong-psk"]);
+  assert.deepEqual(between(wrong, wrong), []);
+  assert.deepEqual(between(wrong, dialled), []);
 });
 
 test("another path and another key are told", () => {
-  const look = (peer: PeerSnapshot): NetworkSnapshot[] => [{ ...home, peers: [peer] }];
-  assert.deepEqual(after(look(up), look({ ...up, endpoint: "192.0.2.1:2" })), ["path 10.0.0.2 up"]);
-  assert.deepEqual(after(look(up), look({ ...up, path: "relay" })), ["path 10.0.0.2 up"]);
-  assert.deepEqual(after(look(up), look({ ...up, nodeKey: "bb" })), ["key 10.0.0.2 up"]);
-  assert.deepEqual(after([home], [{ ...home, fingerprint: "g" }]), ["key network up"]);
+  assert.deepEqual(between(up, { ...up, endpoint: "192.0.2.1:2" }), ["path 10.0.0.2 up"]);
+  assert.deepEqual(between(up, { ...up, path: "relay" }), ["path 10.0.0.2 up"]);
+  assert.deepEqual(between(up, { ...up, nodeKey: "bb" }), ["key 10.0.0.2 up"]);
+});
+
+test("a network's story tells each change once", () => {
+  const story = new NetworkStory();
+  const became = (state: StoryState, code?: string) => {
+    const event = story.became(state, code === undefined ? undefined : { code, message: "" });
+    return event && `${event.type} ${event.state} ${event.reason?.code ?? ""}`.trim();
+  };
+  assert.equal(became("down"), undefined);
+  assert.equal(became("connecting"), undefined);
+  assert.equal(became("up"), "up up");
+  assert.equal(became("up"), undefined);
+  assert.equal(became("connecting", "timeout"), "down connecting timeout");
+  assert.equal(became("connecting", "timeout"), undefined);
+  assert.equal(became("up"), "up up");
+  assert.equal(became("error", "conflict"), "error error conflict");
+  assert.equal(became("error", "conflict"), undefined);
+  assert.equal(became("error", "failed"), "error error failed");
+  assert.equal(became("down"), "down down");
 });
 
 test("an event survives its file", () => {
@@ -92,6 +81,7 @@ test("an event survives its file", () => {
     reason: lost,
     path: "direct",
     endpoint: "e",
+    repeats: 3,
     message: "m",
   };
   const line = formatEvent(event);

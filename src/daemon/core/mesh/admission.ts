@@ -14,7 +14,8 @@ export type HelloVerdict =
   | { kind: "ourselves" }
   /** It uses our virtual IP. */
   | { kind: "conflict"; record: NodeRecord }
-  | { kind: "refuse"; refusal: Refusal; detail: string }
+  /** `claims`: the virtual IP of another node that it claims, with a valid record. */
+  | { kind: "refuse"; refusal: Refusal; detail: string; claims?: string }
   | { kind: "admit"; record: NodeRecord; nodeKey: string };
 
 /**
@@ -47,8 +48,10 @@ export function judgeHello(
   if (dialled === undefined && onMap !== undefined && !record.virtualIps.includes(onMap)) {
     return refuse("bad-record", "the map shows another virtual IP there");
   }
-  if (record.virtualIps.some((address) => pins.check(address, nodeKey, wall) === "mismatch")) {
-    return refuse("pinned", "virtual IP is pinned to another node key");
+  const claims = record.virtualIps.find((address) => pins.check(address, nodeKey, wall) === "mismatch");
+  if (claims !== undefined) {
+    const detail = `virtual IP ${claims} is pinned to another node key`;
+    return { kind: "refuse", refusal: "pinned", detail, claims };
   }
   return { kind: "admit", record, nodeKey };
 }

@@ -3,11 +3,12 @@
  */
 import type { Assoc } from "../engine.js";
 import { hostPrefix } from "./address.js";
-import { type Foreign, type Hello, hex, judgeForeign, judgeHello } from "./admission.js";
+import { type Foreign, type Hello, type HelloVerdict, hex, judgeForeign, judgeHello } from "./admission.js";
 import { type Dialler, ownRefusal } from "./dialler.js";
 import type { OwnAddress } from "./own-address.js";
-import { type Peer, virtualIpOf } from "./peer.js";
+import { type Peer, stateOf, virtualIpOf } from "./peer.js";
 import type { PeerTable } from "./peer-table.js";
+import { goneEvent, whoIs } from "./peer-teller.js";
 import type { Pins } from "./pins.js";
 import type { Context } from "./types.js";
 
@@ -72,7 +73,7 @@ export class Gatekeeper {
         return;
       }
       case "refuse":
-        this.#explainRefusal(hello, dialled ?? there, verdict.refusal, verdict.detail);
+        this.#explainRefusal(hello, dialled ?? there, verdict);
         refuse(verdict.refusal);
         return;
       case "admit":
@@ -90,6 +91,7 @@ export class Gatekeeper {
     }
     const peer = this.#identify(verdict.nodeKey, verdict.record.virtualIps, dialled);
     if (peer === undefined) {
+      this.#reportStranger(hello.endpoint, "excluded", "too many peers are known already");
       refuse("excluded");
       return;
     }
@@ -134,6 +136,10 @@ export class Gatekeeper {
     if (verdict.kind === "refuse") {
       if (verdict.peer.session.kind === "none")
         verdict.peer.problem = ownRefusal(verdict.peer, "pinned", at.now);
+      else {
+        const detail = "a foreign node at an address that is pinned to a node key";
+        this.#reportStranger(foreign.endpoint, "pinned", detail, verdict.peer);
+      }
       refuse("pinned");
       return;
     }
@@ -144,6 +150,8 @@ export class Gatekeeper {
     if (keepTagsOf !== peer) this.#dialler.end(peer, this.#context);
     this.#context.emit({ type: "remove-peer", peer: peer.id });
     this.#context.emit({ type: "changed" });
+    const event = goneEvent(peer, { code: "removed", message: "the peer was forgotten" });
+    if (event !== undefined) this.#context.emit({ type: "event", event });
     this.#table.delete(peer);
   }
 
@@ -187,17 +195,30 @@ export class Gatekeeper {
   #explainRefusal(
     hello: Hello,
     peer: Peer | undefined,
-    refusal: Parameters<typeof ownRefusal>[1],
-    detail: string,
+    { refusal, detail, claims }: Extract<HelloVerdict, { kind: "refuse" }>,
   ): void {
     if (peer !== undefined && peer.session.kind === "none") {
       peer.problem = ownRefusal(peer, refusal, this.#context.at.now);
+    } else {
+      const claimed = claims === undefined ? undefined : this.#table.byAddress(claims);
+      this.#reportStranger(hello.endpoint, refusal, detail, claimed ?? peer);
     }
     this.#context.emit({
       type: "log",
       level: "warn",
       message: `refused a session: ${detail}`,
       fields: { endpoint: hello.endpoint, nodeKey: hex(hello.nodeKey), refusal },
+    });
+  }
+
+  /** @param peer whom it is about, and who need not have anything to do with it */
+  #reportStranger(endpoint: string, code: string, detail: string, peer?: Peer): void {
+    this.#context.report({
+      type: "error",
+      ...(peer !== undefined && { peer: whoIs(peer), state: stateOf(peer, this.#context.at.now) }),
+      reason: { code, message: detail },
+      endpoint,
+      message: `refused a session with ${endpoint}: ${detail}`,
     });
   }
 

@@ -2,13 +2,16 @@
  * The mesh carrier's mind: inputs (engine events, maps, time) in, effects (engine commands, things to keep) out. It does no
  * I/O and has neither clock nor randomness of its own; test/sim drives many of them in one process.
  */
-import type { CarrierView, PeerState, PeerView, Reason, ServerView } from "../carrier.js";
+import type { CarrierEvent, CarrierView, PeerView, Reason, ServerView } from "../carrier.js";
 import type { Endpoint, EngineEvent, PeerId, Tag } from "../engine.js";
+import { NetworkStory } from "../events/network-story.js";
+import { Repeats } from "../events/repeats.js";
 import { isHostAddress, type Subnet } from "./address.js";
 import { hex } from "./admission.js";
 import { OwnAddress } from "./own-address.js";
 import { OwnEndpoints } from "./own-endpoints.js";
-import { endpointsOf, labelOf, type Peer, reasonOf, stateOf, virtualIpOf } from "./peer.js";
+import { endpointsOf, type Peer, reasonOf, stateOf, virtualIpOf } from "./peer.js";
+import { goneEvent, PeerTeller } from "./peer-teller.js";
 import { Peers } from "./peers.js";
 import { type Pin, Pins } from "./pins.js";
 import { Servers } from "./servers.js";
@@ -26,15 +29,8 @@ export interface CoreView {
   servers: ServerView[];
   peers: CorePeerView[];
   notes: string[];
+  pathChanges: number;
 }
-
-const logLevelOf: Record<PeerState, "info" | "warn"> = {
-  up: "info",
-  connecting: "info",
-  idle: "info",
-  offline: "info",
-  refused: "warn",
-};
 
 export class MeshCore implements Context {
   config: MeshConfig;
@@ -53,6 +49,9 @@ export class MeshCore implements Context {
   #ignored = 0;
   #lastTag = 0;
   #shownState: CarrierView["state"] = "connecting";
+  readonly #story = new NetworkStory();
+  readonly #repeats = new Repeats();
+  readonly #teller = new PeerTeller();
 
   /** @param random gives 0 <= x < 1 */
   constructor(config: MeshConfig, codec: MapCodec, random: () => number, at: Moment) {
@@ -76,7 +75,7 @@ export class MeshCore implements Context {
 
   /** When to come with a `tick` at the latest, monotonic milliseconds. */
   wakeAt(): number {
-    const own = this.#own.wakeAt();
+    const own = Math.min(this.#own.wakeAt(), this.#repeats.wakeAt());
     if (this.#own.taken) return own;
     return Math.min(own, this.#servers.wakeAt(this.at.now), this.#peers.wakeAt());
   }
@@ -108,6 +107,12 @@ export class MeshCore implements Context {
       .map((peer) => peer.id);
   }
 
+  /** The events of the network's end. */
+  end(): CarrierEvent[] {
+    const reason = { code: "network-down", message: "the network was stopped" };
+    return [...this.#peers.table.all()].flatMap((peer) => goneEvent(peer, reason) ?? []);
+  }
+
   pins(): Pin[] {
     return this.#pins.list(this.at.wall);
   }
@@ -128,6 +133,7 @@ export class MeshCore implements Context {
       servers: this.#servers.view(at.now),
       peers: [...this.#peers.table.all()].map((peer) => this.#peerView(peer, at)),
       notes: note === undefined ? [] : [note],
+      pathChanges: this.#teller.pathChanges,
     };
     if (this.#publicEndpoint !== undefined) view.publicEndpoint = this.#publicEndpoint;
     if (view.state === "error" && error !== undefined) {
@@ -140,6 +146,11 @@ export class MeshCore implements Context {
 
   emit(effect: MeshEffect): void {
     this.#effects.push(effect);
+  }
+
+  report(event: CarrierEvent): void {
+    const told = this.#repeats.take(event, this.at.now);
+    if (told !== undefined) this.emit({ type: "event", event: told });
   }
 
   random(): number {
@@ -238,6 +249,7 @@ export class MeshCore implements Context {
   }
 
   #step(): void {
+    for (const event of this.#repeats.due(this.at.now)) this.emit({ type: "event", event });
     const resting = this.#own.taken;
     this.#own.step(this);
     if (this.#own.taken) {
@@ -251,30 +263,11 @@ export class MeshCore implements Context {
     if (state !== this.#shownState) {
       this.#shownState = state;
       this.emit({ type: "changed" });
+      const reason = state === "connecting" ? this.#waitingFor(this.#servers.view(this.at.now)) : undefined;
+      const event = this.#story.became(state, reason);
+      if (event !== undefined) this.emit({ type: "event", event });
     }
-    this.#showPeers();
-  }
-
-  /** Tells the world of peers whose state changed. */
-  #showPeers(): void {
-    for (const peer of this.#peers.table.all()) {
-      const state = stateOf(peer, this.at.now);
-      if (state === peer.shown) continue;
-      peer.shown = state;
-      peer.since = this.at.wall;
-      const reason = reasonOf(peer, this.at.now);
-      this.emit({ type: "changed" });
-      this.emit({
-        type: "log",
-        level: logLevelOf[state],
-        message: `peer ${labelOf(peer)} is ${state}`,
-        fields: {
-          virtualIp: virtualIpOf(peer),
-          state,
-          ...(reason === undefined ? {} : { reason: reason.code }),
-        },
-      });
-    }
+    for (const peer of this.#peers.table.all()) this.#teller.look(peer, this);
   }
 
   #here() {
@@ -308,6 +301,7 @@ export class MeshCore implements Context {
       since: peer.since,
       foreign: session.kind !== "none" && session.foreign,
       endpoints: endpointsOf(peer),
+      pathChanges: peer.pathChanges,
     };
     const reason = reasonOf(peer, at.now);
     const pin = this.#pins.get(virtualIp, at.wall);

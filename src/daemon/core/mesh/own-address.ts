@@ -149,6 +149,8 @@ export class OwnAddress {
       this.#note = message;
       context.emit({ type: "log", level: "warn", message, fields });
       context.emit({ type: "changed" });
+      const reason = { code: "conflict", message: "another node claims the virtual IP of this node" };
+      context.report({ type: "error", reason, endpoint: holder.endpoint, message });
       return;
     }
     this.#standing = { kind: "taken", until: context.at.now + restMs };

@@ -63,6 +63,15 @@ export interface ForeignCount {
   idle: boolean;
 }
 
+/** What the world was told of a peer; cheap to compare with what it is now. */
+export interface Shown {
+  state: PeerState;
+  endpoint: Endpoint | undefined;
+  nodeKey: string | undefined;
+  problem: Problem | undefined;
+  reason: Reason | undefined;
+}
+
 export interface Peer {
   readonly id: PeerId;
   /** First the one that stands on the map. */
@@ -90,9 +99,11 @@ export interface Peer {
   awaitedSince?: number;
   /** Wall clock, for display. */
   lastHandshake?: number;
-  /** State shown last, and since when (wall clock). */
-  shown: PeerState;
+  /** What was shown last. */
+  shown: Shown;
+  /** Since when it has its state, wall clock. */
   since: number;
+  pathChanges: number;
   /** Since when it is offline, monotonic milliseconds. */
   offlineSince?: number;
 }
@@ -106,8 +117,15 @@ export function newPeer(id: PeerId, virtualIp: string, at: Moment): Peer {
     session: { kind: "none" },
     attempt: { kind: "idle" },
     failures: 0,
-    shown: "offline",
+    shown: {
+      state: "offline",
+      endpoint: undefined,
+      nodeKey: undefined,
+      problem: undefined,
+      reason: undefined,
+    },
     since: at.wall,
+    pathChanges: 0,
     offlineSince: at.now,
   };
 }

@@ -1,14 +1,16 @@
 /**
  * The peers of a mesh and the rules between them and us: dialling, admitting, watching, forgetting.
  */
+import type { Reason } from "../carrier.js";
 import type { EngineEvent, PeerCounters, PeerId } from "../engine.js";
 import { peersAt } from "./admission.js";
 import { Dialler, problemOfFailure, wrongPsk } from "./dialler.js";
 import { Gatekeeper } from "./gatekeeper.js";
 import { endpointsToTry, isLeader, type Surroundings } from "./listing.js";
 import type { OwnAddress } from "./own-address.js";
-import { labelOf, type Peer, problemOf, virtualIpOf } from "./peer.js";
+import { labelOf, type Peer, problemOf, stateOf, virtualIpOf } from "./peer.js";
 import { PeerTable } from "./peer-table.js";
+import { whoIs } from "./peer-teller.js";
 import type { Pins } from "./pins.js";
 import { type Context, type MapEntry, punch } from "./types.js";
 
@@ -117,14 +119,17 @@ export class Peers {
           this.#own.failed(event.tag, this.#context);
           return;
         }
-        if (event.reason === "signature") this.#logForged(event.endpoint);
         const peer = this.#dialler.peerOf(event.tag);
+        if (event.reason === "signature") this.#logForged(event.endpoint, peer);
         if (peer === undefined) return;
         // It is about one PSK of several; the others are still being tried.
         const partly = event.reason === "wrong-psk" && this.#dialler.hasOthers(peer, event.tag);
         const problem = partly
           ? undefined
           : problemOfFailure(peer, event.reason, event.refusal, this.#context.at.now);
+        if (problem?.refused === true && event.reason === "refused") {
+          this.#reportBeside(peer, event.endpoint, problem.reason);
+        }
         this.#dialler.failed(peer, event.tag, problem, this.#context);
         return;
       }
@@ -286,10 +291,40 @@ export class Peers {
     const peer = dialled ?? (there.length === 1 ? there[0] : undefined);
     if (dialled !== undefined && this.#onOtherPsk(dialled, tag)) return;
     // A hint anybody can send: it never ends anything.
-    if (peer !== undefined && peer.session.kind === "none") peer.problem = wrongPsk(this.#context.at.now);
+    const problem = wrongPsk(this.#context.at.now);
+    if (peer === undefined) {
+      const reason = { ...problem.reason, message: "somebody without the network's PSK wants a session" };
+      const message = `${endpoint} tried a session with another PSK`;
+      this.#context.report({ type: "error", reason, endpoint, message });
+    } else if (peer.session.kind === "none") peer.problem = problem;
+    else this.#reportBeside(peer, endpoint, problem.reason);
   }
 
-  #logForged(endpoint: string): void {
+  /** Trouble with a peer whose session lives on, which its state does not show. */
+  #reportBeside(peer: Peer, endpoint: string, reason: Reason): void {
+    if (peer.session.kind === "none") return;
+    this.#context.report({
+      type: "error",
+      peer: whoIs(peer),
+      state: stateOf(peer, this.#context.at.now),
+      reason,
+      endpoint,
+      message: `beside the session with ${labelOf(peer)}, at ${endpoint}: ${reason.message}`,
+    });
+  }
+
+  #logForged(endpoint: string, dialled: Peer | undefined): void {
+    // Without a session it becomes the dialled peer's state, and is told as that.
+    if (dialled === undefined || dialled.session.kind !== "none") {
+      const message = "the hello is not of its handshake; somebody may be in the middle";
+      this.#context.report({
+        type: "error",
+        ...(dialled !== undefined && { peer: whoIs(dialled) }),
+        reason: { code: "signature", message },
+        endpoint,
+        message: `refused a session with ${endpoint}: ${message}`,
+      });
+    }
     this.#context.emit({
       type: "log",
       level: "warn",

@@ -1,5 +1,6 @@
 /** What goes into the mesh core and what comes out of it. */
 import type { VpnError } from "../../../common/errors.js";
+import type { CarrierEvent } from "../carrier.js";
 import type { Assoc, Endpoint, EngineEvent, EpochId, PeerCounters, PeerId, Refusal, Tag } from "../engine.js";
 import type { RecordKeys } from "../keys/node-record.js";
 import type { Subnet } from "./address.js";
@@ -88,6 +89,7 @@ export type MeshEffect =
   /** Another node holds the virtual IP. The core rests for a minute and then tries again. */
   | { type: "conflict"; error: VpnError }
   | { type: "changed" }
+  | { type: "event"; event: CarrierEvent }
   | { type: "log"; level: LogLevel; message: string; fields: Readonly<Record<string, string | number>> };
 
 /** What every part of the core needs while one input is handled. */
@@ -95,6 +97,8 @@ export interface Context {
   readonly config: MeshConfig;
   readonly at: Moment;
   emit(effect: MeshEffect): void;
+  /** Tells what strangers can cause at will: once, then how often. */
+  report(event: CarrierEvent): void;
   /** 0 <= x < 1. */
   random(): number;
   newTag(): Tag;
