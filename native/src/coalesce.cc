@@ -32,12 +32,15 @@ uint64_t hash_addresses(const uint8_t* ip) noexcept {
   return mix(mix(word(ip + 8), word(ip + 16)), mix(word(ip + 24) + 6, word(ip + 32)));
 }
 
-// All that must be the same in the IP headers, IPv4's id aside: also TTL, TOS with ECN, flow label.
+// All that must be the same in the IP headers besides the addresses, IPv4's id aside: also TTL, TOS with ECN, flow label.
 bool same_ip(const uint8_t* a, const uint8_t* b) noexcept {
-  if (a[0] >> 4 == 4) {
-    return load16(a) == load16(b) && load32(a + 6) == load32(b + 6) && word(a + 12) == word(b + 12);
-  }
-  return load32(a) == load32(b) && load16(a + 6) == load16(b + 6) && memcmp(a + 8, b + 8, 32) == 0;
+  if (a[0] >> 4 == 4) return load16(a) == load16(b) && load32(a + 6) == load32(b + 6);
+  return load32(a) == load32(b) && load16(a + 6) == load16(b + 6);
+}
+
+bool same_addresses(const uint8_t* a, const uint8_t* b) noexcept {
+  if (a[0] >> 4 != b[0] >> 4) return false;
+  return a[0] >> 4 == 4 ? word(a + 12) == word(b + 12) : memcmp(a + 8, b + 8, 32) == 0;
 }
 
 // Acknowledgement, lengths and flags (but PSH), window, urgent pointer and options.
@@ -124,10 +127,8 @@ Coalescer::Group* Coalescer::find(const Packet& packet, void* owner) noexcept {
   for (size_t i = 0; i < kGroups; i++) {
     Group& group = groups_[i];
     if (flows_[i] != packet.flow || !group.first || group.owner != owner || group.udp != packet.udp) continue;
-    const uint8_t* a = group.first;
-    const uint8_t* b = packet.ip();
-    if (a[0] >> 4 != b[0] >> 4 || load32(a + group.transport) != load32(b + packet.transport)) continue;
-    if (a[0] >> 4 == 4 ? word(a + 12) == word(b + 12) : memcmp(a + 8, b + 8, 32) == 0) return &group;
+    const bool same_ports = load32(group.first + group.transport) == load32(packet.ip() + packet.transport);
+    if (same_ports && same_addresses(group.first, packet.ip())) return &group;
   }
   return nullptr;
 }

@@ -200,7 +200,22 @@ TEST(coalesce_corrupt, "merging: a packet with a wrong checksum goes alone and u
       }
     }
   }
-  // A datagram without a checksum.
+  // A wrong length that the checksum does not show.
+  PacketSpec spec = data_spec(false, true);
+  std::vector<Bytes> longer = stream(spec, 2, 50);
+  for (Bytes& p : longer) {
+    store16(&p[24], load16(&p[24]) - 1u);
+    store16(&p[26], load16(&p[26]) + 1u);
+  }
+  CHECK(counts(longer) == (Counts{1, 1}));
+  // A datagram without a checksum, also where zero would be right.
+  spec.dont_fragment = true;
+  spec.payload = Bytes(2);
+  memcpy(spec.payload.data(), &build(spec)[26], 2);
+  Bytes zero = build(spec);
+  CHECK(load16(&zero[26]) == 0xffff && counts({zero, zero}) == (Counts{2}));
+  store16(&zero[26], 0);
+  CHECK(counts({zero, zero}) == (Counts{1, 1}));
   std::vector<Bytes> packets = stream(data_spec(false, true), 3, 50);
   for (Bytes& p : packets) store16(&p[26], 0);
   CHECK(counts(packets) == (Counts{1, 1, 1}));
@@ -270,6 +285,11 @@ TEST(coalesce_order, "merging: a fragment or an odd packet waits for the flows o
   for (const Written& w : writes) got.push_back(w.packets);
   CHECK(got == (Counts{2, 1, 2, 4}) || got == (Counts{2, 1, 4, 2}));
   CHECK(writes.size() == 4 && writes[1].packet == fragment);
+  PacketSpec odd = data_spec();
+  odd.ip_options = {1, 1, 1, 0};
+  odd.acknowledgement = 0x50000000;  // a TCP header, if one looked for it behind 20 bytes
+  CHECK(counts({mine[0], mine[1], build(odd), mine[2], build(odd)}) == (Counts{2, 1, 1, 1}));
+  CHECK(merge({mine[0], mine[1], build(odd), mine[2], build(odd)})[1].packet == build(odd));
   // An acknowledgement without data behind data.
   PacketSpec ack = data_spec();
   ack.payload.clear();
