@@ -153,6 +153,29 @@ Napi::Value ciphers(const Napi::CallbackInfo& info) {
   return out;
 }
 
+// chooseCrypto("auto" | "ipsec-mb" | "openssl") -> who protects records; throws an Error when it cannot be had
+Napi::Value choose_record_crypto(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const std::string choice = info[0].IsString() ? info[0].As<Napi::String>().Utf8Value() : "";
+  Crypto crypto;
+  if (choice == "auto") {
+    crypto = Crypto::automatic;
+  } else if (choice == "ipsec-mb") {
+    crypto = Crypto::ipsec_mb;
+  } else if (choice == "openssl") {
+    crypto = Crypto::openssl;
+  } else {
+    throw_type_error(env, "crypto must be auto, ipsec-mb or openssl");
+    return {};
+  }
+  const std::string fault = choose_crypto(crypto);
+  if (!fault.empty()) {
+    Napi::Error::New(env, fault).ThrowAsJavaScriptException();
+    return {};
+  }
+  return Napi::String::New(env, aead_implementation());
+}
+
 }  // namespace
 
 void export_system(Napi::Env env, Napi::Object exports) {
@@ -164,6 +187,7 @@ void export_system(Napi::Env env, Napi::Object exports) {
   exports.Set("peerCredentials", Napi::Function::New<peer_credentials>(env, "peerCredentials"));
   exports.Set("peerGroups", Napi::Function::New<peer_groups>(env, "peerGroups"));
   exports.Set("ciphers", Napi::Function::New<ciphers>(env, "ciphers"));
+  exports.Set("chooseCrypto", Napi::Function::New<choose_record_crypto>(env, "chooseCrypto"));
 }
 
 }  // namespace vpnd::face

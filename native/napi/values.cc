@@ -184,6 +184,7 @@ Napi::Object features_object(Napi::Env env, const EngineFeatures& features) {
   out.Set("offloads", offloads);
   out.Set("receiveBufferBytes", features.receive_buffer);
   out.Set("sendBufferBytes", features.send_buffer);
+  out.Set("crypto", aead_implementation());
   return out;
 }
 

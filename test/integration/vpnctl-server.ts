@@ -136,6 +136,7 @@ export class CannedServer {
         listenPort: 4000,
         threads: 1,
         ciphers: ["AES-128-GCM"],
+        crypto: "OpenSSL 3.0.15",
         publicEndpoint: "198.51.100.1:4000",
         nodeKey: "aa",
         unknownDestinations: [{ address: "10.0.9.9", packets: 3n }],

@@ -37,6 +37,7 @@ export function detailsJson(details: NetworkDetails): { [key: string]: Json } {
     listenPort: details.listenPort || undefined,
     threads: details.threads,
     ciphers: details.ciphers,
+    crypto: filled(details.crypto),
     offloads: details.offloads,
     receiveBufferBytes: details.receiveBufferBytes || undefined,
     sendBufferBytes: details.sendBufferBytes || undefined,

@@ -51,6 +51,7 @@ export function networkText(network: Network, details: NetworkDetails | undefine
     ["listen port", details && details.listenPort > 0 ? String(details.listenPort) : undefined],
     ["public endpoint", details?.publicEndpoint],
     ["ciphers", details?.ciphers.join(", ")],
+    ["crypto", details?.crypto || undefined],
     ["threads", details === undefined ? undefined : String(details.threads)],
     ["offloads", details === undefined ? undefined : details.offloads.join(", ") || "none"],
     ["socket buffers", buffersText(details)],

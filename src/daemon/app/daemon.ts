@@ -3,6 +3,7 @@ import { availableParallelism, hostname } from "node:os";
 import type { Logger } from "pino";
 import { VpnError } from "../../common/errors.js";
 import type { ServiceManager } from "../../common/systemd/service-manager.js";
+import type { CryptoChoice } from "../core/engine.js";
 import { findGroup } from "../io/api-socket.js";
 import type { ConfigSource, LoadedConfig } from "../io/config/load.js";
 import { openStateFolder } from "../io/state/folder.js";
@@ -21,6 +22,8 @@ import { version } from "./version.js";
 export interface Native extends Platform, Pick<Executor, "openTun"> {
   /** Undefined: another process holds it. */
   lockFile(path: string): number | undefined;
+  /** @returns who protects packets; throws VpnError when this machine cannot have it so */
+  chooseCrypto(choice: CryptoChoice): string;
 }
 
 /** All of a running vpnd. `stop` takes back what `start` did, however far it came. */
@@ -57,6 +60,7 @@ export class Daemon {
     const { stateDir, socket, readAccess, metrics } = this.#config.settings;
     const log = this.#log;
     const group = this.#group();
+    const crypto = this.#native.chooseCrypto(this.#config.settings.crypto);
     openStateFolder(stateDir);
     lockState(stateDir, this.#native.lockFile);
     const { door, left } = await openDoor(stateDir, this.#native, log);
@@ -108,12 +112,13 @@ export class Daemon {
       log,
     });
     this.#undo.push(() => api.close());
-    log.info({ socket, stateDir, version: about.version, pid: process.pid }, "ready");
+    log.info({ socket, stateDir, version: about.version, pid: process.pid, crypto }, "ready");
     this.#undo.push(await supervise(this.#service, networks, log));
     const reloader = new Reloader({
       source: this.#source,
       started: this.#config,
       declared: networks.declared,
+      chooseCrypto: (choice) => this.#native.chooseCrypto(choice),
       onBegin: () => this.#service.reloading(),
       onEnd: () => this.#service.reloaded(),
       log,

@@ -4,7 +4,7 @@ import { systemdLinks } from "../../common/systemd/links.js";
 import { ServiceManager } from "../../common/systemd/service-manager.js";
 import { probeSocket } from "../io/api-socket.js";
 import { type ConfigReport, checkConfig, loadConfig, loadPlaces } from "../io/config/load.js";
-import { closeFd, createMeshEngine, lockFile, makeSocket, openTun } from "../io/native.js";
+import { chooseCrypto, closeFd, createMeshEngine, lockFile, makeSocket, openTun } from "../io/native.js";
 import { requirePrivilege, requireTunDriver } from "../io/privilege.js";
 import { help, parseArguments } from "./arguments.js";
 import { cleanUp } from "./cleanup.js";
@@ -17,6 +17,7 @@ const native: Native = {
   makeSocket,
   closeFd,
   lockFile,
+  chooseCrypto,
   createMeshEngine,
 };
 

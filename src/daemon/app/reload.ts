@@ -3,6 +3,7 @@ import { changedKeys } from "../../common/config/changes.js";
 import { keysOf } from "../../common/config/keys.js";
 import { VpnError } from "../../common/errors.js";
 import { vpndSchema } from "../core/config/schema.js";
+import type { CryptoChoice } from "../core/engine.js";
 import { type ConfigSource, type LoadedConfig, loadConfig } from "../io/config/load.js";
 import type { DeclaredNetworks } from "./declared-networks.js";
 
@@ -12,6 +13,8 @@ export interface ReloadParts {
   /** What this vpnd was started with. */
   started: LoadedConfig;
   declared: DeclaredNetworks;
+  /** Throws VpnError when this machine cannot have it so. */
+  chooseCrypto: (choice: CryptoChoice) => string;
   /** Called around each reload, whatever comes of it. */
   onBegin: () => void;
   onEnd: () => void;
@@ -69,8 +72,9 @@ export class Reloader {
   }
 
   async #once(): Promise<void> {
-    const { source, started, declared, log } = this.#parts;
+    const { source, started, declared, chooseCrypto, log } = this.#parts;
     const next = await loadConfig(source);
+    chooseCrypto(next.settings.crypto);
     const live = changedKeys(keys, "live", this.#current.entries, next.entries);
     const restart = changedKeys(keys, "restart", started.entries, next.entries);
     this.#current = next;

@@ -156,6 +156,10 @@ export interface EngineCounters {
   drops: Record<string, number>;
 }
 
+/** Who may protect records; "auto": libipsec-mb where it can, otherwise OpenSSL. */
+export const cryptoChoices = ["auto", "ipsec-mb", "openssl"] as const;
+export type CryptoChoice = (typeof cryptoChoices)[number];
+
 /** What this machine gives the engine. */
 export interface EngineFeatures {
   /** Packet threads. */
@@ -165,6 +169,8 @@ export interface EngineFeatures {
   /** Of a UDP socket, as granted by the kernel. */
   receiveBufferBytes: number;
   sendBufferBytes: number;
+  /** Who protects the records of sessions made from now on: "libipsec-mb 1.3.0 AVX512", "OpenSSL 3.0.15". */
+  crypto: string;
 }
 
 export interface MeshEngine {

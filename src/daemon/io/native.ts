@@ -1,6 +1,7 @@
 import { loadAddon } from "../../common/addon.js";
 import { VpnError } from "../../common/errors.js";
 import type {
+  CryptoChoice,
   EngineFeatures,
   EngineIdentity,
   EngineOptions,
@@ -45,6 +46,7 @@ interface Addon {
   peerCredentials(fd: number): { pid: number; uid: number; gid: number };
   peerGroups(fd: number): number[];
   ciphers(): string[];
+  chooseCrypto(choice: CryptoChoice): string;
   MeshEngine: new (options: EngineOptions, onEvents: (events: RawEvent[]) => void) => AddonEngine;
 }
 
@@ -157,6 +159,23 @@ export function peerGroups(fd: number): number[] {
 /** Data ciphers offered, this machine's best first. */
 export function dataCiphers(): string[] {
   return addon().ciphers();
+}
+
+/**
+ * Who protects the records of sessions made from now on, of all engines.
+ * @returns its name and version, such as "libipsec-mb 1.3.0 AVX512"
+ * @throws VpnError `failed` when this machine can't; then nothing changed
+ */
+export function chooseCrypto(choice: CryptoChoice): string {
+  try {
+    return addon().chooseCrypto(choice);
+  } catch (error) {
+    const { message } = VpnError.from(error);
+    throw new VpnError("failed", `engine.crypto = "${choice}" cannot be used: ${message}`, {
+      hint: 'set it to "auto" in the config',
+      cause: error,
+    });
+  }
 }
 
 /**

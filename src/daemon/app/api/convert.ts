@@ -65,6 +65,7 @@ export function detailsMessage(
     offloads: view?.features?.offloads ?? [],
     receiveBufferBytes: view?.features?.receiveBufferBytes ?? 0,
     sendBufferBytes: view?.features?.sendBufferBytes ?? 0,
+    crypto: view?.features?.crypto ?? "",
     publicEndpoint: view?.publicEndpoint ?? "",
     nodeKey,
     unknownDestinations: (view?.unknownDestinations ?? []).map(({ address, packets }) => ({

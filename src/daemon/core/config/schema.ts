@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { about } from "../../../common/config/keys.js";
 import { endpointSchema, logLevelSchema } from "../../../common/config/values.js";
+import { cryptoChoices } from "../engine.js";
 
 const absolute = z.string().regex(/^\/[^\0]*$/, { error: "must be an absolute path" });
 
@@ -94,6 +95,20 @@ export const vpndSchema = z.strictObject({
     })
     .prefault({})
     .register(about, { text: "Counters for Prometheus." }),
+  engine: z
+    .strictObject({
+      crypto: z
+        .enum(cryptoChoices)
+        .default("auto")
+        .register(about, {
+          text:
+            'Who protects packets: "ipsec-mb" (fast, needs AES and AVX), "openssl", or "auto": ipsec-mb where it can, ' +
+            "otherwise OpenSSL. On a reload, for sessions made afterwards.",
+          reload: "live",
+        }),
+    })
+    .prefault({})
+    .register(about, { text: "What moves the packets." }),
   network: z.record(z.string(), network).default({}),
 });
 

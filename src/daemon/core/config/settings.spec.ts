@@ -18,8 +18,14 @@ test("without files the defaults hold", () => {
     readAccess: "group",
     metrics: undefined,
     logLevel: "info",
+    crypto: "auto",
     networks: [],
   });
+});
+
+test("who protects packets is one of three", () => {
+  assert.equal(evaluate('[engine]\ncrypto = "openssl"').settings?.crypto, "openssl");
+  assert.match(problems('[engine]\ncrypto = "none"').join(), /^2: .*crypto/);
 });
 
 test("a section is what join would be asked for", () => {

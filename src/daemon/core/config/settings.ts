@@ -3,6 +3,7 @@ import type { Entry, Origin, Problem } from "../../../common/config/layer.js";
 import type { LogLevel } from "../../../common/config/values.js";
 import { type HostPort, parseEndpoint } from "../../../common/endpoint.js";
 import { VpnError } from "../../../common/errors.js";
+import type { CryptoChoice } from "../engine.js";
 import { checkJoinOptions, type JoinOptions, makeConfig, type NetworkConfig } from "../network/config.js";
 import { checkOverlap } from "../network/overlap.js";
 import { type NetworkSection, type VpndFile, vpndSchema } from "./schema.js";
@@ -29,6 +30,7 @@ export interface Settings {
   /** Address of the metrics; undefined: none. */
   metrics: HostPort | undefined;
   logLevel: LogLevel;
+  crypto: CryptoChoice;
   networks: DeclaredNetwork[];
 }
 
@@ -67,6 +69,7 @@ function toSettings(file: VpndFile, networks: DeclaredNetwork[]): Settings {
     readAccess: file.read_access,
     metrics: listen === undefined ? undefined : parseEndpoint(listen),
     logLevel: file.log.level,
+    crypto: file.engine.crypto,
     networks,
   };
 }
