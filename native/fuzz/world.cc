@@ -33,7 +33,7 @@ Plane::Plane() {
   endpoint = {*Address::parse("127.0.0.1"), port};
   const int wake_fd = eventfd(0, EFD_NONBLOCK);
   EXPECT(wake_fd >= 0);
-  dataplane = std::make_unique<Dataplane>(open_queues(pair[1], UdpSockets(udp, -1), 1), kMtu, 2, wake_fd, [] {});
+  dataplane = std::make_unique<Dataplane>(open_queues(pair[1], UdpSockets(udp, -1, true), 1), kMtu, 2, wake_fd, [] {});
   EXPECT(dataplane->sessions.valid());
 }
 
@@ -95,7 +95,7 @@ void World::fresh() {
   EXPECT(session->make_ciphers(dataplane.lanes));
   dataplane.sessions.publish(session);
   bool rekey = false;
-  EXPECT(peers->install(kPeer, session, plane.endpoint, rekey) && !rekey);
+  EXPECT(peers->install(kPeer, session, plane.endpoint, true, rekey) && !rekey);
 
   remote_state().tx_sequence = 0;
   remote_.state = &remote_state();

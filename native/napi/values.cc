@@ -171,6 +171,7 @@ Napi::Object peer_object(Napi::Env env, const PeerInfo& info) {
   set_if(out, "rttSeconds", info.rtt_seconds);
   set_if(out, "idleSeconds", info.idle_seconds);
   set_if(out, "handshakeAgeSeconds", info.handshake_age_seconds);
+  set_if(out, "mtu", info.mtu);
   if (!info.endpoint.empty()) out.Set("endpoint", info.endpoint);
   if (!info.cipher.empty()) out.Set("cipher", info.cipher);
   return out;

@@ -71,6 +71,7 @@ void ControlThread::handle(const Mail& mail) {
     case Mail::Kind::punch: return peers_.on_punch(mail.from);
     case Mail::Kind::control: return peers_.on_control(mail);
     case Mail::Kind::roam: return peers_.on_roam(mail);
+    case Mail::Kind::too_big: return peers_.on_too_big(mail.peer_id);
     case Mail::Kind::confirmed: return handshakes_.on_confirmed(mail.rx_index);
     case Mail::Kind::foreign_packet: return handshakes_.send_foreign(mail.peer_id, mail.data);
   }

@@ -16,8 +16,9 @@ unsigned queues_of(unsigned threads) { return threads <= 2 ? 1 : threads; }
 struct Engine::Impl {
   Impl(const EngineOptions& options, int wake, std::unique_ptr<DtlsContext> context)
       : wake_fd(wake),
-        dataplane(open_queues(options.tun_fd, UdpSockets(options.udp4_fd, options.udp6_fd), queues_of(options.threads)), options.mtu,
-                  options.threads + 1, wake, options.on_event),
+        dataplane(open_queues(options.tun_fd, UdpSockets(options.udp4_fd, options.udp6_fd, !options.identity.badger),
+                              queues_of(options.threads)),
+                  options.mtu, options.threads + 1, wake, options.on_event),
         control(dataplane, wake, options, std::move(context)),
         packets(dataplane, options.threads) {}
 

@@ -49,6 +49,7 @@ struct EngineOptions {
 struct PeerInfo {
   uint64_t rx_bytes = 0, tx_bytes = 0, rx_packets = 0, tx_packets = 0;
   std::optional<double> rtt_seconds, idle_seconds, handshake_age_seconds;
+  std::optional<uint32_t> mtu;  // largest inner packet now; none without a session
   std::string endpoint;  // empty: none
   std::string cipher;    // empty: none
 };

@@ -415,7 +415,8 @@ bool Handshakes::read_messages(Association& a) {
 
 void Handshakes::flush(Association& a) {
   for (const Bytes& datagram : a.dtls->take_output()) {
-    if (!dataplane_.sockets.send(a.remote, datagram)) dataplane_.drops.add(Drop::send_error);
+    // A HELLO is larger than some paths carry in one piece, and what they carry is not known yet.
+    if (!dataplane_.sockets.send_in_pieces(a.remote, datagram)) dataplane_.drops.add(Drop::send_error);
   }
 }
 

@@ -11,6 +11,8 @@ inline constexpr uint8_t kHelloVersion = 1;
 inline constexpr size_t kMaxRecord = 1024;
 inline constexpr size_t kMaxHello = 1200;
 inline constexpr size_t kExporterSize = 32;
+// Capabilities, bits.
+inline constexpr uint32_t kAnswersMtuProbes = 1;
 inline constexpr char kHelloExporter[] = "EXPORTER-vpnd-hello";
 
 enum class HelloType : uint8_t { hello = 1, ack = 2, refuse = 3 };

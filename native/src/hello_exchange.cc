@@ -69,6 +69,7 @@ bool Handshakes::begin_hello(Association& a) {
   a.session->assoc = a.id;
   a.rx_index = state->rx_index;
   Hello hello;
+  hello.capabilities = kAnswersMtuProbes;
   hello.rx_index = state->rx_index;
   hello.ciphers = cipher_preference();
   hello.record = epoch->record;
@@ -158,7 +159,7 @@ void Handshakes::establish(Association& a) {
   e.peer = a.peer;
   e.cipher = static_cast<uint8_t>(session->cipher);
   linger(a, State::established, kLingerMs);
-  if (peers_.install(a.peer, session, a.remote, e.rekey)) dataplane_.events.push(std::move(e));
+  if (peers_.install(a.peer, session, a.remote, (a.theirs->capabilities & kAnswersMtuProbes) != 0, e.rekey)) dataplane_.events.push(std::move(e));
 }
 
 }  // namespace vpnd

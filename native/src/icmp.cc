@@ -56,7 +56,14 @@ uint32_t partial_sum(View data) {
   return sum;
 }
 
-size_t unreachable_v4(View packet, const IpHeader& header, uint8_t* out) {
+// The first eight bytes of the ICMP message, without its checksum.
+struct Start {
+  uint8_t type;
+  uint8_t code;
+  uint32_t rest;
+};
+
+size_t error_v4(Start start, View packet, const IpHeader& header, uint8_t* out) {
   const size_t quoted = std::min(packet.size(), size_t{576} - kV4Header - kIcmpHeader);
   const size_t size = kV4Header + kIcmpHeader + quoted;
   memset(out, 0, kV4Header + kIcmpHeader);
@@ -69,14 +76,15 @@ size_t unreachable_v4(View packet, const IpHeader& header, uint8_t* out) {
   memcpy(out + 16, header.source.bytes.data(), 4);
   store16(out + 10, checksum({out, kV4Header}));
   uint8_t* icmp = out + kV4Header;
-  icmp[0] = 3;
-  icmp[1] = 1;
+  icmp[0] = start.type;
+  icmp[1] = start.code;
+  store32(icmp + 4, start.rest);
   memcpy(icmp + kIcmpHeader, packet.data(), quoted);
   store16(icmp + 2, checksum({icmp, kIcmpHeader + quoted}));
   return size;
 }
 
-size_t unreachable_v6(View packet, const IpHeader& header, uint8_t* out) {
+size_t error_v6(Start start, View packet, const IpHeader& header, uint8_t* out) {
   const size_t quoted = std::min(packet.size(), kMaxIcmpError - kV6Header - kIcmpHeader);
   const size_t payload = kIcmpHeader + quoted;
   memset(out, 0, kV6Header + kIcmpHeader);
@@ -87,8 +95,9 @@ size_t unreachable_v6(View packet, const IpHeader& header, uint8_t* out) {
   memcpy(out + 8, header.destination.bytes.data(), 16);
   memcpy(out + 24, header.source.bytes.data(), 16);
   uint8_t* icmp = out + kV6Header;
-  icmp[0] = 1;
-  icmp[1] = 3;
+  icmp[0] = start.type;
+  icmp[1] = start.code;
+  store32(icmp + 4, start.rest);
   memcpy(icmp + kIcmpHeader, packet.data(), quoted);
   // Pseudo-header: both addresses, payload length, next header (RFC 8200 section 8.1).
   const uint32_t pseudo = partial_sum({out + 8, 32}) + static_cast<uint32_t>(payload) + kIcmpV6;
@@ -109,7 +118,12 @@ bool may_answer(View packet, const IpHeader& header) noexcept {
 }
 
 size_t make_unreachable(View packet, const IpHeader& header, uint8_t* out) noexcept {
-  return header.version == 4 ? unreachable_v4(packet, header, out) : unreachable_v6(packet, header, out);
+  return header.version == 4 ? error_v4({3, 1, 0}, packet, header, out) : error_v6({1, 3, 0}, packet, header, out);
+}
+
+size_t make_too_big(View packet, const IpHeader& header, size_t mtu, uint8_t* out) noexcept {
+  const auto next_hop = static_cast<uint32_t>(std::min<size_t>(mtu, 0xffff));
+  return header.version == 4 ? error_v4({3, 4, next_hop}, packet, header, out) : error_v6({2, 0, next_hop}, packet, header, out);
 }
 
 }  // namespace vpnd

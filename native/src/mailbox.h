@@ -17,7 +17,8 @@ struct Mail {
     control,        // plaintext of an authentic control message; rx_index is its session
     roam,           // authentic fresh record from another address than the peer's path
     confirmed,      // first authentic record of a session
-    foreign_packet  // inner packet for the foreign peer peer_id
+    foreign_packet, // inner packet for the foreign peer peer_id
+    too_big         // the kernel refused a record for peer_id as larger than its device carries
   };
   Kind kind = Kind::dtls;
   Endpoint from;

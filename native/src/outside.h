@@ -9,7 +9,7 @@
 
 namespace vpnd {
 
-class Outside : private Coalescer::Sink {
+class Outside final : private Coalescer::Sink {
  public:
   // `lane`: the thread's own, among those that open.
   Outside(Dataplane& dataplane, const Queue& queue, unsigned lane);

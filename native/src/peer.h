@@ -21,6 +21,9 @@ struct Peer {
   // The peer's association is with a foreign DTLS implementation: its packets pass through the control thread.
   std::atomic<bool> foreign{false};
 
+  // Largest inner packet that the path is known to carry; 0: nobody probes, the configured MTU holds. Only ever lower than that.
+  std::atomic<uint32_t> mtu{0};
+
   // By the threads that send and receive.
   Traffic tx;
   Traffic rx;

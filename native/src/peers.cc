@@ -22,13 +22,13 @@ constexpr double kControlBurst = 200;
 // Far below what AES-GCM bears under one key at packet size.
 constexpr uint64_t kRekeyRecords = uint64_t{1} << 28;
 
+}  // namespace
+
 uint64_t random_token() {
   uint64_t token = 0;
   RAND_bytes(reinterpret_cast<uint8_t*>(&token), sizeof token);
   return token;
 }
-
-}  // namespace
 
 Peers::Peers(Dataplane& dataplane, Timers& timers, unsigned ping_interval_ms, unsigned dead_after_ms)
     : dataplane_(dataplane), timers_(timers), ping_interval_ms_(ping_interval_ms), dead_after_ms_(dead_after_ms) {}
@@ -64,7 +64,7 @@ Event Peers::event(Event::Type type, const Peer& peer) const {
 
 void Peers::set(uint32_t id, std::vector<Prefix> prefixes) {
   const std::lock_guard lock(mutex_);
-  entries_.try_emplace(id, id).first->second.prefixes = std::move(prefixes);
+  entries_.try_emplace(id, id, dataplane_.mtu).first->second.prefixes = std::move(prefixes);
   routes_changed_ = true;
 }
 
@@ -91,6 +91,7 @@ void Peers::close(uint32_t id, CloseReason reason) {
     if (Session* s = dataplane_.sessions.find(index)) end_session(s);
   }
   e->peer->foreign.store(false);
+  stop_path_mtu(*e);
   e->probe_generation = 0;
   e->silent = false;
   e->doubt = 0;
@@ -128,13 +129,15 @@ void Peers::set_path(Entry& e, const Endpoint& to) {
   if (old) dataplane_.reclaimer.retire([old] { delete old; });
 }
 
-bool Peers::install(uint32_t id, Session* session, const Endpoint& to, bool& rekey) {
+bool Peers::install(uint32_t id, Session* session, const Endpoint& to, bool answers_mtu, bool& rekey) {
   Entry* e = entry(id);
   if (!e) {
     end_session(session);
     return false;
   }
   Peer& peer = *e->peer;
+  const Endpoint* former = peer.path.load();
+  const bool same_path = former && *former == to;
   set_path(*e, to);
   peer.handshake_ms.store(now_ms());
   peer.cipher.store(static_cast<uint8_t>(session->cipher));
@@ -147,6 +150,12 @@ bool Peers::install(uint32_t id, Session* session, const Endpoint& to, bool& rek
     timers_.after(kDrainMs, [this, index] {
       if (Session* s = dataplane_.sessions.find(index)) end_session(s);
     });
+  }
+  if (!answers_mtu || !dataplane_.sockets.whole()) {
+    stop_path_mtu(*e);
+    peer.mtu.store(0);
+  } else if (!rekey || !same_path) {
+    start_path_mtu(*e, to);
   }
   e->silent = false;
   e->doubt = 0;
@@ -161,6 +170,8 @@ void Peers::install_foreign(uint32_t id, const Endpoint& to) {
   if (!e) return;
   if (Session* s = e->peer->session.load()) end_session(s);
   set_path(*e, to);
+  stop_path_mtu(*e);
+  e->peer->mtu.store(0);
   e->peer->handshake_ms.store(now_ms());
   e->peer->cipher.store(0);
   e->peer->foreign.store(true, std::memory_order_release);
@@ -214,6 +225,7 @@ void Peers::probe(uint32_t id, uint64_t generation) {
     dataplane_.events.push(event(Event::Type::rekey_due, *e->peer));
   }
   send_ping(*e, random_token(), false);
+  run_path_mtu(id);
   const bool late = quiet_ms > ping_interval_ms_ + kRetryMs && !e->silent;
   timers_.after(late ? std::min<uint64_t>(kRetryMs, ping_interval_ms_) : ping_interval_ms_,
                 [this, id, generation] { probe(id, generation); });
@@ -301,6 +313,14 @@ void Peers::on_control(const Mail& mail) {
     case ControlType::path_response:
       if (token) on_path_response(*e, mail.from, *token);
       return;
+    case ControlType::mtu_probe:
+      if (const auto asked = decode_mtu_probe(mail.data)) {
+        send(*session, mail.from, encode_mtu_answer(*asked, mail.data.size()));
+      }
+      return;
+    case ControlType::mtu_answer:
+      on_mtu_answer(*e, mail.data);
+      return;
     case ControlType::close:
       on_close(*e, *session, mail.data);
       return;
@@ -344,6 +364,7 @@ void Peers::on_path_response(Entry& e, const Endpoint& from, uint64_t token) {
   if (!e.challenged.valid() || e.challenged != from || e.challenge_token != token) return;
   e.challenged = {};
   set_path(e, from);
+  if (e.path_mtu.running()) start_path_mtu(e, from);
   Event moved = event(Event::Type::path, *e.peer);
   moved.endpoint = from.text();
   dataplane_.events.push(std::move(moved));
@@ -356,6 +377,7 @@ void Peers::on_close(Entry& e, Session& session, View message) {
   closed.reason = message.size() > 1 ? message[1] : 0;
   end_session(&session);
   if (!current) return;
+  stop_path_mtu(e);
   e.probe_generation = 0;
   e.silent = false;
   e.doubt = 0;
@@ -376,6 +398,10 @@ std::optional<PeerInfo> Peers::info(uint32_t id) const {
   out.tx_packets = p.tx.packets.get();
   const uint64_t now = now_ms();
   const auto age = [&](uint64_t ms) { return now > ms ? static_cast<double>(now - ms) / 1000 : 0.0; };
+  if (p.session.load()) {
+    const uint32_t mtu = p.mtu.load();
+    out.mtu = mtu == 0 ? static_cast<uint32_t>(dataplane_.mtu) : mtu;
+  }
   if (const uint64_t rtt = p.rtt_ns.load()) out.rtt_seconds = static_cast<double>(rtt) / 1e9;
   if (const uint64_t ms = p.last_rx_ms.load()) out.idle_seconds = age(ms);
   if (const uint64_t ms = p.handshake_ms.load()) out.handshake_age_seconds = age(ms);

@@ -8,6 +8,7 @@
 
 #include "dataplane.h"
 #include "engine.h"
+#include "path_mtu.h"
 #include "timers.h"
 
 namespace vpnd {
@@ -31,8 +32,9 @@ class Peers {
   void publish_routes();
 
   // From now on the peer's packets go through this session, towards `to`; an earlier session is still opened for a while.
-  // False: there is no such peer any more (the session is ended). `rekey`: it replaced another one.
-  bool install(uint32_t id, Session* session, const Endpoint& to, bool& rekey);
+  // False: there is no such peer any more (the session is ended). `answers_mtu`: the peer answers MTU probes. `rekey`: it
+  // replaced another one.
+  bool install(uint32_t id, Session* session, const Endpoint& to, bool answers_mtu, bool& rekey);
   // The peer's packets go through the control thread.
   void install_foreign(uint32_t id, const Endpoint& to);
   void end_foreign(uint32_t id);
@@ -44,6 +46,8 @@ class Peers {
   // A punch from where a peer with a session is: it seems to have forgotten the session. Only its answers to probes decide.
   void on_punch(const Endpoint& from);
   void ping(uint32_t id, uint64_t token);
+  // The kernel refused a record for the peer as too large.
+  void on_too_big(uint32_t id);
 
   // TypeScript's thread.
   std::optional<PeerInfo> info(uint32_t id) const;
@@ -55,11 +59,13 @@ class Peers {
     bool asked;  // by ping(): the answer is an event
   };
   struct Entry {
-    explicit Entry(uint32_t id) : peer(std::make_unique<Peer>(id)) {}
+    Entry(uint32_t id, size_t mtu) : peer(std::make_unique<Peer>(id)), path_mtu(mtu) {}
     std::unique_ptr<Peer> peer;
     std::vector<Prefix> prefixes;
     std::vector<uint32_t> draining;  // receive indices of replaced sessions
     std::deque<SentPing> pings;
+    PathMtu path_mtu;
+    uint64_t mtu_generation = 0;     // of its timer
     uint64_t probe_generation = 0;   // of the running probe timer
     uint64_t answered_ms = 0;        // last answer to a probe
     bool silent = false;
@@ -78,6 +84,12 @@ class Peers {
   bool send(Session& session, const Endpoint& to, View message);
   void probe(uint32_t id, uint64_t generation);
   void doubt(uint32_t id, uint64_t number);
+  void start_path_mtu(Entry& entry, const Endpoint& to);
+  void stop_path_mtu(Entry& entry);
+  void run_path_mtu(uint32_t id);
+  // 0 or an errno value.
+  int send_mtu_probe(Entry& entry, const PathMtu::Probe& probe);
+  void on_mtu_answer(Entry& entry, View message);
   void send_ping(Entry& entry, uint64_t token, bool asked);
   void answered(Entry& entry);
   bool within_budget(Entry& entry);

@@ -10,6 +10,9 @@ namespace vpnd {
 namespace {
 
 constexpr int kUdpBuffer = 4 << 20;
+constexpr size_t kAlwaysFits = 576 - 60 - 8;  // IPv4, RFC 791
+constexpr int kMinimumV6 = 1280;              // RFC 8200 section 5
+constexpr size_t kFitsV6 = kMinimumV6 - 40 - 8;
 
 // Newer than the headers of some systems that we build on.
 constexpr int kUdpSegment = 103;
@@ -29,13 +32,18 @@ void grow_buffers(int fd) {
   if (!set(fd, SOL_SOCKET, SO_SNDBUFFORCE, kUdpBuffer)) set(fd, SOL_SOCKET, SO_SNDBUF, kUdpBuffer);
 }
 
+// PROBE: "don't fragment" is set, and what the kernel has learnt of the path (by ICMP, which may be forged) is not asked.
+bool allow_fragments(int fd, int family, bool allow) {
+  if (family == 4) return set(fd, IPPROTO_IP, IP_MTU_DISCOVER, allow ? IP_PMTUDISC_DONT : IP_PMTUDISC_PROBE);
+  return set(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, allow ? IPV6_PMTUDISC_DONT : IPV6_PMTUDISC_PROBE);
+}
+
 bool prepare(int fd, const SocketRequest& request) {
   if (request.mark != 0 && !set(fd, SOL_SOCKET, SO_MARK, static_cast<int>(request.mark))) return false;
   if (request.family == 6 && !set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1)) return false;
   if (request.tcp) return set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
   grow_buffers(fd);
-  return request.family == 4 ? set(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT)
-                             : set(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DONT);
+  return allow_fragments(fd, request.family, true);
 }
 
 bool bind_to(int fd, const Endpoint& local, uint16_t& port) {
@@ -110,13 +118,35 @@ int open_sibling(int fd) {
   return -1;
 }
 
-bool UdpSockets::send(const Endpoint& to, View data) const noexcept {
+UdpSockets::UdpSockets(int fd4, int fd6, bool whole) : fd4_(fd4), fd6_(fd6), whole_(whole) {
+  if (!whole_) return;
+  if (fd4_ >= 0) allow_fragments(fd4_, 4, false);
+  if (fd6_ >= 0) allow_fragments(fd6_, 6, false);
+}
+
+bool UdpSockets::send(const Endpoint& to, View data) const noexcept { return try_send(to, data) == 0; }
+
+int UdpSockets::try_send(const Endpoint& to, View data) const noexcept {
   const int fd = fd_for(to);
-  if (fd < 0 || !to.valid()) return false;
+  if (fd < 0 || !to.valid()) return EAFNOSUPPORT;
   sockaddr_storage address;
   const socklen_t size = to.to(address);
-  return sendto(fd, data.data(), data.size(), MSG_DONTWAIT, reinterpret_cast<const sockaddr*>(&address), size) ==
-         static_cast<ssize_t>(data.size());
+  const ssize_t sent = sendto(fd, data.data(), data.size(), MSG_DONTWAIT, reinterpret_cast<const sockaddr*>(&address), size);
+  return sent < 0 ? errno : 0;
+}
+
+// Other threads that send meanwhile send in pieces too, which does no harm; whoever is last forbids it again.
+bool UdpSockets::send_in_pieces(const Endpoint& to, View data) const noexcept {
+  if (!whole_ || data.size() <= kAlwaysFits) return send(to, data);
+  const int fd = fd_for(to);
+  const bool six = to.address.family == 6;
+  allow_fragments(fd, to.address.family, true);
+  // Routers don't fragment IPv6: the pieces must fit everywhere.
+  if (six && data.size() > kFitsV6) set(fd, IPPROTO_IPV6, IPV6_MTU, kMinimumV6);
+  const bool sent = send(to, data);
+  if (six && data.size() > kFitsV6) set(fd, IPPROTO_IPV6, IPV6_MTU, 0);
+  allow_fragments(fd, to.address.family, false);
+  return sent;
 }
 
 }  // namespace vpnd

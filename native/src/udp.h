@@ -41,16 +41,24 @@ int open_sibling(int fd);
 
 class UdpSockets {
  public:
-  UdpSockets(int fd4, int fd6) : fd4_(fd4), fd6_(fd6) {}
+  // `whole`: datagrams leave in one piece or not at all, whatever size the kernel believes a path to have; otherwise the sockets
+  // stay as they are.
+  UdpSockets(int fd4, int fd6, bool whole = false);
   int fd4() const { return fd4_; }
   int fd6() const { return fd6_; }
   int fd_for(const Endpoint& to) const { return to.address.family == 4 ? fd4_ : fd6_; }
   // Sends one datagram; false when the kernel refused it or there is no socket of that family. Any thread.
   bool send(const Endpoint& to, View data) const noexcept;
+  // The same; 0 or an errno value (EMSGSIZE: larger than the device carries in one piece).
+  int try_send(const Endpoint& to, View data) const noexcept;
+  // Sends one datagram that may travel in fragments. Several system calls: for the few that must arrive at any size.
+  bool send_in_pieces(const Endpoint& to, View data) const noexcept;
+  bool whole() const { return whole_; }
 
  private:
   int fd4_;
   int fd6_;
+  bool whole_;
 };
 
 }  // namespace vpnd

@@ -74,6 +74,24 @@ TEST(icmp_v6, "ICMPv6: address unreachable quotes the packet and has a right che
   }
 }
 
+TEST(icmp_too_big, "ICMP: too big says the MTU, with right checksums") {
+  const auto too_big = [](const Bytes& p, size_t mtu) {
+    IpHeader header;
+    CHECK(parse_ip(p, header));
+    Bytes out(kMaxIcmpError, 0xee);
+    out.resize(make_too_big(p, header, mtu, out.data()));
+    CHECK(parse_ip(out, header) && !may_answer(out, header));
+    return out;
+  };
+  const Bytes four = too_big(packet("10.0.0.1", "10.0.0.2", 6, Bytes(1380, 1)), 1218);
+  CHECK(four.size() == 576 && checksum({four.data(), 20}) == 0 && checksum(View(four).subspan(20)) == 0);
+  CHECK(four[20] == 3 && four[21] == 4 && load32(&four[24]) == 1218);
+  const Bytes six = too_big(packet("fd00::1", "fd00::2", 6, Bytes(1380, 1)), 1300);
+  CHECK(six.size() == 1280 && six[40] == 2 && six[41] == 0 && load32(&six[44]) == 1300);
+  const uint32_t pseudo = static_cast<uint16_t>(~checksum(View(six).subspan(8, 32), static_cast<uint32_t>(six.size() - 40) + 58));
+  CHECK(checksum(View(six).subspan(40), pseudo) == 0);
+}
+
 TEST(icmp_silence, "ICMP: no error answers an error, a later fragment or nobody") {
   const Bytes data(16);
   CHECK(answered(packet("10.0.0.1", "10.0.0.99", 6, data)));
