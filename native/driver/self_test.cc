@@ -324,6 +324,26 @@ void survives_churn() {
   p.a.engine().stop();
 }
 
+void finds_the_mtu() {
+  Pair p;
+  const auto mtu = [](Node& node) {
+    const auto info = node.engine().peer_info(Node::kPeer);
+    return info && info->mtu ? *info->mtu : 0;
+  };
+  // A black hole in one direction: outer packets of up to 1280 bytes pass.
+  p.wire.filter = [](View d) { return d.size() + 28 <= 1280; };
+  if (!EXPECT(p.up())) return;
+  EXPECT(p.wait([&] { return mtu(p.a) == 1218; }));
+  EXPECT(mtu(p.b) == 1400);
+  // Another path: what was known is forgotten.
+  p.wire.filter = [](View) { return true; };
+  p.a.engine().close_peer(Node::kPeer);
+  EXPECT(p.wait([&] { return p.b.count(Event::Type::closed) == 1; }));
+  EXPECT(mtu(p.a) == 0);
+  if (!EXPECT(p.up(2))) return;
+  EXPECT(p.wait([&] { return mtu(p.a) == 1400; }));
+}
+
 void tells_silence() {
   Pair p({.seed = 1, .dead_after_ms = 600}, {.seed = 2});
   if (!EXPECT(p.up())) return;
@@ -376,6 +396,7 @@ int self_test() {
       {"replaces a session", replaces_a_session},
       {"survives garbage", survives_garbage},
       {"survives churn", survives_churn},
+      {"finds the MTU of a path", finds_the_mtu},
       {"tells silence", tells_silence},
       {"suspects a peer that punches", suspects_a_peer_that_punches},
   };

@@ -39,8 +39,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     EXPECT(send(world.plane.tun_peer, packet.data(), packet.size(), 0) == static_cast<ssize_t>(packet.size()));
     // An empty datagram is this TUN's end, so the state of the device says nothing here.
     inside.round();
-    EXPECT(world.plane.dropped() + d.tx.packets.get() == before + 1);
-    EXPECT(whole || d.tx.packets.get() + world.plane.dropped() == before + 1);
+    // One that is larger than the MTU may leave in several fragments.
+    const uint64_t after = world.plane.dropped() + d.tx.packets.get();
+    EXPECT(after == before + 1 || (whole && header.version == 4 && packet.size() > d.mtu && after > before + 1));
     while (recv(world.plane.tun_peer, nullptr, 0, MSG_DONTWAIT) >= 0) {
     }
   }

@@ -17,6 +17,7 @@ export function networkJson(network: Network): { [key: string]: Json } {
     virtualIp: filled(network.virtualIp),
     device: filled(network.device),
     mtu: network.mtu || undefined,
+    mtuAuto: network.mtuAuto || undefined,
     name: filled(network.nodeName),
     peersUp: network.peersUp,
     peersKnown: network.peersKnown,

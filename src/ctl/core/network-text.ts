@@ -44,7 +44,7 @@ export function networkText(network: Network, details: NetworkDetails | undefine
     ["address", network.virtualIp],
     ["name", network.nodeName],
     ["device", network.device],
-    ["mtu", network.mtu === 0 ? undefined : String(network.mtu)],
+    ["mtu", network.mtu === 0 ? undefined : `${network.mtu}${network.mtuAuto ? " (auto)" : ""}`],
     ["psk fingerprint", network.pskFingerprint],
     ["peers", `${network.peersUp} up, ${network.peersKnown} known`],
     ...(servers ?? []),

@@ -20,6 +20,7 @@ export function peerJson(peer: Peer): { [key: string]: Json } {
     cipher: filled(peer.cipher),
     foreign: peer.foreign,
     nodeKey: filled(peer.nodeKey),
+    mtu: peer.mtu || undefined,
   };
 }
 

@@ -77,6 +77,7 @@ export function peerText(answer: GetPeerResponse, peer: Peer, now: Date): string
     ["endpoint", peer.endpoint],
     ["known endpoints", answer.endpoints.join(", ")],
     ["round trip", peer.rttSeconds === undefined ? undefined : formatRtt(peer.rttSeconds)],
+    ["mtu", peer.mtu === 0 ? undefined : String(peer.mtu)],
     ["latest handshake", ago(peer.lastHandshake, now)],
     [
       "transfer",

@@ -407,6 +407,7 @@ function peerView({ id: _, ...peer }: CorePeerView, counters: PeerCounters | und
   const { rxBytes = 0, txBytes = 0, rxPackets = 0, txPackets = 0 } = counters ?? {};
   const view: PeerView = { ...peer, rxBytes, txBytes, rxPackets, txPackets };
   if (counters?.rttSeconds !== undefined && peer.state === "up") view.rttSeconds = counters.rttSeconds;
+  if (counters?.mtu !== undefined && peer.state === "up") view.mtu = counters.mtu;
   return view;
 }
 

@@ -23,6 +23,8 @@ export interface PeerView {
   reason?: Reason;
   endpoint?: string;
   rttSeconds?: number;
+  /** Largest packet that the path carries now, bytes; absent without a session. */
+  mtu?: number;
   rxBytes: number;
   txBytes: number;
   rxPackets: number;

@@ -143,6 +143,8 @@ export interface PeerCounters {
   idleSeconds?: number;
   /** Seconds since the last finished handshake. */
   handshakeAgeSeconds?: number;
+  /** Largest inner packet that the path is known to carry, bytes; absent without a session. */
+  mtu?: number;
   endpoint?: Endpoint;
   cipher?: string;
 }
