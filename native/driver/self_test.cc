@@ -227,8 +227,6 @@ void drops_what_does_not_belong() {
   p.a.send_inside(make_packet(kIpA, "224.0.0.1", 100, 1));
   p.a.send_inside(make_packet(kIpA, "255.255.255.255", 100, 1));
   EXPECT(p.wait([&] { return p.a.dropped("multicast") == 2; }));
-  p.a.send_inside(make_packet(kIpA, kIpB, 1401, 1));
-  EXPECT(p.wait([&] { return p.a.dropped("too-big") == 1; }));
   p.a.send_inside(Bytes(40, 0xff));
   Bytes lying = make_packet(kIpA, kIpB, 100, 1);
   lying.resize(99);
@@ -344,6 +342,31 @@ void finds_the_mtu() {
   EXPECT(p.wait([&] { return mtu(p.a) == 1400; }));
 }
 
+// Larger than the MTU: cut where the sender allows it, refused with an answer where not.
+void deals_with_large_packets() {
+  Pair p;
+  if (!EXPECT(p.up())) return;
+  Bytes large = make_packet(kIpA, kIpB, 2000, 1);
+  p.a.send_inside(large);
+  std::vector<Bytes> got;
+  EXPECT(p.wait([&] {
+    while (auto packet = p.b.take_inside()) got.push_back(std::move(*packet));
+    return got.size() == 2;
+  }));
+  if (got.size() == 2) {
+    EXPECT(load16(&got[0][6]) == 0x2000 && got[0].size() == 1396 && load16(&got[1][6]) == 1376 / 8);
+    EXPECT(got[0].size() + got[1].size() == large.size() + 20);
+  }
+  EXPECT(p.a.dropped("too-big") == 0);
+  store16(&large[6], 0x4000);
+  p.a.send_inside(large);
+  std::optional<Bytes> answer;
+  EXPECT(p.wait([&] { return (answer = p.a.take_inside()).has_value(); }));
+  EXPECT(answer && answer->size() == 576 && (*answer)[20] == 3 && (*answer)[21] == 4 && load32(&(*answer)[24]) == 1400);
+  EXPECT(p.a.dropped("too-big") == 1);
+  EXPECT(p.both_ways(5));
+}
+
 void tells_silence() {
   Pair p({.seed = 1, .dead_after_ms = 600}, {.seed = 2});
   if (!EXPECT(p.up())) return;
@@ -397,6 +420,7 @@ int self_test() {
       {"survives garbage", survives_garbage},
       {"survives churn", survives_churn},
       {"finds the MTU of a path", finds_the_mtu},
+      {"deals with large packets", deals_with_large_packets},
       {"tells silence", tells_silence},
       {"suspects a peer that punches", suspects_a_peer_that_punches},
   };

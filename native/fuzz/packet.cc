@@ -13,6 +13,7 @@ void check_answer(View packet, const IpHeader& header) {
   uint8_t answer[kMaxIcmpError];
   const size_t size = make_unreachable(packet, header, answer);
   EXPECT(size > 0 && size <= kMaxIcmpError);
+  EXPECT(make_too_big(packet, header, 1300, answer) == size);
   IpHeader read;
   EXPECT(parse_ip({answer, size}, read) && read.version == header.version && read.source == header.destination &&
          read.destination == header.source);

@@ -30,6 +30,11 @@ struct Dataplane {
   const Tun& tun;
   const UdpSockets& sockets;
   const size_t mtu;      // largest inner packet, bytes
+  // The same towards one peer: less when its path carries less.
+  size_t mtu_to(const Peer& peer) const noexcept {
+    const size_t path = peer.mtu.load(std::memory_order_relaxed);
+    return path == 0 ? mtu : std::min(mtu, path);
+  }
   const unsigned lanes;  // the control thread and the packet threads, for their ciphers (aead.h)
 
   // Never null once the engine is made; find() within a Reclaimer section.

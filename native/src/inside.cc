@@ -4,6 +4,8 @@
 
 #include <cerrno>
 
+#include "ipv4_fragments.h"
+#include "mss_clamp.h"
 #include "record.h"
 
 namespace vpnd {
@@ -12,6 +14,8 @@ namespace {
 
 // Packets of one round, so that a flood of them does not starve the other direction.
 constexpr unsigned kRound = 256;
+// Every IPv6 link carries this much (RFC 8200 section 5): a sender may be told no less.
+constexpr size_t kMinimumV6 = 1280;
 
 bool is_multicast(const Address& a) {
   if (a.family == 6) return a.bytes[0] == 0xff;
@@ -26,7 +30,8 @@ Inside::Inside(Dataplane& dataplane, const Queue& queue, unsigned lane)
       lane_(lane),
       batch4_(dataplane, queue.sockets.fd4(), queue.udp.gso),
       batch6_(dataplane, queue.sockets.fd6(), queue.udp.gso),
-      buffer_(std::make_unique_for_overwrite<uint8_t[]>(sizeof(VnetHeader) + kMaxPacket + 64)) {}
+      buffer_(std::make_unique_for_overwrite<uint8_t[]>(sizeof(VnetHeader) + kMaxPacket + 64)),
+      pieces_(std::make_unique_for_overwrite<uint8_t[]>(kMaxPacket + 64)) {}
 
 Inside::Result Inside::round() noexcept {
   Result result = flush();
@@ -70,10 +75,13 @@ bool Inside::handle(VnetHeader& header, std::span<uint8_t> packet) noexcept {
     answer_unreachable(packet, ip);
     return drop(Drop::unknown_destination);
   }
+  const size_t mtu = dataplane_.mtu_to(*peer);
   if (header.gso_type == VnetHeader::kGsoNone) {
+    const bool partial = header.flags & VnetHeader::kNeedsChecksum;
+    clamp_mss(packet.data(), packet.size(), mtu, partial ? ChecksumField::pseudo : ChecksumField::whole);
     if (!(header.flags & VnetHeader::kNeedsChecksum)) return send(*peer, packet);
   }
-  if (!segmenter_.begin(header, packet, dataplane_.mtu)) return drop(Drop::malformed_packet);
+  if (!segmenter_.begin(header, packet, mtu)) return drop(Drop::malformed_packet);
   while (true) {
     const std::span<uint8_t> segment = segmenter_.next();
     if (segment.empty()) return true;
@@ -82,10 +90,51 @@ bool Inside::handle(VnetHeader& header, std::span<uint8_t> packet) noexcept {
 }
 
 bool Inside::send(Peer& peer, std::span<uint8_t> packet) noexcept {
-  if (packet.size() > dataplane_.mtu) {
-    dataplane_.drops.add(Drop::too_big);
+  const size_t mtu = dataplane_.mtu_to(peer);
+  return packet.size() <= mtu ? carry(peer, packet) : send_too_big(peer, packet, mtu);
+}
+
+bool Inside::send_too_big(Peer& peer, std::span<uint8_t> packet, size_t mtu) noexcept {
+  IpHeader ip;
+  if (!parse_ip(packet, ip)) {
+    dataplane_.drops.add(Drop::malformed_packet);
     return true;
   }
+  if (ip.version == 4) {
+    Ipv4Fragments fragments(packet, mtu);
+    while (const size_t size = fragments.next(pieces_.get())) {
+      if (!carry(peer, {pieces_.get(), size})) return false;
+    }
+    if (fragments.possible()) return true;
+  } else if (mtu < kMinimumV6) {
+    if (packet.size() <= kMinimumV6) {
+      send_in_pieces(peer, packet);
+      return true;
+    }
+    mtu = kMinimumV6;
+  }
+  dataplane_.drops.add(Drop::too_big);
+  if (!may_answer(packet, ip) || !too_big_rate_.take(coarse_ms())) return true;
+  const size_t size = make_too_big(packet, ip, mtu, icmp_);
+  if (queue_.tun.write({icmp_, size}) != 0) dataplane_.drops.add(Drop::tun_error);
+  return true;
+}
+
+// The only way for an IPv6 packet that its sender is right to send: its record travels in fragments. Some system calls for each.
+void Inside::send_in_pieces(Peer& peer, std::span<uint8_t> packet) noexcept {
+  Session* session = peer.session.load(std::memory_order_acquire);
+  const Endpoint* path = peer.path.load(std::memory_order_acquire);
+  if (!session || !path) return dataplane_.drops.add(Drop::no_session);
+  uint8_t* record = pieces_.get();
+  const size_t size = seal_record(*session, lane_, packet.data(), packet.size(), record);
+  if (size == 0) return dataplane_.drops.add(Drop::seal_error);
+  if (!dataplane_.sockets.send_in_pieces(*path, {record, size})) return dataplane_.drops.add(Drop::send_error);
+  peer.tx.add(packet.size());
+  peer.last_tx_ms.store(coarse_ms(), std::memory_order_relaxed);
+  dataplane_.tx.add(packet.size());
+}
+
+bool Inside::carry(Peer& peer, std::span<uint8_t> packet) noexcept {
   if (peer.foreign.load(std::memory_order_acquire)) {
     const Mail mail{Mail::Kind::foreign_packet, {}, 0, peer.id, packet};
     if (!dataplane_.control_mail.post(mail)) dataplane_.drops.add(Drop::control_queue_full);

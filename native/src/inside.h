@@ -33,6 +33,10 @@ class Inside {
   bool handle(VnetHeader& header, std::span<uint8_t> packet) noexcept;
   // False: there is no room in the batch, and no more is to be read before it has been sent.
   bool send(Peer& peer, std::span<uint8_t> packet) noexcept;
+  // The packet is larger than `mtu`: it is cut if it allows that, and refused otherwise.
+  bool send_too_big(Peer& peer, std::span<uint8_t> packet, size_t mtu) noexcept;
+  bool carry(Peer& peer, std::span<uint8_t> packet) noexcept;
+  void send_in_pieces(Peer& peer, std::span<uint8_t> packet) noexcept;
   bool seal(Session& session, const Endpoint& path, Peer& peer, std::span<uint8_t> packet) noexcept;
   void answer_unreachable(View packet, const IpHeader& header) noexcept;
 
@@ -43,8 +47,11 @@ class Inside {
   SendBatch batch6_;
   Segmenter segmenter_;
   TokenBucket icmp_rate_{20, 20};
+  TokenBucket too_big_rate_{100, 100};
   TokenBucket unknown_rate_{1000, 1000};
   std::unique_ptr<uint8_t[]> buffer_;
+  // Fragments of packets that are larger than the path carries; untouched pages cost nothing.
+  std::unique_ptr<uint8_t[]> pieces_;
   uint8_t icmp_[kMaxIcmpError];
 };
 

@@ -42,7 +42,7 @@ void Ipv4Fragments::make_later_header() noexcept {
 
 size_t Ipv4Fragments::next(uint8_t* out) noexcept {
   const size_t payload = packet_.size() - header_;
-  if (!possible_ || (at_ > 0 && at_ >= payload)) return 0;
+  if (!possible_ || done_) return 0;
   const bool first = at_ == 0;
   const size_t header = first ? header_ : later_size_;
   const size_t left = payload - at_;
@@ -58,7 +58,7 @@ size_t Ipv4Fragments::next(uint8_t* out) noexcept {
   store16(out + 10, 0);
   store16(out + 10, checksum({out, header}));
   at_ += part;
-  if (payload == 0) possible_ = false;
+  done_ = last;
   return header + part;
 }
 

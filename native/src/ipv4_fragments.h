@@ -21,6 +21,7 @@ class Ipv4Fragments {
   size_t header_;
   size_t at_;             // payload taken so far
   bool possible_;
+  bool done_ = false;
   uint8_t later_[60];     // the header of all but the first: only options that are to be copied
   size_t later_size_ = 20;
 };

@@ -5,6 +5,7 @@
 #include <mutex>
 
 #include "ip_packet.h"
+#include "mss_clamp.h"
 
 namespace vpnd {
 
@@ -100,7 +101,9 @@ void Outside::record(const Endpoint& from, uint8_t* data, size_t size) noexcept 
     const std::lock_guard lock(session->replay_guard);
     if (!replay.fresh(header.sequence)) return dataplane_.drops.add(Drop::replayed);
   }
-  const View plain = open_record(*session, lane_, data, size);
+  const View opened = open_record(*session, lane_, data, size);
+  // Opened in place.
+  const std::span<uint8_t> plain{opened.data() == nullptr ? nullptr : data + (opened.data() - data), opened.size()};
   if (plain.data() == nullptr) return dataplane_.drops.add(Drop::bad_tag);
   bool newest;
   {
@@ -129,7 +132,7 @@ void Outside::note_path(Session& session, const Endpoint& from) noexcept {
   dataplane_.drops.add(Drop::control_queue_full);
 }
 
-void Outside::inner(Session& session, const Endpoint& from, View plain) noexcept {
+void Outside::inner(Session& session, const Endpoint& from, std::span<uint8_t> plain) noexcept {
   if (plain.empty()) return dataplane_.drops.add(Drop::malformed_inner);
   if (plain[0] < 0x40) {
     return post(dataplane_.control_mail, {Mail::Kind::control, from, session.rx_index, 0, plain}, Drop::control_queue_full);
@@ -137,6 +140,8 @@ void Outside::inner(Session& session, const Endpoint& from, View plain) noexcept
   IpHeader header;
   if (!parse_ip(plain, header)) return dataplane_.drops.add(Drop::malformed_inner);
   if (!may_send(*session.peer, header.source)) return dataplane_.drops.add(Drop::foreign_source);
+  // What this end sends must fit too, and the other end may not know that.
+  clamp_mss(plain.data(), plain.size(), dataplane_.mtu_to(*session.peer), ChecksumField::whole);
   coalescer_.add(plain, session.peer);
 }
 

@@ -31,7 +31,7 @@ class Outside final : private Coalescer::Sink {
   uint8_t* slot(unsigned i) const { return buffers_.get() + i * kStride; }
   void punch(const Endpoint& from) noexcept;
   void record(const Endpoint& from, uint8_t* data, size_t size) noexcept;
-  void inner(Session& session, const Endpoint& from, View plain) noexcept;
+  void inner(Session& session, const Endpoint& from, std::span<uint8_t> plain) noexcept;
   bool may_send(const Peer& peer, const Address& source) noexcept;
   void note_path(Session& session, const Endpoint& from) noexcept;
   void post(Mailbox& box, const Mail& mail, Drop when_full) noexcept;

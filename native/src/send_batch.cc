@@ -47,7 +47,7 @@ void SendBatch::add(const Endpoint& to, size_t size, Peer& peer, size_t inner_si
     last.open = size == last.segment && last.segments < kMaxSegments;
     return;
   }
-  messages_[used_++] = {to, &peer, record, size, size, inner_size, 1, gso_ && size < refused_size_};
+  messages_[used_++] = {to, &peer, record, size, size, inner_size, 1, gso_ && size < refused_size_, peer.id};
 }
 
 void SendBatch::prepare(unsigned i, uint64_t now_ms) noexcept {
@@ -98,7 +98,7 @@ bool SendBatch::failed(int error) noexcept {
     if (error == EAGAIN) return false;
   }
   if (error == 0) dataplane_.tx.add(message.inner_size, message.segments);
-  else if (error == EMSGSIZE) drop(message, Drop::path_mtu);
+  else if (error == EMSGSIZE) tell_too_big(message);
   else drop(message, error == ENOBUFS || error == ENOMEM ? Drop::no_buffers : Drop::send_error);
   sent_++;
   return true;
@@ -113,6 +113,12 @@ int SendBatch::send_singly(const Message& message) noexcept {
     if (sendto(fd_, message.data + at, size, MSG_DONTWAIT, reinterpret_cast<const sockaddr*>(&address), address_size) < 0) return errno;
   }
   return 0;
+}
+
+void SendBatch::tell_too_big(const Message& message) noexcept {
+  drop(message, Drop::path_mtu);
+  // Answered by probing, so one lost among many does no harm.
+  if (told_.take(coarse_ms())) dataplane_.control_mail.post({Mail::Kind::too_big, message.to, 0, message.peer_id, {}});
 }
 
 void SendBatch::drop(const Message& message, Drop reason) noexcept { dataplane_.drops.add(reason, message.segments); }

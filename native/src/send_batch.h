@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "dataplane.h"
+#include "token_bucket.h"
 
 namespace vpnd {
 
@@ -42,6 +43,7 @@ class SendBatch {
     size_t inner_size;  // of all records
     unsigned segments;
     bool open;          // may grow
+    uint32_t peer_id;
   };
 
   bool grows(const Message& last, const Endpoint& to, const Peer& peer, size_t size) const noexcept;
@@ -52,6 +54,8 @@ class SendBatch {
   // Sends a message record by record.
   int send_singly(const Message& message) noexcept;
   void drop(const Message& message, Drop reason) noexcept;
+  // The control thread finds out how large this peer's records may be.
+  void tell_too_big(const Message& message) noexcept;
 
   Dataplane& dataplane_;
   const int fd_;
@@ -59,6 +63,7 @@ class SendBatch {
   // Records of this size and more are sent singly until then: some device on the way to a peer refused to cut them.
   size_t refused_size_ = SIZE_MAX;
   uint64_t refused_until_ms_ = 0;
+  TokenBucket told_{20, 20};
 
   std::unique_ptr<uint8_t[]> arena_;
   size_t filled_ = 0;
