@@ -16,6 +16,7 @@ export interface PeerJson {
   reason?: { code: string; message: string };
   endpoint?: string;
   rttSeconds?: number;
+  mtu?: number;
   rxBytes: number;
   txBytes: number;
   rxPackets: number;
