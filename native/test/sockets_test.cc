@@ -60,3 +60,20 @@ TEST(sockets_errors, "sockets: what makes no sense is EINVAL") {
   CHECK(make_socket({6, false, 0, "127.0.0.1", 0}, fd, port) == EINVAL);
   CHECK(make_socket({4, false, 0, "localhost", 0}, fd, port) == EINVAL);
 }
+
+TEST(sockets_whole, "sockets: whole datagrams, but for those that may travel in pieces") {
+  int fd = -1;
+  uint16_t port = 0;
+  CHECK(make_socket({4, false, 0, "127.0.0.1", 0}, fd, port) == 0);
+  const UdpSockets sockets(fd, -1, true);
+  const Endpoint self{*Address::parse("127.0.0.1"), port};
+  const auto forbidden = [&] { return option(fd, IPPROTO_IP, IP_MTU_DISCOVER) == IP_PMTUDISC_PROBE; };
+  CHECK(sockets.whole() && forbidden());
+  const Bytes large(60000);
+  CHECK(sockets.send_in_pieces(self, large) && forbidden());
+  Bytes got(65536);
+  CHECK(recv(fd, got.data(), got.size(), 0) == 60000);
+  CHECK(sockets.try_send(self, Bytes(65508)) == EMSGSIZE);
+  CHECK(sockets.try_send({*Address::parse("::1"), port}, large) == EAFNOSUPPORT);
+  close(fd);
+}
