@@ -50,7 +50,7 @@ class Aead {
   virtual bool open(unsigned lane, const uint8_t* nonce, View aad, const uint8_t* in, uint8_t* out, size_t size,
                     const uint8_t* tag) noexcept = 0;
 
-  // For lanes 0 to `lanes` - 1, at most kMaxLanes, by who was chosen. Null only when memory is short.
+  // For lanes 0 to `lanes` - 1, at most kMaxLanes, by who was chosen. Null for another number of lanes.
   static std::unique_ptr<Aead> make(Cipher cipher, const uint8_t* key, Direction direction, unsigned lanes);
 
  protected:

@@ -6,7 +6,7 @@
 
 namespace vpnd {
 
-// Null when memory is short.
+// A lane that finds no memory seals and opens nothing.
 std::unique_ptr<Aead> make_evp_aead(Cipher cipher, const uint8_t* key, Aead::Direction direction, unsigned lanes);
 
 // Such as "OpenSSL 3.0.15".

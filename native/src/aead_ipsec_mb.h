@@ -13,7 +13,6 @@ std::string ipsec_mb_unusable();
 // The two below only where it can serve.
 // Such as "libipsec-mb 1.3.0 AVX512".
 std::string ipsec_mb_name();
-// Null when memory is short.
 std::unique_ptr<Aead> make_ipsec_mb_aead(Cipher cipher, const uint8_t* key, Aead::Direction direction, unsigned lanes);
 
 }  // namespace vpnd

@@ -45,7 +45,7 @@ struct Session {
   ReplayGuard replay_guard;
 
   // Makes sealer and opener of `cipher` and the keys in `state`, for kControlLane and lanes - 1 packet threads.
-  // False: memory is short.
+  // False: there are not so many lanes.
   bool make_ciphers(unsigned lanes);
 };
 

@@ -249,3 +249,26 @@ test("a mistake in the config does not keep --cleanup from its work", { skip }, 
   assert.equal(bench.ip("-o", "addr", "show", "dev", "tun-kept"), before);
   assert.equal(bench.journal(), undefined);
 });
+
+test("who protects packets is the config's choice, and a reload changes it", { skip }, async () => {
+  const crypto = async (): Promise<string> =>
+    (await api().getNetwork({ network: "office" })).details?.crypto ?? "";
+  const office = section("office", "10.7.0.10/16");
+  write("vpnd.toml", `engine.crypto = "openssl"\n${office}`);
+  const vpnd = await start();
+  assert.match(await crypto(), /^OpenSSL \d/);
+  write("vpnd.toml", `engine.crypto = "auto"\n${office}`);
+  await reload(vpnd, reloaded);
+  const automatic = await crypto();
+  write("vpnd.toml", `engine.crypto = "ipsec-mb"\n${office}`);
+  if (automatic.startsWith("libipsec-mb ")) {
+    await reload(vpnd, reloaded);
+  } else {
+    await reload(vpnd, /config not reloaded: nothing changed/);
+    assert.match(vpnd.output, /engine\.crypto = \\"ipsec-mb\\" cannot be used: /);
+  }
+  assert.equal(await crypto(), automatic);
+  await api().down({ network: "office" });
+  assert.equal(await crypto(), "");
+  await stop(vpnd);
+});
