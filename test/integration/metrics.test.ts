@@ -60,6 +60,8 @@ test("what a pair of nodes does can be read off the metrics, and each of them is
     /^vpnd_events_total\{type="up"\} [1-9]/m,
     /^vpnd_events_lost_total 0$/m,
     /^vpnd_api_refused_total 0$/m,
+    /^vpnd_api_connections_rejected_total\{reason="protocol"\} 0$/m,
+    /^vpnd_peer_path_changes_total\{network="home",peer="10\.7\.0\.2",name="b"\} 0$/m,
   ])
     assert.match(text, line);
   const { listenPort } = JSON.parse(await ctl(alpha, "--json", "network"));

@@ -57,7 +57,7 @@ export class Daemon {
 
   /** @param stop aborts a start that is under way */
   async start(stop: AbortSignal): Promise<void> {
-    const { stateDir, socket, readAccess, metrics } = this.#config.settings;
+    const { stateDir, socket, readAccess, metrics, metricsPerPeer } = this.#config.settings;
     const log = this.#log;
     const group = this.#group();
     const crypto = this.#native.chooseCrypto(this.#config.settings.crypto);
@@ -89,6 +89,7 @@ export class Daemon {
       socket,
       audience,
       metricsAt: metrics,
+      metricsPerPeer,
       version: about.version,
       log,
     });
@@ -109,6 +110,7 @@ export class Daemon {
       events: observers.events,
       metrics: observers.metrics,
       onRefused: () => observers.metrics.refused(),
+      onRejected: (reason) => observers.metrics.rejected(reason),
       log,
     });
     this.#undo.push(() => api.close());

@@ -12,10 +12,20 @@ export function measureNetworks(networks: Networks): NetworkMeasure[] {
       counters: view?.counters,
       handshakes: view?.handshakes ?? {},
       peers: view?.peers ?? [],
+      pathChanges: view?.pathChanges ?? 0,
+      formerPsks: network.psks
+        .epochs()
+        .flatMap(({ id, until }) => (until === undefined ? [] : [{ epoch: id, until }])),
     };
   });
-  const damaged = networks
-    .damaged()
-    .map(({ name }) => ({ name, state: "error", counters: undefined, handshakes: {}, peers: [] }));
+  const damaged = networks.damaged().map(({ name }) => ({
+    name,
+    state: "error",
+    counters: undefined,
+    handshakes: {},
+    peers: [],
+    pathChanges: 0,
+    formerPsks: [],
+  }));
   return [...usable, ...damaged];
 }

@@ -23,6 +23,8 @@ export interface ObserverOptions {
   audience: SocketAudience;
   /** Where metrics are served besides; undefined: nowhere. */
   metricsAt: HostPort | undefined;
+  /** Whether each peer has series of its own. */
+  metricsPerPeer: boolean;
   version: string;
   log: Logger;
 }
@@ -42,6 +44,7 @@ export class Observers {
     this.events = events;
     this.metrics = new Metrics({
       version: options.version,
+      perPeer: options.metricsPerPeer,
       networks: () => measureNetworks(networks),
       events: () => events.counts,
       eventsLost: () => events.lost,

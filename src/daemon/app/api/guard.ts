@@ -5,10 +5,11 @@ import type { MethodTable, ServiceDesc } from "../../../common/grpc/service-type
 import type { Access, Caller } from "../../core/access/access.js";
 import { isDryRun, networkOfChange, withoutFingerprints } from "../../core/access/audit.js";
 import { commandName, methodKind } from "../../core/access/methods.js";
+import { mostConnections } from "./connections.js";
 
 export interface Guard {
-  /** What the callers of this table may do. */
-  access: Access;
+  /** What the callers of this table may do; "full": nothing, for there are too many of them. */
+  access: Access | "full";
   /** Group that may change things, for advice; undefined: there is none. */
   groupName: string | undefined;
   /** @param peer as the call's context has it */
@@ -44,6 +45,7 @@ export function guarded<M extends MethodTable>(
 
 function refusing(command: string, stream: boolean, guard: Guard): Body {
   const refuse = (context: CallContext): never => {
+    if (guard.access === "full") throw noRoom();
     guard.onRefused();
     const { uid, pid } = guard.caller(context.peer) ?? {};
     guard.log.debug({ uid, pid, command }, "refused");
@@ -55,10 +57,20 @@ function refusing(command: string, stream: boolean, guard: Guard): Body {
   };
 }
 
+function noRoom(): VpnError {
+  return new VpnError(
+    "failed",
+    `vpnd has no connection free: it serves ${mostConnections}, and each user who may only look 16`,
+    {
+      hint: "end programs that hold some, such as vpnctl ... --watch; to see them: pgrep -a vpnctl",
+    },
+  );
+}
+
 /** What somebody is told who may not do that, with the commands that help. */
 export function refusal(
   command: string,
-  { access, groupName }: Pick<Guard, "access" | "groupName">,
+  { access, groupName }: { access: Guard["access"]; groupName: string | undefined },
 ): VpnError {
   const what =
     access === "read" ? `you may look, but not ${command}: that is for` : "you may not use vpnd: it is for";

@@ -6,6 +6,8 @@ import { type Access, accessOf, type Caller, type ReadAccess } from "../../core/
 import { ReaderLimit } from "../../core/access/reader-limit.js";
 import { listenOnSocket } from "../../io/api-socket.js";
 import { Callers, callerOf } from "../../io/callers.js";
+import type { Rejection } from "../../io/metrics/metrics.js";
+import { Connections } from "./connections.js";
 import { type ApiParts, addServices } from "./services.js";
 
 export interface ApiOptions extends ApiParts {
@@ -13,13 +15,23 @@ export interface ApiOptions extends ApiParts {
   /** Group that may connect and change things; undefined: only root and vpnd's own user. */
   group: { id: number; name: string } | undefined;
   readAccess: ReadAccess;
+  /** Called for each connection that vpnd ends. */
+  onRejected: (reason: Rejection) => void;
   log: Logger;
 }
 
+/**
+ * After some errors of the other side Node reads nothing more from a connection and does not notice its end. What has no call
+ * is ended soon, what has one when it answers no ping; a program that is only stopped for a moment keeps its calls.
+ */
+const deadConnections = {
+  "grpc.max_connection_idle_ms": 2_000,
+  "grpc.keepalive_time_ms": 10_000,
+  "grpc.keepalive_timeout_ms": 20_000,
+};
+
 /** How long calls that are being answered may hold up a stop, milliseconds. */
 const drainMs = 2_000;
-
-const accesses = ["write", "read", "none"] as const satisfies readonly Access[];
 
 /**
  * The control API on a Unix socket. The socket is ours: the kernel says who connects, and the connection is handed to the
@@ -42,28 +54,45 @@ export class Api {
     const stopping = new AbortController();
     const callers = new Callers();
     const readers = new ReaderLimit();
-    const server = (access: Access) => {
+    const server = (access: Access | "full") => {
       const grpc = new Server({
         "grpc.max_concurrent_streams": 64,
         "grpc.max_receive_message_length": 1 << 20,
         "grpc.max_send_message_length": 16 << 20,
         "grpc.enable_channelz": 0,
+        ...deadConnections,
       });
       const caller = (peer: string): Caller | undefined => callers.get(peer);
-      const guard = { access, groupName: group?.name, caller, log, onRefused: options.onRefused };
+      const guard = {
+        access,
+        groupName: group?.name,
+        caller,
+        log,
+        onRefused: options.onRefused,
+      };
       addServices(grpc, options, guard, stopping.signal);
       return { grpc, injector: grpc.createConnectionInjector(ServerCredentials.createInsecure()) };
     };
-    const servers = { write: server("write"), read: server("read"), none: server("none") };
+    const servers = {
+      write: server("write"),
+      read: server("read"),
+      none: server("none"),
+      full: server("full"),
+    };
+    const connections = new Connections(options.onRejected, log);
     const policy = { ownUid: process.getuid?.() ?? 0, group: group?.id, readAccess };
     const audience = { group: group?.id, everybody: readAccess === "all" };
     const socket = await listenOnSocket(path, audience, (connection: Socket) => {
-      connection.on("error", (error) => log.debug({ err: error }, "API connection failed"));
+      const served = connections.enter(connection);
       try {
+        if (!served) return servers.full.injector.injectConnection(connection);
         const caller = callerOf(connection);
         const access = accessOf(caller, policy);
         if (access !== "write") {
-          if (!readers.enter(caller.uid)) throw new Error(`user ${caller.uid} has too many connections`);
+          if (!readers.enter(caller.uid)) {
+            connections.turnAway(connection, "user-limit");
+            return servers.full.injector.injectConnection(connection);
+          }
           connection.once("close", () => readers.leave(caller.uid));
         }
         callers.add(connection, caller);
@@ -74,7 +103,8 @@ export class Api {
         connection.destroy();
       }
     });
-    const grpcs = accesses.map((access) => servers[access].grpc);
+    connections.watch(socket);
+    const grpcs = Object.values(servers).map(({ grpc }) => grpc);
     return new Api(socket, grpcs, stopping);
   }
 

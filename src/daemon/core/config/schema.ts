@@ -92,6 +92,10 @@ export const vpndSchema = z.strictObject({
         reload: "restart",
         example: '"127.0.0.1:9945"',
       }),
+      per_peer: z.boolean().default(true).register(about, {
+        text: "Whether each peer has series of its own, labelled with its virtual IP and name; false leaves the sums of each network.",
+        reload: "restart",
+      }),
     })
     .prefault({})
     .register(about, { text: "Counters for Prometheus." }),

@@ -17,6 +17,7 @@ test("without files the defaults hold", () => {
     groupGiven: false,
     readAccess: "group",
     metrics: undefined,
+    metricsPerPeer: true,
     logLevel: "info",
     crypto: "auto",
     networks: [],

@@ -29,6 +29,8 @@ export interface Settings {
   readAccess: "group" | "all";
   /** Address of the metrics; undefined: none. */
   metrics: HostPort | undefined;
+  /** Whether each peer has series of its own. */
+  metricsPerPeer: boolean;
   logLevel: LogLevel;
   crypto: CryptoChoice;
   networks: DeclaredNetwork[];
@@ -68,6 +70,7 @@ function toSettings(file: VpndFile, networks: DeclaredNetwork[]): Settings {
     groupGiven: file.socket_group !== undefined,
     readAccess: file.read_access,
     metrics: listen === undefined ? undefined : parseEndpoint(listen),
+    metricsPerPeer: file.metrics.per_peer,
     logLevel: file.log.level,
     crypto: file.engine.crypto,
     networks,

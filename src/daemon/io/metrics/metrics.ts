@@ -2,6 +2,8 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
 import type { PeerView } from "../../core/carrier.js";
 import type { EngineCounters } from "../../core/engine.js";
+import { mirror } from "./mirror.js";
+import { addPeers } from "./peer-metrics.js";
 
 /** One network at the moment of asking. */
 export interface NetworkMeasure {
@@ -11,10 +13,16 @@ export interface NetworkMeasure {
   /** Ends of handshakes since the network came up, by result. */
   handshakes: Readonly<Record<string, number>>;
   peers: readonly PeerView[];
+  /** Of all peers since the network came up. */
+  pathChanges: number;
+  /** PSKs that are accepted for some time yet; `until`: milliseconds since 1970. */
+  formerPsks: readonly { epoch: number; until: number }[];
 }
 
 export interface MetricsInput {
   version: string;
+  /** Whether each peer has series of its own. */
+  perPeer: boolean;
   networks(): NetworkMeasure[];
   /** Since the start, by type. */
   events(): Readonly<Record<string, number>>;
@@ -23,13 +31,17 @@ export interface MetricsInput {
   loopLag(percentile: number): number;
 }
 
+const rejections = ["limit", "user-limit", "protocol", "silent"] as const;
+/** Why a connection to the API was ended: all are taken, all of this user are, what came was no HTTP/2, or nothing came. */
+export type Rejection = (typeof rejections)[number];
+
 const networkStates = ["up", "connecting", "error", "down"] as const;
-const peerStates = ["up", "connecting", "idle", "offline", "refused"] as const;
 const lagPercentiles = [50, 99, 100] as const;
 
 export class Metrics {
   readonly #registry = new Registry();
   readonly #refused: Counter;
+  readonly #rejected: Counter<"reason">;
   readonly #measure: () => void;
 
   constructor(source: MetricsInput) {
@@ -62,6 +74,13 @@ export class Metrics {
       help: "Calls of the control API that the caller was not permitted to make",
       registers,
     });
+    this.#rejected = new Counter({
+      name: "vpnd_api_connections_rejected_total",
+      help: "Connections to the control API that were ended by vpnd, by reason",
+      labelNames: ["reason"],
+      registers,
+    });
+    for (const reason of rejections) this.#rejected.inc({ reason }, 0);
     addNetworks(registers, input);
     addPeers(registers, input);
     addEvents(registers, input);
@@ -69,6 +88,10 @@ export class Metrics {
 
   refused(): void {
     this.#refused.inc();
+  }
+
+  rejected(reason: Rejection): void {
+    this.#rejected.inc({ reason });
   }
 
   get contentType(): string {
@@ -80,26 +103,6 @@ export class Metrics {
     this.#measure();
     return this.#registry.metrics();
   }
-}
-
-/** A counter whose values are counted elsewhere: read anew at each collection. */
-function mirror<L extends string>(
-  name: string,
-  help: string,
-  labelNames: L[],
-  registers: Registry[],
-  read: (add: (labels: Record<L, string>, value: number) => void) => void,
-): void {
-  new Counter<L>({
-    name,
-    help,
-    labelNames,
-    registers,
-    collect() {
-      this.reset();
-      read((labels, value) => this.inc(labels, value));
-    },
-  });
 }
 
 function addNetworks(registers: Registry[], { networks }: MetricsInput): void {
@@ -159,6 +162,17 @@ function addNetworks(registers: Registry[], { networks }: MetricsInput): void {
           add({ network, reason }, packets);
     },
   );
+  new Gauge({
+    name: "vpnd_psk_expiry_timestamp_seconds",
+    help: "When a former PSK stops being accepted; absent when only one is accepted",
+    labelNames: ["network", "epoch"],
+    registers,
+    collect() {
+      this.reset();
+      for (const { name: network, formerPsks } of networks())
+        for (const { epoch, until } of formerPsks) this.set({ network, epoch }, until / 1000);
+    },
+  });
   mirror(
     "vpnd_handshakes_total",
     "Ends of handshakes since the network came up, by result",
@@ -167,64 +181,6 @@ function addNetworks(registers: Registry[], { networks }: MetricsInput): void {
     (add) => {
       for (const { name: network, handshakes } of networks())
         for (const [result, count] of Object.entries(handshakes)) add({ network, result }, count);
-    },
-  );
-}
-
-function addPeers(registers: Registry[], { networks }: MetricsInput): void {
-  const labelNames = ["network", "peer", "name"] as const;
-  const labels = (network: string, peer: PeerView) => ({
-    network,
-    peer: peer.virtualIp,
-    name: peer.name ?? "",
-  });
-  new Gauge({
-    name: "vpnd_peers",
-    help: "Known peers by state",
-    labelNames: ["network", "state"],
-    registers,
-    collect() {
-      this.reset();
-      for (const { name: network, peers } of networks()) {
-        for (const state of peerStates) this.set({ network, state }, 0);
-        for (const { state } of peers) this.inc({ network, state });
-      }
-    },
-  });
-  new Gauge({
-    name: "vpnd_peer_up",
-    help: "1 if there is a live session with the peer",
-    labelNames,
-    registers,
-    collect() {
-      this.reset();
-      for (const { name, peers } of networks())
-        for (const peer of peers) this.set(labels(name, peer), peer.state === "up" ? 1 : 0);
-    },
-  });
-  new Gauge({
-    name: "vpnd_peer_rtt_seconds",
-    help: "Round trip inside the tunnel, smoothed; absent for peers that answer no probes",
-    labelNames,
-    registers,
-    collect() {
-      this.reset();
-      for (const { name, peers } of networks())
-        for (const peer of peers)
-          if (peer.rttSeconds !== undefined) this.set(labels(name, peer), peer.rttSeconds);
-    },
-  });
-  mirror(
-    "vpnd_peer_bytes_total",
-    "Bytes of inner packets from and to the peer",
-    [...labelNames, "direction"],
-    registers,
-    (add) => {
-      for (const { name, peers } of networks())
-        for (const peer of peers) {
-          add({ ...labels(name, peer), direction: "rx" }, peer.rxBytes);
-          add({ ...labels(name, peer), direction: "tx" }, peer.txBytes);
-        }
     },
   );
 }
