@@ -6,7 +6,9 @@ import type { Rejection } from "../../io/metrics/metrics.js";
 /** Connections that are served. */
 export const mostConnections = 128;
 /** Connections beyond these that are told so, each for a short while; what is beyond them too is closed at once. */
-export const mostTurnedAway = 32;
+const mostTurnedAway = 32;
+/** All that the kernel hands over at a time: room for a burst of those that are closed at once. */
+const mostOpen = 256;
 const turnedAwayMs = 3_000;
 const silentMs = 10_000;
 
@@ -15,6 +17,7 @@ export class Connections {
   readonly #onRejected: (reason: Rejection) => void;
   readonly #log: Logger;
   #served = 0;
+  #turnedAway = 0;
 
   constructor(onRejected: (reason: Rejection) => void, log: Logger) {
     this.#onRejected = onRejected;
@@ -23,12 +26,12 @@ export class Connections {
 
   /** Counts those that the socket itself drops. */
   watch(server: Server): void {
-    server.maxConnections = mostConnections + mostTurnedAway;
+    server.maxConnections = mostOpen;
     server.on("drop", () => this.#onRejected("limit"));
   }
 
-  /** Looks after a new connection. @returns whether it is to be served; otherwise it is to be told that there is no room */
-  enter(connection: Socket): boolean {
+  /** Looks after a new connection. */
+  enter(connection: Socket): void {
     connection.on("error", (error) => {
       if (errorCode(error) === "ERR_HTTP2_ERROR") this.#onRejected("protocol");
       this.#log.debug({ err: error }, "API connection failed");
@@ -39,10 +42,11 @@ export class Connections {
       connection.destroy();
     }, silentMs);
     connection.once("close", () => clearTimeout(silent));
-    if (this.#served >= mostConnections) {
-      this.turnAway(connection, "limit");
-      return false;
-    }
+  }
+
+  /** @returns whether there is room to serve it */
+  serve(connection: Socket): boolean {
+    if (this.#served >= mostConnections) return false;
     this.#served += 1;
     connection.once("close", () => {
       this.#served -= 1;
@@ -50,10 +54,19 @@ export class Connections {
     return true;
   }
 
-  /** It is told why, and then ended. */
-  turnAway(connection: Socket, reason: Rejection): void {
+  /** Ends it in a moment. @returns whether it can be told why until then; otherwise it is closed already */
+  turnAway(connection: Socket, reason: Rejection): boolean {
     this.#onRejected(reason);
+    if (this.#turnedAway >= mostTurnedAway) {
+      connection.destroy();
+      return false;
+    }
+    this.#turnedAway += 1;
     const timer = setTimeout(() => connection.destroy(), turnedAwayMs);
-    connection.once("close", () => clearTimeout(timer));
+    connection.once("close", () => {
+      clearTimeout(timer);
+      this.#turnedAway -= 1;
+    });
+    return true;
   }
 }

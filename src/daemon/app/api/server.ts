@@ -83,18 +83,18 @@ export class Api {
     const policy = { ownUid: process.getuid?.() ?? 0, group: group?.id, readAccess };
     const audience = { group: group?.id, everybody: readAccess === "all" };
     const socket = await listenOnSocket(path, audience, (connection: Socket) => {
-      const served = connections.enter(connection);
+      connections.enter(connection);
+      const turnAway = (reason: Rejection): void => {
+        if (connections.turnAway(connection, reason)) servers.full.injector.injectConnection(connection);
+      };
       try {
-        if (!served) return servers.full.injector.injectConnection(connection);
         const caller = callerOf(connection);
         const access = accessOf(caller, policy);
         if (access !== "write") {
-          if (!readers.enter(caller.uid)) {
-            connections.turnAway(connection, "user-limit");
-            return servers.full.injector.injectConnection(connection);
-          }
+          if (!readers.enter(caller.uid)) return turnAway("user-limit");
           connection.once("close", () => readers.leave(caller.uid));
         }
+        if (!connections.serve(connection)) return turnAway("limit");
         callers.add(connection, caller);
         servers[access].injector.injectConnection(connection);
       } catch (error) {
