@@ -34,14 +34,17 @@ Identity make_identity(const Node::Options& options) {
 }
 
 Node::Node(const Options& options) {
-  int pair[2];
-  if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) != 0) die("no socket pair");
   uint16_t port = 0;
   EngineOptions engine;
   if (make_socket({4, false, 0, "127.0.0.1", 0}, engine.udp4_fd, port) != 0) die("no UDP socket");
   endpoint_ = {*Address::parse("127.0.0.1"), port};
-  inside_ = pair[0];
-  engine.tun_fd = pair[1];
+  for (unsigned queues = options.threads > 2 ? options.threads : 1; queues > 0; queues--) {
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) != 0) die("no socket pair");
+    inside_.push_back(pair[0]);
+    if (engine.tun_fd < 0) engine.tun_fd = pair[1];
+    else engine.more_tun_fds.push_back(pair[1]);
+  }
   engine.identity = make_identity(options);
   engine.mtu = options.mtu;
   engine.threads = options.threads;
@@ -56,7 +59,7 @@ Node::Node(const Options& options) {
 
 Node::~Node() {
   engine_.reset();
-  close(inside_);
+  for (const int fd : inside_) close(fd);
 }
 
 void Node::pump() {
@@ -72,19 +75,23 @@ size_t Node::count(Event::Type type) const {
 }
 
 void Node::send_inside(View packet) {
+  const int fd = inside_[next_++ % inside_.size()];
   // The engine's end is full for a moment when it is slower than we are.
-  while (::send(inside_, packet.data(), packet.size(), 0) < 0) {
-    pollfd p{inside_, POLLOUT, 0};
+  while (::send(fd, packet.data(), packet.size(), 0) < 0) {
+    pollfd p{fd, POLLOUT, 0};
     poll(&p, 1, 10);
   }
 }
 
 std::optional<Bytes> Node::take_inside() {
   Bytes packet(65536);
-  const ssize_t n = recv(inside_, packet.data(), packet.size(), MSG_DONTWAIT);
-  if (n < 0) return std::nullopt;
-  packet.resize(static_cast<size_t>(n));
-  return packet;
+  for (const int fd : inside_) {
+    const ssize_t n = recv(fd, packet.data(), packet.size(), MSG_DONTWAIT);
+    if (n < 0) continue;
+    packet.resize(static_cast<size_t>(n));
+    return packet;
+  }
+  return std::nullopt;
 }
 
 uint64_t Node::dropped(const std::string& reason) const {

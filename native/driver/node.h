@@ -45,7 +45,9 @@ class Node {
 
  private:
   Endpoint endpoint_;
-  int inside_ = -1;
+  // The other ends of the queues of the TUN.
+  std::vector<int> inside_;
+  size_t next_ = 0;  // of them to send through
   std::unique_ptr<Engine> engine_;
   std::vector<Event> events_;
 };

@@ -297,10 +297,13 @@ void survives_garbage() {
   EXPECT(p.both_ways(1));
 }
 
-void survives_churn() {
-  Pair p({.seed = 1, .threads = 2}, {.seed = 2, .threads = 2});
+// With spread, records of one session reach several threads.
+void survives_churn(unsigned threads, bool spread) {
+  Pair p({.seed = 1, .threads = threads}, {.seed = 2, .threads = threads});
   for (uint32_t round = 0; round < 15; round++) {
+    p.wire.spread = false;  // a handshake is one address's
     if (!EXPECT(p.up(round + 1)) || !EXPECT(p.both_ways(round * 10))) return;
+    p.wire.spread = spread;
     // Packets are under way while the peer goes.
     for (uint32_t i = 0; i < 50; i++) p.a.send_inside(make_packet(kIpA, kIpB, 600, 100000 + i));
     if (round % 3 == 0) {
@@ -406,6 +409,7 @@ int self_test() {
   } tests[] = {
       {"carries packets with one thread", [] { carries_packets(1); }},
       {"carries packets with two threads", [] { carries_packets(2); }},
+      {"carries packets with three queues", [] { carries_packets(3); }},
       {"refuses another PSK", refuses_another_psk},
       {"refuses another PSK of a Badger network", refuses_another_badger_psk},
       {"changes the PSK", changes_the_psk},
@@ -418,7 +422,8 @@ int self_test() {
       {"follows a moved peer", follows_a_moved_peer},
       {"replaces a session", replaces_a_session},
       {"survives garbage", survives_garbage},
-      {"survives churn", survives_churn},
+      {"survives churn with two threads", [] { survives_churn(2, false); }},
+      {"survives churn with four queues", [] { survives_churn(4, true); }},
       {"finds the MTU of a path", finds_the_mtu},
       {"deals with large packets", deals_with_large_packets},
       {"tells silence", tells_silence},

@@ -35,11 +35,14 @@ Wire::Wire(const Endpoint& inner, const Endpoint& outer) : inner_(inner), outer_
   front_.address = inner.address;
   front_fd_ = loopback_socket(front_.port);
   rebind();
+  uint16_t port;
+  other_back_fd_ = loopback_socket(port);
 }
 
 Wire::~Wire() {
   close(front_fd_);
   close(back_fd_);
+  close(other_back_fd_);
 }
 
 void Wire::rebind() {
@@ -53,11 +56,14 @@ void Wire::pump() {
   Bytes datagram;
   while (receive(front_fd_, datagram)) {
     if (cut || !filter(datagram)) continue;
-    UdpSockets(back_fd_, -1).send(outer_, datagram);
+    const bool other = spread && turn_++ % 2 == 1;
+    UdpSockets(other ? other_back_fd_ : back_fd_, -1).send(outer_, datagram);
     passed.push_back(datagram);
   }
-  while (receive(back_fd_, datagram)) {
-    if (!cut) UdpSockets(front_fd_, -1).send(inner_, datagram);
+  for (const int fd : {back_fd_, other_back_fd_}) {
+    while (receive(fd, datagram)) {
+      if (!cut) UdpSockets(front_fd_, -1).send(inner_, datagram);
+    }
   }
 }
 

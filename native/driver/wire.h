@@ -30,6 +30,8 @@ class Wire {
   std::vector<Bytes> passed;
   // Nothing passes, either way.
   bool cut = false;
+  // Datagrams of the inner node go out from two addresses in turn, so that the kernel hands them to several sockets of one port.
+  bool spread = false;
   // False keeps a datagram of the inner node from passing.
   std::function<bool(View)> filter = [](View) { return true; };
 
@@ -39,6 +41,8 @@ class Wire {
   Endpoint front_;
   int front_fd_ = -1;
   int back_fd_ = -1;
+  int other_back_fd_ = -1;
+  size_t turn_ = 0;
 };
 
 }  // namespace vpnd::driver

@@ -33,7 +33,7 @@ Plane::Plane() {
   endpoint = {*Address::parse("127.0.0.1"), port};
   const int wake_fd = eventfd(0, EFD_NONBLOCK);
   EXPECT(wake_fd >= 0);
-  dataplane = std::make_unique<Dataplane>(open_queues(pair[1], UdpSockets(udp, -1, true), 1), kMtu, 2, wake_fd, [] {});
+  dataplane = std::make_unique<Dataplane>(open_queues({pair[1]}, UdpSockets(udp, -1, true), 1), kMtu, 2, wake_fd, [] {});
   EXPECT(dataplane->sessions.valid());
 }
 

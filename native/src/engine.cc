@@ -9,6 +9,12 @@
 namespace vpnd {
 
 namespace {
+std::vector<int> tun_fds(const EngineOptions& options) {
+  std::vector<int> all{options.tun_fd};
+  all.insert(all.end(), options.more_tun_fds.begin(), options.more_tun_fds.end());
+  return all;
+}
+
 // Up to two threads share one queue.
 unsigned queues_of(unsigned threads) { return threads <= 2 ? 1 : threads; }
 }  // namespace
@@ -16,7 +22,7 @@ unsigned queues_of(unsigned threads) { return threads <= 2 ? 1 : threads; }
 struct Engine::Impl {
   Impl(const EngineOptions& options, int wake, std::unique_ptr<DtlsContext> context)
       : wake_fd(wake),
-        dataplane(open_queues(options.tun_fd, UdpSockets(options.udp4_fd, options.udp6_fd, !options.identity.badger),
+        dataplane(open_queues(tun_fds(options), UdpSockets(options.udp4_fd, options.udp6_fd, !options.identity.badger),
                               queues_of(options.threads)),
                   options.mtu, options.threads + 1, wake, options.on_event),
         control(dataplane, wake, options, std::move(context)),

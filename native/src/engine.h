@@ -37,6 +37,8 @@ inline constexpr unsigned kMaxThreads = 8;
 struct EngineOptions {
   Identity identity;
   int tun_fd = -1;
+  // Descriptors of the same TUN for further packet threads; if there are too few, the engine opens more where it can.
+  std::vector<int> more_tun_fds;
   int udp4_fd = -1;  // -1: none
   int udp6_fd = -1;
   size_t mtu = 1400;

@@ -29,10 +29,11 @@ void close_queue(const Queue& queue) {
 
 }  // namespace
 
-std::vector<Queue> open_queues(int tun_fd, const UdpSockets& sockets, unsigned count) {
-  std::vector<Queue> queues{make_queue(tun_fd, sockets)};
+std::vector<Queue> open_queues(const std::vector<int>& tun_fds, const UdpSockets& sockets, unsigned count) {
+  std::vector<Queue> queues{make_queue(tun_fds[0], sockets)};
   while (queues.size() < count) {
-    const int tun = queues[0].tun.open_queue();
+    const size_t next = queues.size();
+    const int tun = next < tun_fds.size() ? tun_fds[next] : queues[0].tun.open_queue();
     if (tun < 0) break;
     const int fd4 = sockets.fd4() < 0 ? -1 : open_sibling(sockets.fd4());
     const int fd6 = sockets.fd6() < 0 ? -1 : open_sibling(sockets.fd6());

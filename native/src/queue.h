@@ -11,11 +11,11 @@ struct Queue {
   UdpOffloads udp;  // of all sockets
 };
 
-// The first queue is made of the descriptors given, which stay the caller's. Others are opened, as many as the kernel grants up to
-// `count` in all: they need a TUN that was made for several queues.
-std::vector<Queue> open_queues(int tun_fd, const UdpSockets& sockets, unsigned count);
+// A queue for each TUN descriptor given, the first with the sockets given. More are opened, up to `count` in all, as many as the
+// kernel grants: they need a TUN that was made for several queues.
+std::vector<Queue> open_queues(const std::vector<int>& tun_fds, const UdpSockets& sockets, unsigned count);
 
-// Closes all descriptors, the caller's too.
+// Closes all descriptors, the given ones too.
 void close_queues(const std::vector<Queue>& queues);
 
 }  // namespace vpnd

