@@ -8,6 +8,7 @@ import { KeyService } from "../../src/common/gen/vpnd/v1/key_pb.js";
 import { NetworkService } from "../../src/common/gen/vpnd/v1/network_pb.js";
 import type { Connection } from "../../src/common/grpc/client.js";
 import { Bench, type Running, until } from "./support/daemon.js";
+import { vpnctlAs } from "./support/people.js";
 
 const skip = process.getuid?.() === 0 ? false : "needs root for network namespaces";
 let bench: Bench;
@@ -75,6 +76,13 @@ test("a declared network is joined by itself, and is the config's", { skip }, as
       error.message.includes(`${config()}:2`) &&
       error.hint?.includes("reload") === true,
   );
+  const where = `${config()}:2`;
+  assert.equal((await api().getNetwork({ network: "office" })).network?.declaredIn, where);
+  assert.ok((await vpnctlAs("root", bench, ["networks"])).out.includes(where));
+  const shown = await vpnctlAs("root", bench, ["network", "office"]);
+  assert.match(shown.out, /declared in:? +\/.*:2$/m);
+  const { out } = await vpnctlAs("root", bench, ["networks", "--json"]);
+  assert.equal(JSON.parse(out).networks[0].declaredIn, where);
   await api().down({ network: "office" });
   assert.equal((await api().getNetwork({ network: "office" })).network?.state, "down");
   const key = await nodeKey("office");

@@ -178,8 +178,16 @@ test("an existing TUN device is used, and given back as it was; --cleanup does t
   reconnect();
   await second.stop("SIGKILL");
   assert.notEqual(bench.snapshot(), before);
+  const [machine, files] = [bench.snapshot(), filesIn(bench.stateDir)];
+  const dry = bench.vpnd("--cleanup", "--dry-run");
+  assert.equal(await dry.ended(), 0, dry.errors);
+  assert.match(dry.output, /restore tun7: down, mtu 1300/);
+  assert.equal(bench.snapshot(), machine);
+  assert.deepEqual(filesIn(bench.stateDir), files);
+  assert.ok(existsSync(bench.socket));
   const cleanup = bench.vpnd("--cleanup");
   assert.equal(await cleanup.ended(), 0, cleanup.errors);
+  assert.equal(cleanup.output, dry.output);
   assert.match(cleanup.output, /restore tun7: down, mtu 1300/);
   assert.equal(offloads(), plain);
   assert.ok(!existsSync(bench.socket), "the socket is left");
@@ -196,6 +204,17 @@ test("an existing TUN device is used, and given back as it was; --cleanup does t
   assert.equal(bench.snapshot(), before);
   await stopped(fourth);
 });
+
+/** Names and contents of all files below a folder. */
+function filesIn(folder: string): [string, string][] {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry): [string, string] => {
+      const path = join(entry.parentPath, entry.name);
+      return [path, readFileSync(path, "utf8")];
+    })
+    .sort();
+}
 
 test("a silent server: exit 8, and nothing is left", { skip }, async () => {
   const vpnd = await bench.readyVpnd();

@@ -5,7 +5,7 @@
  *   router    "wan" 203.0.113.N/24 on the public segment, "lan" a bridge with the inner subnet's .1
  *   host      "eth0", either public or on a router's LAN
  */
-import { appendFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { appendFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -50,7 +50,7 @@ export class Lab {
   private constructor(readonly name: string) {
     labs += 1;
     this.#prefix = `vl${process.pid}${labs === 1 ? "" : `.${labs}`}-`;
-    this.folder = mkdtempSync(join(tmpdir(), "vl-"));
+    this.folder = mkdtempSync(join(tmpdir(), `vl-${process.pid}-`));
     this.logFolder = join(this.folder, "logs");
     mkdirSync(this.logFolder);
   }
@@ -251,7 +251,7 @@ async function killInside(netns: string): Promise<void> {
   for (const pid of (await run("ip", ["netns", "pids", netns])).stdout.split("\n")) kill(pid);
 }
 
-/** Namespaces carry the PID of the process that made them; a dead one cannot remove its own. */
+/** Namespaces and folders carry the PID of the process that made them; a dead one cannot remove its own. */
 async function sweep(): Promise<void> {
   const { stdout } = await run("ip", ["netns", "list"]);
   for (const line of stdout.split("\n")) {
@@ -260,6 +260,11 @@ async function sweep(): Promise<void> {
     if (pid === undefined || existsSync(`/proc/${pid}`)) continue;
     await killInside(netns);
     await run("ip", ["netns", "del", netns]);
+  }
+  for (const name of readdirSync(tmpdir())) {
+    const pid = /^vl-(\d+)-\w+$/.exec(name)?.[1];
+    if (pid !== undefined && !existsSync(`/proc/${pid}`))
+      rmSync(join(tmpdir(), name), { recursive: true, force: true });
   }
 }
 

@@ -25,6 +25,7 @@ export function networkJson(network: Network): { [key: string]: Json } {
     since: rfc3339(network.since),
     iex: network.iex,
     badger: network.badger,
+    declaredIn: filled(network.declaredIn),
   };
 }
 

@@ -14,8 +14,20 @@ export function reasonText(reason: Reason | undefined): string {
 
 export function networksText(networks: readonly Network[], look: Look = plain): string {
   if (networks.length === 0) return notes(["no networks; join one: vpnctl join --help"]);
+  // Networks that were joined by hand have nothing to show there.
+  const declared = networks.some((network) => network.declaredIn !== "");
   return table(
-    ["NETWORK", "CARRIER", "STATE", "ADDRESS", "DEVICE", "PEERS", "PSK", "REASON"],
+    [
+      "NETWORK",
+      "CARRIER",
+      "STATE",
+      "ADDRESS",
+      "DEVICE",
+      "PEERS",
+      "PSK",
+      ...(declared ? ["CONFIG"] : []),
+      "REASON",
+    ],
     networks.map((network) => [
       network.name,
       network.carrier,
@@ -24,9 +36,10 @@ export function networksText(networks: readonly Network[], look: Look = plain): 
       network.device || "-",
       `${network.peersUp}/${network.peersKnown}`,
       network.pskFingerprint || "-",
+      ...(declared ? [network.declaredIn || "-"] : []),
       reasonText(network.reason),
     ]),
-    { look, droppable: ["PSK", "CARRIER", "DEVICE"] },
+    { look, droppable: ["PSK", "CARRIER", "DEVICE", "CONFIG"] },
   );
 }
 
@@ -41,6 +54,7 @@ export function networkText(network: Network, details: NetworkDetails | undefine
     ["reason", reasonText(network.reason)],
     ["since", ago(network.since, now)],
     ["carrier", network.badger ? `${network.carrier} (badger)` : network.carrier],
+    ["declared in", network.declaredIn],
     ["address", network.virtualIp],
     ["name", network.nodeName],
     ["device", network.device],

@@ -4,7 +4,7 @@ import { VpnError } from "../../common/errors.js";
 import { help, parseArguments } from "./arguments.js";
 
 test("without flags nothing is overridden", () => {
-  assert.deepEqual(parseArguments([]), { mode: "run", configFile: undefined, overrides: [] });
+  assert.deepEqual(parseArguments([]), { mode: "run", dryRun: false, configFile: undefined, overrides: [] });
 });
 
 test("flags are taken in both forms and override the keys they stand for", () => {
@@ -15,6 +15,7 @@ test("flags are taken in both forms and override the keys they stand for", () =>
     "--socket-group",
     "vpn",
     "--cleanup",
+    "--dry-run",
     "--log-level",
     "debug",
     "--metrics",
@@ -23,6 +24,7 @@ test("flags are taken in both forms and override the keys they stand for", () =>
     "/tmp/c.toml",
   ]);
   assert.equal(args.mode, "cleanup");
+  assert.equal(args.dryRun, true);
   assert.equal(args.configFile, "/tmp/c.toml");
   assert.deepEqual(
     args.overrides.map(({ path, value, origin }) => [path.join("."), value, origin.file]),
@@ -52,6 +54,7 @@ test("bad flags end in one line and exit code 2", () => {
     ["--cleanup=1"],
     ["--config="],
     ["--check-config", "--cleanup"],
+    ["--dry-run"],
     ["--metrics"],
     ["--takeover"],
     ["--cleanup", "--kill-switch"],
@@ -75,6 +78,7 @@ test("help names every flag that works", () => {
     "--socket-group",
     "--log-level",
     "--cleanup",
+    "--dry-run",
     "--help",
     "--version",
   ]) {

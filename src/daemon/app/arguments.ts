@@ -5,6 +5,8 @@ import { logLevels } from "../../common/config/values.js";
 import { VpnError } from "../../common/errors.js";
 
 export interface Arguments {
+  /** Only with the mode "cleanup": nothing is changed. */
+  dryRun: boolean;
   mode: "run" | "cleanup" | "check-config" | "help" | "version";
   /** Absolute. Undefined: the default one, which need not exist. */
   configFile: string | undefined;
@@ -25,6 +27,7 @@ Flags:
   --metrics ADDR:PORT  serve http://ADDR:PORT/metrics (default: off)
   --log-level LEVEL    trace, debug, info, warn, error or fatal (default info)
   --cleanup            take back what a killed vpnd left on this machine, and exit
+  --dry-run            with --cleanup: only say what would be taken back
   --help, --version
 
 Flags win over files. Exit codes: 0 ok, 1 failure, 2 usage or config, 4 not permitted. Manual: vpnd(8).
@@ -39,6 +42,7 @@ const options = {
   metrics: { type: "string" },
   "log-level": { type: "string" },
   cleanup: { type: "boolean" },
+  "dry-run": { type: "boolean" },
   help: { type: "boolean", short: "h" },
   version: { type: "boolean" },
   takeover: { type: "boolean" },
@@ -68,6 +72,7 @@ export function parseArguments(argv: readonly string[]): Arguments {
   }
   if (values.cleanup && values["check-config"])
     throw usage("--cleanup and --check-config exclude each other");
+  if (values["dry-run"] && !values.cleanup) throw usage("--dry-run goes with --cleanup");
   const level = values["log-level"];
   if (level !== undefined && !logLevels.some((known) => known === level)) {
     throw usage(`${level} is no log level`, `use one of ${logLevels.join(", ")}`);
@@ -83,7 +88,12 @@ export function parseArguments(argv: readonly string[]): Arguments {
   override("socket-group", ["socket_group"], values["socket-group"]);
   override("metrics", ["metrics", "listen"], values.metrics);
   override("log-level", ["log", "level"], level);
-  return { mode: modeOf(values), configFile: path(values.config), overrides };
+  return {
+    mode: modeOf(values),
+    dryRun: values["dry-run"] ?? false,
+    configFile: path(values.config),
+    overrides,
+  };
 }
 
 function modeOf(values: {

@@ -20,22 +20,26 @@ export function lockState(stateDir: string, lockFile: (path: string) => number |
 /**
  * The door to the machine, with what an earlier vpnd left in its journal; half-written state is removed. Call with the lock
  * held.
+ * @param dryRun only says what it finds
  */
 export async function openDoor(
   stateDir: string,
   tun: Pick<Executor, "openTun" | "closeFd">,
   log: Logger,
+  dryRun = false,
 ): Promise<{ door: SystemDoor; left: Recovered }> {
-  await sweepState(stateDir).then(
+  await sweepState(stateDir, dryRun).then(
     (removed) => {
-      if (removed.length > 0) log.warn({ files: removed }, "removed what a killed vpnd had half written");
+      if (removed.length === 0) return;
+      const what = dryRun ? "would remove" : "removed";
+      log.warn({ files: removed }, `${what} what a killed vpnd had half written`);
     },
     // A read-only or full disk does not keep the machine from being put in order.
     (error: unknown) => log.warn({ err: error }, "half-written state is left"),
   );
   const journal = new Journal(join(stateDir, "journal.json"), await currentPlace());
-  const left = await journal.load();
-  if (left.state === "damaged")
+  const left = await journal.load(dryRun);
+  if (left.state === "damaged" && !dryRun)
     log.error({ kept: left.keptAs }, "the journal made no sense and was set aside");
   return { door: new SystemDoor({ executor: machineExecutor(tun), journal, log }), left };
 }

@@ -7,6 +7,7 @@ import { lockState, openDoor } from "./changes.js";
 
 /**
  * `vpnd --cleanup`: takes back what a killed vpnd left on the machine. Joined networks stay joined.
+ * @param dryRun changes nothing, and says what would be done
  * @returns what was done, a line each
  * @throws VpnError `already-exists` while a vpnd lives, `failed` when it ran in another network namespace, or something could
  * not be taken back: that stays in the journal for another attempt
@@ -15,10 +16,11 @@ export async function cleanUp(
   { stateDir, socket }: { stateDir: string; socket: string },
   native: Pick<Executor, "openTun" | "closeFd"> & { lockFile: (path: string) => number | undefined },
   log: Logger,
+  dryRun = false,
 ): Promise<string[]> {
   if (!existsSync(stateDir)) return [];
   lockState(stateDir, native.lockFile);
-  const { door, left } = await openDoor(stateDir, native, log);
+  const { door, left } = await openDoor(stateDir, native, log, dryRun);
   if (left.state === "elsewhere") {
     throw new VpnError("failed", `that vpnd ran in another network namespace (${left.netns})`, {
       hint: "run the clean-up in there: nsenter --net=FILE vpnd --cleanup",
@@ -26,8 +28,12 @@ export async function cleanUp(
   }
   if (left.state === "damaged") {
     throw new VpnError("failed", "the journal made no sense: what is left on the machine is not known", {
-      hint: `look at ip link, ip rule and nft list tables for what is vpnd's; the journal is kept as ${left.keptAs}`,
+      hint: `look at ip link, ip rule and nft list tables for what is vpnd's; the journal is ${dryRun ? "" : "kept as "}${left.keptAs}`,
     });
+  }
+  if (dryRun) {
+    const plan = await door.planUndoAll();
+    return (await isStale(socket)) ? [...plan, `remove socket ${socket}`] : plan;
   }
   const done = await door.undoAll();
   const [first, ...more] = door.leftovers();

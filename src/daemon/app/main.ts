@@ -30,7 +30,7 @@ async function main(argv: readonly string[]): Promise<void> {
   if (args.mode === "version") return say(`vpnd ${version()}\n`);
   if (args.mode === "check-config") return sayConfig(await checkConfig(args));
   requirePrivilege();
-  if (args.mode === "cleanup") return sayCleanup(await loadPlaces(args));
+  if (args.mode === "cleanup") return sayCleanup(await loadPlaces(args), args.dryRun);
   const config = await loadConfig(args);
   const log = makeLogger("vpnd", config.settings.logLevel);
   const stop = new AbortController();
@@ -70,10 +70,10 @@ function sayConfig({ text, problems, notes }: ConfigReport): void {
   throw new VpnError("usage", [first, ...more].join("\n"));
 }
 
-async function sayCleanup(places: Awaited<ReturnType<typeof loadPlaces>>): Promise<void> {
+async function sayCleanup(places: Awaited<ReturnType<typeof loadPlaces>>, dryRun: boolean): Promise<void> {
   const log = makeLogger("vpnd", "info");
   for (const problem of places.problems) log.warn({ problem }, "config is wrong; cleaning up all the same");
-  for (const line of await cleanUp(places, native, log)) say(`${line}\n`);
+  for (const line of await cleanUp(places, native, log, dryRun)) say(`${line}\n`);
 }
 
 function say(text: string): void {

@@ -21,7 +21,11 @@ export function stateOf(network: Network): { state: string; reason?: Reason } {
   return reason ? { state, reason } : { state };
 }
 
-export function networkMessage(network: Network): MessageInitShape<typeof NetworkSchema> {
+/** @param declaredIn "FILE:LINE" of its section; undefined: it was joined by hand */
+export function networkMessage(
+  network: Network,
+  declaredIn: string | undefined,
+): MessageInitShape<typeof NetworkSchema> {
   const { config } = network;
   const peers = network.carrier?.view().peers ?? [];
   return {
@@ -39,6 +43,7 @@ export function networkMessage(network: Network): MessageInitShape<typeof Networ
     since: time(network.since),
     iex: [...config.asked.iex],
     badger: config.asked.badger,
+    declaredIn: declaredIn ?? "",
   };
 }
 

@@ -2,6 +2,7 @@ import { VpnError } from "../../../common/errors.js";
 import type { JoinRequest, NetworkService } from "../../../common/gen/vpnd/v1/network_pb.js";
 import type { CallContext, ServiceImpl } from "../../../common/grpc/server.js";
 import { signingKey } from "../../core/keys/ed25519.js";
+import type { Network } from "../network.js";
 import type { Networks } from "../networks.js";
 import { damagedMessage, detailsMessage, networkMessage } from "./convert.js";
 
@@ -10,10 +11,11 @@ const defaultTimeout = 15;
 const longestTimeout = 600;
 
 export function networkService(networks: Networks): ServiceImpl<(typeof NetworkService)["method"]> {
+  const message = (network: Network) => networkMessage(network, networks.declared.originOf(network.name));
   return {
     async join(request, context) {
       const result = await join(networks, request, context);
-      return { ...result, network: networkMessage(result.network) };
+      return { ...result, network: message(result.network) };
     },
     async leave({ network, dryRun }) {
       const { name, plan } = await networks.leave(network, dryRun);
@@ -21,7 +23,7 @@ export function networkService(networks: Networks): ServiceImpl<(typeof NetworkS
     },
     async up({ network, dryRun }) {
       const result = await networks.up(network, dryRun);
-      return { ...result, network: networkMessage(result.network) };
+      return { ...result, network: message(result.network) };
     },
     async down({ network, all, dryRun }) {
       const { names, plan } = await networks.down(network, all, dryRun);
@@ -33,14 +35,17 @@ export function networkService(networks: Networks): ServiceImpl<(typeof NetworkS
     async getNetwork({ network }) {
       const one = networks.get(network);
       const nodeKey = Buffer.from(signingKey(one.secrets.nodeSeed).publicKey).toString("hex");
-      return { network: networkMessage(one), details: detailsMessage(one, nodeKey) };
+      return { network: message(one), details: detailsMessage(one, nodeKey) };
     },
   };
 }
 
 /** All networks, those whose state is damaged too. */
 export function listNetworks(networks: Networks) {
-  return [...networks.all().map(networkMessage), ...networks.damaged().map(damagedMessage)];
+  const usable = networks
+    .all()
+    .map((network) => networkMessage(network, networks.declared.originOf(network.name)));
+  return [...usable, ...networks.damaged().map(damagedMessage)];
 }
 
 function join(networks: Networks, request: JoinRequest, context: CallContext) {

@@ -5,9 +5,9 @@ import { errorCode, removeFile } from "../atomic-file.js";
 /**
  * Removes what a vpnd left that was killed while it wrote: temporary files, and keys and pins of a network that has no config.
  * Its config is written last and removed first, so that such a network was never joined or is left already.
- * Call with the state folder's lock held. @returns paths of what was removed
+ * Call with the state folder's lock held. @param dryRun removes nothing @returns paths of what was removed, or would be
  */
-export async function sweepState(root: string): Promise<string[]> {
+export async function sweepState(root: string, dryRun = false): Promise<string[]> {
   const networks = await names(join(root, "networks"));
   const stale = [
     ...(await temporaries(root)),
@@ -26,7 +26,7 @@ export async function sweepState(root: string): Promise<string[]> {
       }
     }
   }
-  for (const path of stale) await removeFile(path);
+  if (!dryRun) for (const path of stale) await removeFile(path);
   return stale;
 }
 

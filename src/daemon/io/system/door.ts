@@ -78,6 +78,16 @@ export class SystemDoor {
     return this.#journal.entries.map((entry) => describeUndo(entry.step));
   }
 
+  /** What `undoAll` would do on the machine as it is, a line each. */
+  async planUndoAll(): Promise<string[]> {
+    const plan: string[] = [];
+    for (const { step } of [...this.#journal.entries].reverse()) {
+      const machine = await observe(this.#executor, [step]);
+      if (undoActions(step, machine).length > 0) plan.push(describeUndo(step));
+    }
+    return plan;
+  }
+
   /** What `undo` would do, a line each. */
   planUndo(owner: string): string[] {
     const mine = this.#journal.entries.filter((entry) => entry.owner === owner);

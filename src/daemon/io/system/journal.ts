@@ -41,7 +41,7 @@ export class Journal {
   }
 
   /** Reads what an earlier vpnd left. A file that makes no sense is renamed, never deleted. */
-  async load(): Promise<Recovered> {
+  async load(dryRun = false): Promise<Recovered> {
     let text: string;
     try {
       text = await readFile(this.#path, "utf8");
@@ -51,6 +51,7 @@ export class Journal {
     }
     const file = parse(text);
     if (!file) {
+      if (dryRun) return { state: "damaged", keptAs: this.#path };
       const keptAs = `${this.#path}.damaged-${Date.now()}`;
       await rename(this.#path, keptAs);
       return { state: "damaged", keptAs };
