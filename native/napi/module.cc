@@ -2,12 +2,14 @@
 
 #include "mesh_engine.h"
 #include "notify.h"
+#include "port.h"
 #include "system.h"
 
 static Napi::Object init(Napi::Env env, Napi::Object exports) {
   vpnd::face::export_system(env, exports);
   vpnd::face::export_notify(env, exports);
   vpnd::face::MeshEngine::define(env, exports);
+  vpnd::face::PacketPort::define(env, exports);
   return exports;
 }
 

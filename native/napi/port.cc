@@ -1,0 +1,215 @@
+#include "port.h"
+
+#include <utility>
+
+#include "arguments.h"
+#include "live.h"
+
+namespace vpnd::face {
+
+namespace {
+
+constexpr uint32_t kMaxFd = 1 << 30;
+
+using Ports = Live<vpnd::PacketPort>;
+
+std::optional<PortItems> read_items(Napi::Env env, Napi::Value value) {
+  const auto text = read_text(env, value, "items", 16);
+  if (!text) return std::nullopt;
+  if (*text == "packets") return PortItems::packets;
+  if (*text == "supers") return PortItems::supers;
+  if (*text == "frames") return PortItems::frames;
+  throw_type_error(env, "items must be \"packets\", \"supers\" or \"frames\"");
+  return std::nullopt;
+}
+
+// The array's own memory, without a copy. Shared memory could change while it is being checked, and is refused.
+template <typename T>
+std::optional<std::span<T>> borrow(Napi::Env env, Napi::Value value, napi_typedarray_type type, const char* what) {
+  if (value.IsTypedArray()) {
+    napi_typedarray_type is;
+    size_t length;
+    void* data;
+    napi_value buffer;
+    bool plain = false;
+    if (napi_get_typedarray_info(env, value, &is, &length, &data, &buffer, nullptr) == napi_ok && is == type &&
+        napi_is_arraybuffer(env, buffer, &plain) == napi_ok && plain) {
+      return std::span<T>(static_cast<T*>(data), length);
+    }
+  }
+  throw_type_error(env, what);
+  return std::nullopt;
+}
+
+template <typename T, size_t N>
+Napi::ArrayBuffer expose(Napi::Env env, std::array<T, N>& array, const std::shared_ptr<BatchMemory>& memory) {
+  // Whoever still looks at a stopped port's memory keeps it.
+  return Napi::ArrayBuffer::New(
+      env, array.data(), sizeof array, [](Napi::Env, void*, std::shared_ptr<BatchMemory>* held) { delete held; },
+      new std::shared_ptr<BatchMemory>(memory));
+}
+
+}  // namespace
+
+void PacketPort::define(Napi::Env env, Napi::Object exports) {
+  exports.Set("PacketPort", DefineClass(env, "PacketPort",
+                                        {InstanceMethod<&PacketPort::start>("start"), InstanceMethod<&PacketPort::stop>("stop"),
+                                         InstanceMethod<&PacketPort::pause>("pause"), InstanceMethod<&PacketPort::resume>("resume"),
+                                         InstanceMethod<&PacketPort::give_back>("giveBack"),
+                                         InstanceMethod<&PacketPort::write>("write"), InstanceMethod<&PacketPort::memory>("memory"),
+                                         InstanceMethod<&PacketPort::counters>("counters"),
+                                         InstanceMethod<&PacketPort::features>("features"),
+                                         InstanceMethod<&PacketPort::responds>("responds")}));
+}
+
+PacketPort::PacketPort(const Info& info) : Napi::ObjectWrap<PacketPort>(info), env_(info.Env()) {
+  const Napi::Env env = info.Env();
+  const auto options = read_object(env, info[0], "options");
+  if (!options) return;
+  const auto tun = read_number(env, options->Get("tunFd"), "tunFd", 0, kMaxFd);
+  const auto mtu = read_number(env, options->Get("mtu"), "mtu", 68, 65535);
+  if (!tun || !mtu) return;
+  const auto items = read_items(env, options->Get("items"));
+  if (!items) return;
+  if (!info[1].IsFunction()) {
+    throw_type_error(env, "onBatch must be a function");
+    return;
+  }
+  // A queue of one: a call that waits will find the batches of all calls refused meanwhile.
+  const Napi::String name = Napi::String::New(env, "vpnd port batches");
+  if (napi_create_threadsafe_function(env, info[1], nullptr, name, 1, 1, nullptr, nullptr, this, deliver, &wake_) != napi_ok) {
+    Napi::Error::New(env, "no thread-safe function").ThrowAsJavaScriptException();
+    return;
+  }
+  napi_unref_threadsafe_function(env, wake_);
+  std::string error;
+  port_ = vpnd::PacketPort::make({static_cast<int>(*tun), *mtu, *items,
+                                  [wake = wake_] { napi_call_threadsafe_function(wake, nullptr, napi_tsfn_nonblocking); }},
+                                 error);
+  if (!port_) {
+    end();
+    Napi::Error::New(env, "cannot make the packet port: " + error).ThrowAsJavaScriptException();
+    return;
+  }
+  Ports::instance().add(port_.get());
+  // Hooks run last in, first out: ours before that of the thread-safe function, so the thread ends before it goes.
+  napi_add_env_cleanup_hook(env, on_environment_end, this);
+  hooked_ = true;
+}
+
+PacketPort::~PacketPort() {
+  end();
+  if (hooked_) napi_remove_env_cleanup_hook(env_, on_environment_end, this);
+}
+
+void PacketPort::on_environment_end(void* self) { static_cast<PacketPort*>(self)->end(); }
+
+void PacketPort::end() {
+  if (std::exchange(ended_, true)) return;
+  if (port_) {
+    Ports::instance().remove(port_.get());
+    port_->stop();
+    last_info_ = port_->info();
+    port_.reset();
+  }
+  if (wake_) napi_release_threadsafe_function(std::exchange(wake_, nullptr), napi_tsfn_abort);
+}
+
+void PacketPort::deliver(napi_env raw_env, napi_value callback, void* context, void*) {
+  if (!raw_env || !callback) return;  // the environment is ending
+  // An ending worker calls this once more while it closes its handles; setting anything then fails, and would abort the process.
+  napi_value trial;
+  if (napi_create_array(raw_env, &trial) != napi_ok || napi_set_element(raw_env, trial, 0, trial) != napi_ok) return;
+  auto* self = static_cast<PacketPort*>(context);
+  const Napi::Env env(raw_env);
+  const Napi::HandleScope scope(env);
+  const Napi::Function on_batch(env, callback);
+  // No more at once than there are, lest other work of the event loop waits for ever. The callback may pause or stop.
+  for (unsigned i = 0; i < kPortBatches && !self->ended_; i++) {
+    const auto batch = self->port_->take();
+    if (!batch) return;
+    const Napi::HandleScope inner(env);
+    on_batch.Call({Napi::Number::New(env, batch->index), Napi::Number::New(env, static_cast<double>(batch->bytes)),
+                   Napi::Number::New(env, static_cast<double>(batch->items))});
+    // It stays pending and becomes an uncaughtException, like that of any other callback.
+    if (env.IsExceptionPending()) break;
+  }
+  if (!self->ended_) napi_call_threadsafe_function(self->wake_, nullptr, napi_tsfn_nonblocking);
+}
+
+void PacketPort::start(const Info&) {
+  if (port_) port_->start();
+}
+
+void PacketPort::stop(const Info&) { end(); }
+
+void PacketPort::pause(const Info&) {
+  if (port_) port_->pause();
+}
+
+void PacketPort::resume(const Info&) {
+  if (port_) port_->resume();
+}
+
+void PacketPort::give_back(const Info& info) {
+  const auto index = read_number(info.Env(), info[0], "index", 0, kPortBatches - 1);
+  if (index && port_) port_->give_back(*index);
+}
+
+// write(data: Uint8Array, ends: Uint32Array)
+void PacketPort::write(const Info& info) {
+  const auto data = borrow<uint8_t>(info.Env(), info[0], napi_uint8_array, "data must be a Uint8Array, not of shared memory");
+  if (!data) return;
+  const auto ends = borrow<const uint32_t>(info.Env(), info[1], napi_uint32_array, "ends must be a Uint32Array, not of shared memory");
+  if (ends && port_) port_->write(*data, *ends);
+}
+
+// memory() -> [{ data: Uint8Array, ends: Uint32Array }], of all batches; to be called once
+Napi::Value PacketPort::memory(const Info& info) {
+  const Napi::Env env = info.Env();
+  Napi::Array out = Napi::Array::New(env);
+  if (!port_) return out;
+  const std::shared_ptr<BatchMemory>& memory = port_->memory();
+  for (uint32_t i = 0; i < kPortBatches; i++) {
+    BatchMemory::One& one = memory->all[i];
+    Napi::Object entry = Napi::Object::New(env);
+    entry.Set("data", Napi::Uint8Array::New(env, kBatchBytes, expose(env, one.data, memory), 0));
+    entry.Set("ends", Napi::Uint32Array::New(env, kBatchItems, expose(env, one.ends, memory), 0));
+    out.Set(i, entry);
+  }
+  return out;
+}
+
+Napi::Value PacketPort::counters(const Info& info) {
+  const PortInfo now = port_ ? port_->info() : last_info_;
+  Napi::Object out = Napi::Object::New(info.Env());
+  out.Set("rxBytes", static_cast<double>(now.rx_bytes));
+  out.Set("txBytes", static_cast<double>(now.tx_bytes));
+  out.Set("rxPackets", static_cast<double>(now.rx_packets));
+  out.Set("txPackets", static_cast<double>(now.tx_packets));
+  Napi::Object drops = Napi::Object::New(info.Env());
+  for (size_t i = 0; i < port_drop_names.size(); i++) {
+    if (now.drops[i] != 0) drops.Set(port_drop_names[i], static_cast<double>(now.drops[i]));
+  }
+  out.Set("drops", drops);
+  return out;
+}
+
+// features() -> { threads, offloads }
+Napi::Value PacketPort::features(const Info& info) {
+  if (!port_) return info.Env().Undefined();
+  Napi::Object out = Napi::Object::New(info.Env());
+  out.Set("threads", 1);
+  const TunOffloads& tun = port_->offloads();
+  Napi::Array offloads = Napi::Array::New(info.Env());
+  const std::pair<bool, const char*> all[] = {{tun.checksum, "checksum"}, {tun.tso, "tso"}, {tun.uso, "uso"}};
+  for (const auto& [on, name] : all) {
+    if (on) offloads.Set(offloads.Length(), name);
+  }
+  out.Set("offloads", offloads);
+  return out;
+}
+
+Napi::Value PacketPort::responds(const Info& info) { return Napi::Boolean::New(info.Env(), !port_ || port_->responds()); }
+
+}  // namespace vpnd::face

@@ -1,0 +1,217 @@
+#include "packet_port.h"
+
+#include <linux/if_tun.h>
+#include <net/if.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <thread>
+
+#include "clock.h"
+#include "port_reader.h"
+#include "port_writer.h"
+
+namespace vpnd {
+
+namespace {
+
+// A device that was deleted is looked at again after this long, so that its error costs nothing.
+constexpr int kGoneRetryMs = 1000;
+
+void wake_up(int fd) {
+  const uint64_t one = 1;
+  [[maybe_unused]] const ssize_t n = ::write(fd, &one, sizeof one);
+}
+
+class TunOut final : public PortWriter::Device {
+ public:
+  explicit TunOut(const Tun& tun) : tun_(tun) {}
+  int write(const iovec* parts, int count) noexcept override {
+    return tun_.offloads().vnet ? tun_.write(parts, count) : tun_.write(parts + 1, count - 1);
+  }
+
+ private:
+  const Tun& tun_;
+};
+
+// A descriptor that is no TUN, as tests have, is of the kind that is asked for.
+bool is_of_kind(int fd, PortItems items) {
+  ifreq interface{};
+  if (ioctl(fd, TUNGETIFF, &interface) != 0) return true;
+  return ((interface.ifr_flags & IFF_TAP) != 0) == (items == PortItems::frames);
+}
+
+}  // namespace
+
+struct PacketPort::Impl {
+  Impl(PortOptions o, int wake)
+      : options(std::move(o)),
+        wake_fd(wake),
+        tun(options.tun_fd),
+        reader(options.items, options.mtu, tun, counters),
+        writer(options.items, options.mtu, tun.offloads(), out, counters) {}
+
+  // The thread.
+  void run() noexcept;
+  // Fills a batch and hands it over; says whether the device is there.
+  bool round() noexcept;
+  void hand_over() noexcept;
+
+  const PortOptions options;
+  const int wake_fd;
+  const Tun tun;
+  PortCounters counters;
+  const std::shared_ptr<BatchMemory> memory = std::make_shared_for_overwrite<BatchMemory>();
+  BatchQueue queue;
+  PortReader reader;
+  TunOut out{tun};
+  PortWriter writer;
+  std::thread thread;
+  bool started = false, stopped = false;
+  std::atomic<bool> stopping{false}, paused{false};
+  std::atomic<bool> asked{false};   // by responds(), until the thread has answered
+  std::atomic<bool> keeps{false};   // the thread holds a batch with something in it back until the others were taken
+  bool has_batch = false;           // the thread's: `batch` is being filled
+  bool starved = false;             // the thread's: there was no free batch
+  Batch batch;
+};
+
+// While the carrier has not taken the last batch, small ones would only cost it more calls.
+void PacketPort::Impl::hand_over() noexcept {
+  has_batch = false;
+  keeps = false;
+  queue.put(batch);
+  options.on_ready();
+}
+
+bool PacketPort::Impl::round() noexcept {
+  while (true) {
+    if (!has_batch) {
+      const int index = queue.take_free();
+      starved = index < 0;
+      if (starved) return true;
+      has_batch = true;
+      batch = {static_cast<unsigned>(index), 0, 0};
+    }
+    const auto result = reader.fill(batch, memory->all[batch.index]);
+    if (result == PortReader::Result::full) {
+      hand_over();
+      continue;
+    }
+    if (batch.items > 0) {
+      // Said before it is looked at: who takes the last one looks in the other order.
+      keeps = true;
+      if (queue.drained()) hand_over();
+    }
+    return result == PortReader::Result::empty;
+  }
+}
+
+void PacketPort::Impl::run() noexcept {
+  pollfd fds[] = {{wake_fd, POLLIN, 0}, {-1, POLLIN, 0}};
+  uint64_t retry_at = 0;  // 0: the device is there
+  while (true) {
+    const bool reads = !paused && !starved && retry_at == 0;
+    fds[1].fd = reads ? tun.fd() : -1;
+    const int ready = poll(fds, 2, retry_at == 0 ? -1 : kGoneRetryMs);
+    if (retry_at != 0 && now_ms() >= retry_at) retry_at = 0;
+    if (ready <= 0) continue;
+    if (fds[0].revents) {
+      uint64_t count;
+      [[maybe_unused]] const ssize_t n = read(wake_fd, &count, sizeof count);
+      if (stopping) return;
+      asked = false;
+      starved = false;
+    }
+    if (retry_at != 0 || paused) continue;
+    if (!round()) {
+      counters.drop(PortDrop::tun_error);
+      retry_at = now_ms() + kGoneRetryMs;
+    }
+  }
+}
+
+PacketPort::PacketPort(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+PacketPort::~PacketPort() { stop(); }
+
+std::unique_ptr<PacketPort> PacketPort::make(PortOptions options, std::string& error) {
+  if (options.tun_fd < 0) error = "no descriptor of a device";
+  else if (options.mtu < 68 || options.mtu > 65535) error = "MTU out of range";
+  else if (!is_of_kind(options.tun_fd, options.items)) error = "frames need a TAP device, packets a TUN device";
+  else if (const int wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); wake < 0) error = "no descriptor left";
+  else return std::unique_ptr<PacketPort>(new PacketPort(std::make_unique<Impl>(std::move(options), wake)));
+  return nullptr;
+}
+
+void PacketPort::start() {
+  if (impl_->started || impl_->stopped) return;
+  impl_->started = true;
+  // Signals stay with the main thread: a handler here would interrupt the packet path.
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_BLOCK, &all, &before);
+  impl_->thread = std::thread([impl = impl_.get()] {
+    pthread_setname_np(pthread_self(), "vpnd-port");
+    impl->run();
+  });
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+void PacketPort::stop() {
+  if (impl_->stopped) return;
+  impl_->stopped = true;
+  impl_->stopping = true;
+  wake_up(impl_->wake_fd);
+  if (impl_->thread.joinable()) impl_->thread.join();
+  impl_->tun.turn_off();
+  close(impl_->tun.fd());
+  close(impl_->wake_fd);
+}
+
+void PacketPort::pause() { impl_->paused = true; }
+
+void PacketPort::resume() {
+  if (impl_->stopped || !impl_->paused.exchange(false)) return;
+  wake_up(impl_->wake_fd);
+  if (!impl_->queue.drained()) impl_->options.on_ready();
+}
+
+std::optional<Batch> PacketPort::take() {
+  if (impl_->stopped || impl_->paused) return std::nullopt;
+  const auto batch = impl_->queue.take();
+  if (impl_->queue.drained() && impl_->keeps.exchange(false)) wake_up(impl_->wake_fd);
+  return batch;
+}
+
+void PacketPort::give_back(unsigned index) {
+  if (impl_->queue.give_back(index) && !impl_->stopped) wake_up(impl_->wake_fd);
+}
+
+const std::shared_ptr<BatchMemory>& PacketPort::memory() const { return impl_->memory; }
+
+void PacketPort::write(std::span<uint8_t> data, std::span<const uint32_t> ends) noexcept {
+  if (!impl_->stopped) impl_->writer.write(data, ends);
+}
+
+PortInfo PacketPort::info() const {
+  const PortCounters& c = impl_->counters;
+  PortInfo out{c.rx.bytes.get(), c.tx.bytes.get(), c.rx.packets.get(), c.tx.packets.get(), {}};
+  for (size_t i = 0; i < out.drops.size(); i++) out.drops[i] = c.drops[i].get();
+  return out;
+}
+const TunOffloads& PacketPort::offloads() const { return impl_->tun.offloads(); }
+
+bool PacketPort::responds() {
+  if (!impl_->thread.joinable()) return true;
+  if (impl_->asked.exchange(true)) return false;
+  wake_up(impl_->wake_fd);
+  return true;
+}
+
+}  // namespace vpnd

@@ -1,0 +1,43 @@
+// hot: items from the device into a batch: read, split where they have to be. One thread.
+#pragma once
+#include "port_batch.h"
+#include "port_counters.h"
+#include "segment.h"
+#include "tun.h"
+
+namespace vpnd {
+
+class PortReader {
+ public:
+  PortReader(PortItems items, size_t mtu, const Tun& tun, PortCounters& counters);
+
+  enum class Result {
+    empty,  // the device has no more now
+    full,   // the batch has no room for what may come
+    gone,   // the device
+  };
+  // Adds what the device has to the batch, the memory of which is `memory`.
+  Result fill(Batch& batch, BatchMemory::One& memory) noexcept;
+  // Whether the next packets of a super-packet wait for a batch.
+  bool holds() const { return !held_.empty(); }
+
+ private:
+  // Largest item that a device gives, without its vnet header.
+  static constexpr size_t kMaxItem = 65536;
+
+  bool keep_splitting(Batch& batch, BatchMemory::One& memory) noexcept;
+  void packet(Batch& batch, BatchMemory::One& memory, const VnetHeader& header, std::span<uint8_t> bytes) noexcept;
+  void super(Batch& batch, BatchMemory::One& memory, VnetHeader header, std::span<uint8_t> bytes) noexcept;
+  void frame(Batch& batch, BatchMemory::One& memory, View bytes) noexcept;
+  void commit(Batch& batch, BatchMemory::One& memory, size_t item, size_t packets, size_t bytes) noexcept;
+
+  const PortItems items_;
+  const size_t mtu_;
+  const Tun& tun_;
+  PortCounters& counters_;
+  Segmenter segmenter_;
+  std::span<uint8_t> held_;  // the next of the super-packet in buffer_, which found no room
+  std::unique_ptr<uint8_t[]> buffer_;
+};
+
+}  // namespace vpnd

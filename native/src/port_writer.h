@@ -1,0 +1,46 @@
+// hot: items from a carrier to the device: checked, merged and written. One thread at a time.
+#pragma once
+#include "coalesce.h"
+#include "port_counters.h"
+#include "segment.h"
+#include "tun.h"
+
+namespace vpnd {
+
+class PortWriter : private Coalescer::Sink {
+ public:
+  // Where packets go: the TUN, or what a test has in its place.
+  class Device {
+   public:
+    // A vnet header in the first part, and what follows it. Returns 0 or an errno value.
+    virtual int write(const iovec* parts, int count) noexcept = 0;
+
+   protected:
+    ~Device() = default;
+  };
+
+  // mtu: super-packets are split to fit it where the device takes none.
+  PortWriter(PortItems items, size_t mtu, const TunOffloads& offloads, Device& device, PortCounters& counters) noexcept;
+
+  // Items one behind the other, `ends[i]` the end of item i. All of it may come from a stranger: what is wrong is counted and goes
+  // nowhere. `data` must not change meanwhile, and what it holds afterwards is not defined.
+  void write(std::span<uint8_t> data, std::span<const uint32_t> ends) noexcept;
+
+ private:
+  void item(std::span<uint8_t> bytes) noexcept;
+  void frame(View bytes) noexcept;
+  void super(VnetHeader header, std::span<uint8_t> packet) noexcept;
+  void plain(View packet) noexcept;
+  void write(const iovec* parts, int count, size_t packets, size_t bytes, void* owner) noexcept override;
+  void hand_over(const iovec* parts, int count, size_t packets, size_t bytes) noexcept;
+
+  const PortItems items_;
+  const size_t mtu_;
+  const TunOffloads offloads_;
+  Device& device_;
+  PortCounters& counters_;
+  Coalescer coalescer_;
+  Segmenter segmenter_;
+};
+
+}  // namespace vpnd
