@@ -48,14 +48,14 @@ export async function reachable(from: Host, to: string, deadlineMs = 30_000): Pr
 const iperfPort = 5201;
 
 /**
- * One TCP stream for some seconds; the answer is what the receiver saw, in bits a second.
+ * TCP for some seconds, one stream unless told; the answer is what the receiver saw, in bits a second.
  * Cubic, because the default of this kernel may be BBR, which measures itself rather than the tunnel.
  */
 export async function iperf(
   from: Host,
   to: Host,
   address: string,
-  options: { seconds?: number; reverse?: boolean } = {},
+  options: { seconds?: number; reverse?: boolean; streams?: number } = {},
 ): Promise<number> {
   const server = to.spawn("iperf3", "iperf3", ["-s", "-1", "-p", String(iperfPort)]);
   await to.listening(server, "tcp", iperfPort);
@@ -69,6 +69,8 @@ export async function iperf(
     "cubic",
     "-t",
     String(options.seconds ?? 2),
+    "-P",
+    String(options.streams ?? 1),
   ];
   if (options.reverse === true) args.push("-R");
   const result = await from.exec("iperf3", args, { timeoutMs: 30_000 });

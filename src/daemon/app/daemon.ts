@@ -3,12 +3,11 @@ import { availableParallelism, hostname } from "node:os";
 import type { Logger } from "pino";
 import { VpnError } from "../../common/errors.js";
 import type { ServiceManager } from "../../common/systemd/service-manager.js";
-import type { CryptoChoice } from "../core/engine.js";
+import { type CryptoChoice, needsQueues, threadsFor } from "../core/engine.js";
 import { findGroup } from "../io/api-socket.js";
 import type { ConfigSource, LoadedConfig } from "../io/config/load.js";
 import { openStateFolder } from "../io/state/folder.js";
 import { StateStore } from "../io/state/store.js";
-import type { Executor } from "../io/system/executor.js";
 import { Api } from "./api/server.js";
 import { lockState, openDoor } from "./changes.js";
 import { Networks } from "./networks.js";
@@ -19,7 +18,9 @@ import { supervise } from "./supervision.js";
 import { version } from "./version.js";
 
 /** What the daemon needs of the native addon. */
-export interface Native extends Platform, Pick<Executor, "openTun"> {
+export interface Native extends Platform {
+  /** @param queues whether more descriptors of the device will be opened */
+  openTun(name: string, queues?: boolean): { fd: number };
   /** Undefined: another process holds it. */
   lockFile(path: string): number | undefined;
   /** @returns who protects packets; throws VpnError when this machine cannot have it so */
@@ -60,10 +61,11 @@ export class Daemon {
     const { stateDir, socket, readAccess, metrics, metricsPerPeer } = this.#config.settings;
     const log = this.#log;
     const group = this.#group();
+    const threads = threadsFor(this.#config.settings.threads, availableParallelism());
     const crypto = this.#native.chooseCrypto(this.#config.settings.crypto);
     openStateFolder(stateDir);
     lockState(stateDir, this.#native.lockFile);
-    const { door, left } = await openDoor(stateDir, this.#native, log);
+    const { door, left } = await openDoor(stateDir, this.#tuns(needsQueues(threads)), log);
     if (left.state === "elsewhere") log.warn({ netns: left.netns }, "left from another network namespace");
     for (const change of await door.undoAll()) log.warn({ change }, "took back what a killed vpnd left");
     this.#undo.push(() => door.undoAll());
@@ -76,7 +78,7 @@ export class Daemon {
         store,
         platform: this.#native,
         makeCarrier: this.#makeCarrier,
-        threads: availableParallelism() < 4 ? 1 : 2,
+        threads,
         log,
         now: Date.now,
       },
@@ -141,6 +143,14 @@ export class Daemon {
     for (let undo = this.#undo.pop(); undo; undo = this.#undo.pop()) {
       await undo().catch((error: unknown) => this.#log.error({ err: error }, "stop"));
     }
+  }
+
+  #tuns(queues: boolean) {
+    const native = this.#native;
+    return {
+      openTun: (name: string) => native.openTun(name, queues),
+      closeFd: (fd: number) => native.closeFd(fd),
+    };
   }
 
   /** The socket's group; undefined leaves it to root. */

@@ -13,7 +13,7 @@ import { meshCarriers } from "./mesh-carriers.js";
 import { version } from "./version.js";
 
 const native: Native = {
-  openTun: (name) => openTun({ name }),
+  openTun: (name, queues = false) => openTun({ name, multiQueue: queues }),
   makeSocket,
   closeFd,
   lockFile,

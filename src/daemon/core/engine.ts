@@ -212,6 +212,21 @@ export interface MeshEngine {
   unknownDestinations(): { address: string; packets: number }[];
 }
 
+export const maxThreads = 8;
+
+/**
+ * "auto" is what measured best with 2 processors; with more, each direction gets its own thread, and from 8 on each pair of
+ * processors its own queue.
+ */
+export function threadsFor(choice: number | "auto", processors: number): number {
+  if (choice !== "auto") return choice;
+  if (processors < 4) return 1;
+  return processors < 8 ? 2 : Math.min(maxThreads, Math.floor(processors / 2));
+}
+
+/** Two threads share one queue of a TUN; more need one each. */
+export const needsQueues = (threads: number): boolean => threads > 2;
+
 export interface EngineOptions {
   identity: EngineIdentity;
   /** Descriptor of an open TUN without packet information; the engine owns it from here. */
@@ -220,7 +235,7 @@ export interface EngineOptions {
   mtu: number;
   /** Bound UDP sockets, at most one for each family, on the same port; the engine owns them from here. */
   sockets: readonly { family: 4 | 6; fd: number }[];
-  /** Packet threads: 1 for both directions, 2 for one each, up to 8 for both directions on a queue of the TUN each. */
+  /** Packet threads, at most `maxThreads`: 1 for both directions, 2 for one each, more for both directions on a queue of the TUN each. */
   threads: number;
   /** Interval of RTT probes to a peer, milliseconds. */
   pingIntervalMs: number;

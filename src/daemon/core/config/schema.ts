@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { about } from "../../../common/config/keys.js";
 import { endpointSchema, logLevelSchema } from "../../../common/config/values.js";
-import { cryptoChoices } from "../engine.js";
+import { cryptoChoices, maxThreads } from "../engine.js";
 
 const absolute = z.string().regex(/^\/[^\0]*$/, { error: "must be an absolute path" });
 
@@ -109,6 +109,17 @@ export const vpndSchema = z.strictObject({
             'Who protects packets: "ipsec-mb" (fast, needs AES and AVX), "openssl", or "auto": ipsec-mb where it can, ' +
             "otherwise OpenSSL. On a reload, for sessions made afterwards.",
           reload: "live",
+        }),
+      threads: z
+        .union([z.literal("auto"), z.int().min(1).max(maxThreads)], {
+          error: `must be "auto" or a number from 1 to ${maxThreads}`,
+        })
+        .default("auto")
+        .register(about, {
+          text:
+            "Packet threads of a network: 1 for both directions, 2 for one each, 3 to 8 for both directions on a queue of the " +
+            'device each. "auto": 1 below 4 processors, 2 below 8, half of them from there on.',
+          reload: "restart",
         }),
     })
     .prefault({})

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { readToml } from "../../../common/config/layer.js";
+import { threadsFor } from "../engine.js";
 import { evaluateSettings } from "./settings.js";
 
 const network = (name: string, vip: string, more = ""): string =>
@@ -20,6 +21,7 @@ test("without files the defaults hold", () => {
     metricsPerPeer: true,
     logLevel: "info",
     crypto: "auto",
+    threads: "auto",
     networks: [],
   });
 });
@@ -27,6 +29,17 @@ test("without files the defaults hold", () => {
 test("who protects packets is one of three", () => {
   assert.equal(evaluate('[engine]\ncrypto = "openssl"').settings?.crypto, "openssl");
   assert.match(problems('[engine]\ncrypto = "none"').join(), /^2: .*crypto/);
+});
+
+test("packet threads are a number that makes sense, or left to vpnd", () => {
+  assert.equal(evaluate("[engine]\nthreads = 4").settings?.threads, 4);
+  for (const wrong of ["0", "9", '"two"', "1.5"])
+    assert.match(problems(`[engine]\nthreads = ${wrong}`).join(), /^2: .*threads must be/);
+  assert.deepEqual(
+    [1, 2, 4, 7, 8, 64].map((processors) => threadsFor("auto", processors)),
+    [1, 1, 2, 2, 4, 8],
+  );
+  assert.equal(threadsFor(3, 1), 3);
 });
 
 test("a section is what join would be asked for", () => {

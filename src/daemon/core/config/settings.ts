@@ -33,6 +33,8 @@ export interface Settings {
   metricsPerPeer: boolean;
   logLevel: LogLevel;
   crypto: CryptoChoice;
+  /** Packet threads of each network. */
+  threads: number | "auto";
   networks: DeclaredNetwork[];
 }
 
@@ -73,6 +75,7 @@ function toSettings(file: VpndFile, networks: DeclaredNetwork[]): Settings {
     metricsPerPeer: file.metrics.per_peer,
     logLevel: file.log.level,
     crypto: file.engine.crypto,
+    threads: file.engine.threads,
     networks,
   };
 }
