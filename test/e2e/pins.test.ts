@@ -38,6 +38,7 @@ labSuite<Scene>(
         "refused by its pin",
       );
       assert.match(seen.reason?.message ?? "", /peer remove/);
+      assert.match(await a.ok(["events"]), /error .*10\.60\.0\.2.*\(pinned\)/);
       assert.equal((await ping(a.host, "10.60.0.2", { count: 2, waitSeconds: 1 })).received, 0);
       assert.equal((await ping(impostor.host, "10.60.0.1", { count: 2, waitSeconds: 1 })).received, 0);
     });
