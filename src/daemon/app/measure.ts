@@ -1,4 +1,4 @@
-import type { NetworkMeasure } from "../io/metrics/metrics.js";
+import type { NetworkMeasure } from "../io/metrics/metrics-input.js";
 import { stateOf } from "./api/convert.js";
 import type { Networks } from "./networks.js";
 

@@ -1,35 +1,8 @@
 /** What vpnd measures (docs/metrics.md). Values are read when somebody asks, never pushed. */
 import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
-import type { PeerView } from "../../core/carrier.js";
-import type { EngineCounters } from "../../core/engine.js";
+import type { MetricsInput, NetworkMeasure } from "./metrics-input.js";
 import { mirror } from "./mirror.js";
 import { addPeers } from "./peer-metrics.js";
-
-/** One network at the moment of asking. */
-export interface NetworkMeasure {
-  name: string;
-  state: string;
-  counters: EngineCounters | undefined;
-  /** Ends of handshakes since the network came up, by result. */
-  handshakes: Readonly<Record<string, number>>;
-  peers: readonly PeerView[];
-  /** Of all peers since the network came up. */
-  pathChanges: number;
-  /** PSKs that are accepted for some time yet; `until`: milliseconds since 1970. */
-  formerPsks: readonly { epoch: number; until: number }[];
-}
-
-export interface MetricsInput {
-  version: string;
-  /** Whether each peer has series of its own. */
-  perPeer: boolean;
-  networks(): NetworkMeasure[];
-  /** Since the start, by type. */
-  events(): Readonly<Record<string, number>>;
-  eventsLost(): number;
-  /** Seconds; percentile 0 to 100. */
-  loopLag(percentile: number): number;
-}
 
 const rejections = ["limit", "user-limit", "protocol", "silent"] as const;
 /** Why a connection to the API was ended: all are taken, all of this user are, what came was no HTTP/2, or nothing came. */

@@ -1,7 +1,7 @@
 /** What is measured of peers: one series for each, or, where there are too many of them, one for each network. */
 import { Gauge, type Registry } from "prom-client";
 import type { PeerView } from "../../core/carrier.js";
-import type { MetricsInput } from "./metrics.js";
+import type { MetricsInput } from "./metrics-input.js";
 import { mirror } from "./mirror.js";
 
 const peerStates = ["up", "connecting", "idle", "offline", "refused"] as const;
