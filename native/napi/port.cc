@@ -49,6 +49,27 @@ Napi::ArrayBuffer expose(Napi::Env env, std::array<T, N>& array, const std::shar
       new std::shared_ptr<BatchMemory>(memory));
 }
 
+// False: JavaScript can run no more here.
+bool call_with(napi_env env, napi_value receiver, napi_value callback, const Batch& batch) {
+  napi_handle_scope scope;
+  if (napi_open_handle_scope(env, &scope) != napi_ok) return false;
+  napi_value arguments[3];
+  bool runs = napi_create_uint32(env, batch.index, &arguments[0]) == napi_ok &&
+              napi_create_uint32(env, static_cast<uint32_t>(batch.bytes), &arguments[1]) == napi_ok &&
+              napi_create_uint32(env, static_cast<uint32_t>(batch.items), &arguments[2]) == napi_ok;
+  if (runs) {
+    const napi_status status = napi_call_function(env, receiver, callback, 3, arguments, nullptr);
+    napi_value thrown;
+    if (status != napi_ok) {
+      // Left pending, an exception would only be warned of (DEP0168).
+      runs = status == napi_pending_exception && napi_get_and_clear_last_exception(env, &thrown) == napi_ok &&
+             napi_fatal_exception(env, thrown) == napi_ok;
+    }
+  }
+  napi_close_handle_scope(env, scope);
+  return runs;
+}
+
 }  // namespace
 
 void PacketPort::define(Napi::Env env, Napi::Object exports) {
@@ -115,24 +136,18 @@ void PacketPort::end() {
   if (wake_) napi_release_threadsafe_function(std::exchange(wake_, nullptr), napi_tsfn_abort);
 }
 
-void PacketPort::deliver(napi_env raw_env, napi_value callback, void* context, void*) {
-  if (!raw_env || !callback) return;  // the environment is ending
-  // An ending worker calls this once more while it closes its handles; setting anything then fails, and would abort the process.
-  napi_value trial;
-  if (napi_create_array(raw_env, &trial) != napi_ok || napi_set_element(raw_env, trial, 0, trial) != napi_ok) return;
+// By the plain interface throughout: a worker may be terminated within the callback, and then the C++ one aborts the process when it
+// cannot throw.
+void PacketPort::deliver(napi_env env, napi_value callback, void* context, void*) {
+  if (!env || !callback) return;  // the environment is ending
   auto* self = static_cast<PacketPort*>(context);
-  const Napi::Env env(raw_env);
-  const Napi::HandleScope scope(env);
-  const Napi::Function on_batch(env, callback);
+  napi_value nobody;
+  if (napi_get_undefined(env, &nobody) != napi_ok) return;
   // No more at once than there are, lest other work of the event loop waits for ever. The callback may pause or stop.
   for (unsigned i = 0; i < kPortBatches && !self->ended_; i++) {
     const auto batch = self->port_->take();
     if (!batch) return;
-    const Napi::HandleScope inner(env);
-    on_batch.Call({Napi::Number::New(env, batch->index), Napi::Number::New(env, static_cast<double>(batch->bytes)),
-                   Napi::Number::New(env, static_cast<double>(batch->items))});
-    // It stays pending and becomes an uncaughtException, like that of any other callback.
-    if (env.IsExceptionPending()) break;
+    if (!call_with(env, nobody, callback, *batch)) return;
   }
   if (!self->ended_) napi_call_threadsafe_function(self->wake_, nullptr, napi_tsfn_nonblocking);
 }

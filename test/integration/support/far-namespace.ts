@@ -11,7 +11,8 @@ export class FarNamespace {
   }
 
   static async create(): Promise<FarNamespace> {
-    const holder = spawn("unshare", ["--net", "sleep", "infinity"], { stdio: "ignore" });
+    // Its input ends when this process does, however that ends.
+    const holder = spawn("unshare", ["--net", "cat"], { stdio: ["pipe", "ignore", "ignore"] });
     const far = new FarNamespace(holder);
     const of = (who: string) => readlinkSync(`/proc/${who}/ns/net`);
     await waitFor(() => of(far.pid) !== of("self"), 10_000, "a namespace");
