@@ -19,7 +19,7 @@ namespace {
 
 constexpr uint32_t kMaxFd = 1 << 30;
 
-// openTun({ name, tap, multiQueue }) -> { fd, name }
+// openTun({ name, tap, plain, multiQueue }) -> { fd, name }
 Napi::Value open_tun_device(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const auto options = read_object(env, info[0], "options");
@@ -27,9 +27,10 @@ Napi::Value open_tun_device(const Napi::CallbackInfo& info) {
   const auto name = read_text(env, options->Get("name"), "name", 15);
   const auto tap = read_bool(env, options->Get("tap"), "tap");
   const auto queues = read_bool(env, options->Get("multiQueue"), "multiQueue");
-  if (!name || !tap || !queues) return {};
+  const auto plain = read_bool(env, options->Get("plain"), "plain");
+  if (!name || !tap || !queues || !plain) return {};
   TunDevice device;
-  if (const int error = open_tun({*name, *tap, *queues}, device)) {
+  if (const int error = open_tun({.name = *name, .tap = *tap, .plain = *plain, .multi_queue = *queues}, device)) {
     throw_system_error(env, error, "open_tun", *name);
     return {};
   }

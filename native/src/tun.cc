@@ -37,7 +37,7 @@ int open_tun(const TunRequest& request, TunDevice& out) {
   if (fd < 0) return errno;
 
   unsigned features = 0;
-  const bool vnet = ioctl(fd, TUNGETFEATURES, &features) == 0 && (features & IFF_VNET_HDR);
+  const bool vnet = !request.plain && ioctl(fd, TUNGETFEATURES, &features) == 0 && (features & IFF_VNET_HDR);
   // The kernel compares kind and multi-queue of an existing device with these flags (EINVAL), and takes the others from us.
   const int kind = (request.tap ? IFF_TAP : IFF_TUN) | IFF_NO_PI | (vnet ? IFF_VNET_HDR : 0);
   const int queues = request.multi_queue ? IFF_MULTI_QUEUE : 0;
@@ -77,7 +77,7 @@ int Tun::open_queue() const {
   ifreq interface{};
   if (ioctl(fd_, TUNGETIFF, &interface) != 0 || !(interface.ifr_flags & IFF_MULTI_QUEUE)) return -1;
   TunDevice device;
-  return open_tun({interface.ifr_name, (interface.ifr_flags & IFF_TAP) != 0, true}, device) == 0 ? device.fd : -1;
+  return open_tun({.name = interface.ifr_name, .tap = (interface.ifr_flags & IFF_TAP) != 0, .multi_queue = true}, device) == 0 ? device.fd : -1;
 }
 
 void Tun::turn_off() const noexcept {

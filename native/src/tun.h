@@ -16,10 +16,11 @@ struct TunDevice {
 struct TunRequest {
   std::string name;          // may hold "%d"
   bool tap = false;
+  bool plain = false;        // without vnet headers, as programs leave it that do not know them
   bool multi_queue = false;  // several descriptors may attach, one for each packet thread
 };
 
-// Makes or attaches to a device without packet information and, where the kernel has them, with vnet headers; offloads are off.
+// Makes or attaches to a device without packet information and, unless `plain`, with vnet headers where the kernel has them; offloads are off.
 // Returns 0, or an errno value with `out.fd` -1. An existing persistent device of the other kind (TUN against TAP) is EINVAL.
 int open_tun(const TunRequest& request, TunDevice& out);
 

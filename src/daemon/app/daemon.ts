@@ -8,6 +8,7 @@ import { findGroup } from "../io/api-socket.js";
 import type { ConfigSource, LoadedConfig } from "../io/config/load.js";
 import { openStateFolder } from "../io/state/folder.js";
 import { StateStore } from "../io/state/store.js";
+import type { TunUse } from "../io/system/executor.js";
 import { Api } from "./api/server.js";
 import { lockState, openDoor } from "./changes.js";
 import { Networks } from "./networks.js";
@@ -19,8 +20,7 @@ import { version } from "./version.js";
 
 /** What the daemon needs of the native addon. */
 export interface Native extends Platform {
-  /** @param queues whether more descriptors of the device will be opened */
-  openTun(name: string, queues?: boolean): { fd: number };
+  openTun(name: string, use: TunUse): { fd: number };
   /** Undefined: another process holds it. */
   lockFile(path: string): number | undefined;
   /** @returns who protects packets; throws VpnError when this machine cannot have it so */
@@ -65,7 +65,11 @@ export class Daemon {
     const crypto = this.#native.chooseCrypto(this.#config.settings.crypto);
     openStateFolder(stateDir);
     lockState(stateDir, this.#native.lockFile);
-    const { door, left } = await openDoor(stateDir, this.#tuns(needsQueues(threads)), log);
+    const { door, left } = await openDoor(
+      stateDir,
+      this.#tuns(needsQueues(threads) ? "queues" : "one-queue"),
+      log,
+    );
     if (left.state === "elsewhere") log.warn({ netns: left.netns }, "left from another network namespace");
     for (const change of await door.undoAll()) log.warn({ change }, "took back what a killed vpnd left");
     this.#undo.push(() => door.undoAll());
@@ -145,10 +149,10 @@ export class Daemon {
     }
   }
 
-  #tuns(queues: boolean) {
+  #tuns(usual: TunUse) {
     const native = this.#native;
     return {
-      openTun: (name: string) => native.openTun(name, queues),
+      openTun: (name: string, use = usual) => native.openTun(name, use),
       closeFd: (fd: number) => native.closeFd(fd),
     };
   }

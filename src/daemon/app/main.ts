@@ -13,7 +13,8 @@ import { meshCarriers } from "./mesh-carriers.js";
 import { version } from "./version.js";
 
 const native: Native = {
-  openTun: (name, queues = false) => openTun({ name, multiQueue: queues }),
+  openTun: (name, use = "one-queue") =>
+    openTun({ name, plain: use === "plain", multiQueue: use === "queues" }),
   makeSocket,
   closeFd,
   lockFile,

@@ -35,7 +35,10 @@ interface AddonEngine {
 
 /** What native/napi exports. */
 interface Addon {
-  openTun(options: { name: string; tap: boolean; multiQueue: boolean }): { fd: number; name: string };
+  openTun(options: { name: string; tap: boolean; plain: boolean; multiQueue: boolean }): {
+    fd: number;
+    name: string;
+  };
   makeSocket(options: { family: 4 | 6; kind: "udp" | "tcp"; port: number; address: string; mark: number }): {
     fd: number;
     port: number;
@@ -90,10 +93,11 @@ const tunErrors: Readonly<
  * Makes a TUN (or TAP) device, or attaches to one; packets without information header, with vnet headers where the kernel has
  * them, non-blocking.
  * @param options.name at most 15 characters; may hold "%d"
+ * @param options.plain without vnet headers all the same
  * @param options.multiQueue for more than two packet threads
  * @throws VpnError `not-permitted`, `conflict` (in use, other kind) or `failed` (no driver)
  */
-export function openTun(options: { name: string; tap?: boolean; multiQueue?: boolean }): {
+export function openTun(options: { name: string; tap?: boolean; plain?: boolean; multiQueue?: boolean }): {
   fd: number;
   name: string;
 } {
@@ -102,6 +106,7 @@ export function openTun(options: { name: string; tap?: boolean; multiQueue?: boo
     return native.openTun({
       name: options.name,
       tap: options.tap ?? false,
+      plain: options.plain ?? false,
       multiQueue: options.multiQueue ?? false,
     });
   } catch (error) {

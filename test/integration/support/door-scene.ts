@@ -27,7 +27,10 @@ class DyingJournal extends Journal {
   }
 }
 
-const machine = machineExecutor({ openTun: (name) => openTun({ name }), closeFd });
+const machine = machineExecutor({
+  openTun: (name, use) => openTun({ name, plain: use === "plain" }),
+  closeFd,
+});
 const dying: Executor = {
   ...machine,
   async run(action) {

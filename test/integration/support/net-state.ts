@@ -29,19 +29,15 @@ const views: readonly [string, ...string[]][] = [
  * the queueing discipline that a device keeps once it was up.
  */
 export function netState(netns: string): string {
-  return (
-    views
-      .map(([command, ...args]) => `$ ${command} ${args.join(" ")}\n${inNetns(netns, command, args)}`)
-      .join("\n")
-      .replace(/ (qlen \d+|qdisc \w+)/g, "")
-      // How a TUN device was opened last: whoever opens it next says anew what is wanted.
-      .replace(/ vnet_hdr (on|off)/g, "")
-      .replace(/ expires -?\d+sec| (valid|preferred)_lft \w+/g, "")
-      .replace(/ \w+_timer +[\d.]+/g, "")
-      .replace(/packets \d+ bytes \d+|\[\d+:\d+\]/g, "")
-      .replace(/^# (Generated|Completed).*$/gm, "")
-      .replace(/^\/proc\/sys\/net\/ipv4\/(tcp_fastopen_key|route\/gc_\w+|ping_group_range):.*$/gm, "")
-  );
+  return views
+    .map(([command, ...args]) => `$ ${command} ${args.join(" ")}\n${inNetns(netns, command, args)}`)
+    .join("\n")
+    .replace(/ (qlen \d+|qdisc \w+)/g, "")
+    .replace(/ expires -?\d+sec| (valid|preferred)_lft \w+/g, "")
+    .replace(/ \w+_timer +[\d.]+/g, "")
+    .replace(/packets \d+ bytes \d+|\[\d+:\d+\]/g, "")
+    .replace(/^# (Generated|Completed).*$/gm, "")
+    .replace(/^\/proc\/sys\/net\/ipv4\/(tcp_fastopen_key|route\/gc_\w+|ping_group_range):.*$/gm, "");
 }
 
 /** Lines that only one of two states has. */

@@ -4,6 +4,9 @@ import { VpnError } from "../../../common/errors.js";
 import type { Action } from "../../core/system/undo.js";
 import { errorCode } from "../atomic-file.js";
 
+/** What a TUN is opened for; "plain": without vnet headers, as other programs leave it. */
+export type TunUse = "one-queue" | "queues" | "plain";
+
 /** How the door touches the machine; replaced in tests. */
 export interface Executor {
   run(action: Action): Promise<void>;
@@ -13,7 +16,7 @@ export interface Executor {
   /** "family name" of each table; empty when nft is not installed. */
   nftTables(): Promise<string[]>;
   /** Opens (and thereby makes, if there is none) a TUN device. */
-  openTun(name: string): { fd: number };
+  openTun(name: string, use?: TunUse): { fd: number };
   closeFd(fd: number): void;
 }
 
@@ -81,7 +84,7 @@ const sysctlPath = (key: string): string => {
 /** Opening a TUN turns its offloads off. */
 function resetTun(tun: Pick<Executor, "openTun" | "closeFd">, name: string): void {
   try {
-    tun.closeFd(tun.openTun(name).fd);
+    tun.closeFd(tun.openTun(name, "plain").fd);
   } catch (error) {
     if (!(error instanceof VpnError && error.code === "conflict")) throw error;
   }
