@@ -6,6 +6,7 @@ const benches: Readonly<Record<string, () => Promise<{ main(args: readonly strin
   mesh: () => import("./mesh.js"),
   micro: () => import("./micro.js"),
   paper: () => import("./paper.js"),
+  port: () => import("./port.js"),
   profile: () => import("./profile.js"),
   soak: () => import("./soak.js"),
 };

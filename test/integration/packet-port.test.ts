@@ -53,6 +53,7 @@ describe("packet ports", { timeout: 600_000 }, () => {
       const attack = await scene<PortAttack>("port-attack", items);
       assert.equal(attack.alive, 0);
       assert.equal(attack.responds, true);
+      assert.ok(attack.gone >= 1 && attack.gone < 5, `${attack.gone}`);
       const of = (reason: string) => attack.drops[reason] ?? 0;
       assert.equal(of("bad-batch-before"), 0);
       assert.ok(of("bad-batch") > 1000, JSON.stringify(attack));

@@ -3,7 +3,7 @@ import { randomFillSync, randomInt } from "node:crypto";
 import type { PortItems } from "../../../src/daemon/core/packet-port.js";
 import { openTun } from "../../../src/daemon/io/native.js";
 import { createPacketPort } from "../../../src/daemon/io/packet-port.js";
-import { must, run } from "../../lab/command.js";
+import { must, run, waitFor } from "../../lab/command.js";
 
 export interface PortAttack {
   items: number;
@@ -14,6 +14,8 @@ export interface PortAttack {
   responds: boolean;
   /** Exit code of a ping to the device's own address afterwards. */
   alive: number;
+  /** Errors after the device was deleted. */
+  gone: number;
 }
 
 /** Random bytes, often with a right IP header, and for super-packets with a header that may fit it. */
@@ -84,6 +86,11 @@ const attack: PortAttack = {
   kernel: statistics.rx.packets + statistics.rx.errors + statistics.rx.dropped,
   responds: port.responds(),
   alive: (await run("ping", ["-c", "1", "-w", "5", "10.79.0.1"])).code,
+  gone: 0,
 };
+await must("ip", ["link", "del", device.name]);
+const errors = () => (port.counters().drops["tun-error"] ?? 0) - (drops["tun-error"] ?? 0);
+await waitFor(() => errors() > 0, 10_000, "an error of the device that is gone");
+attack.gone = errors();
 await port.stop();
 console.log(JSON.stringify(attack));
