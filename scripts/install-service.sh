@@ -60,6 +60,7 @@ links=(
 )
 units=(
   "systemd/vpnd.service /etc/systemd/system/vpnd.service"
+  "systemd/vpnd-kill-switch.service /etc/systemd/system/vpnd-kill-switch.service"
   "systemd/iexd.service /etc/systemd/system/iexd.service"
   "systemd/sysusers.d/vpnd.conf /etc/sysusers.d/vpnd.conf"
   "systemd/sysusers.d/iexd.conf /etc/sysusers.d/iexd.conf"
@@ -78,7 +79,11 @@ take_away() {
     echo "install-service: nothing is installed under $prefix"
     return
   fi
-  if booted; then systemctl disable --now --quiet vpnd.service iexd.service 2>/dev/null || true; fi
+  # Without the programs it would stay on for good.
+  if [ -e /var/lib/vpnd/kill-switch.json ]; then
+    fail "the kill switch is on" "lift it first: vpnctl kill-switch off; or: systemctl stop vpnd; vpnd --cleanup --kill-switch"
+  fi
+  if booted; then systemctl disable --now --quiet vpnd.service vpnd-kill-switch.service iexd.service 2>/dev/null || true; fi
   local lines
   lines=$(tac "$list")
   while read -r kind what; do
@@ -92,7 +97,7 @@ take_away() {
   done <<<"$lines"
   if booted; then
     systemctl daemon-reload
-    systemctl reset-failed --quiet vpnd.service iexd.service 2>/dev/null || true
+    systemctl reset-failed --quiet vpnd.service vpnd-kill-switch.service iexd.service 2>/dev/null || true
   fi
   if [ $purge = yes ]; then
     rm -rf /var/lib/vpnd /var/lib/iexd

@@ -6,6 +6,7 @@ import { VpnError } from "../../src/common/errors.js";
 import { DaemonService } from "../../src/common/gen/vpnd/v1/daemon_pb.js";
 import { EventService } from "../../src/common/gen/vpnd/v1/event_pb.js";
 import { KeyService } from "../../src/common/gen/vpnd/v1/key_pb.js";
+import { KillSwitchService } from "../../src/common/gen/vpnd/v1/kill_switch_pb.js";
 import { MetricsService } from "../../src/common/gen/vpnd/v1/metrics_pb.js";
 import { type JoinRequest, NetworkService } from "../../src/common/gen/vpnd/v1/network_pb.js";
 import { PeerService } from "../../src/common/gen/vpnd/v1/peer_pb.js";
@@ -80,6 +81,10 @@ export class CannedServer {
     this.#server.addService(serviceDefinition(StatsService), handlers(StatsService, this.#stats));
     this.#server.addService(serviceDefinition(KeyService), handlers(KeyService, this.#keys));
     this.#server.addService(serviceDefinition(EventService), handlers(EventService, this.#events));
+    this.#server.addService(
+      serviceDefinition(KillSwitchService),
+      handlers(KillSwitchService, this.#killSwitch),
+    );
     this.#server.addService(serviceDefinition(MetricsService), handlers(MetricsService, this.#metrics));
     this.#server.addService(serviceDefinition(SystemService), handlers(SystemService, this.#system));
     await new Promise<void>((resolve, reject) =>
@@ -104,6 +109,7 @@ export class CannedServer {
         home,
         { ...home, name: "lab", state: "connecting", reason: { code: "timeout", message: "" } },
       ],
+      killSwitch: this.killSwitch,
     }),
     getVersion: async () => ({ version: this.version, nodeVersion: "20.0.0", opensslVersion: "3.0.0" }),
   };
@@ -216,6 +222,7 @@ export class CannedServer {
           obstacle: { code: "conflict", message: "device vpn-lab exists already" },
         },
       ],
+      killSwitch: this.killSwitch,
     }),
     getFootprint: async () => ({
       traces: [
@@ -237,6 +244,25 @@ export class CannedServer {
 
   readonly #metrics: ServiceImpl<(typeof MetricsService)["method"]> = {
     getMetrics: async () => ({ contentType: "text/plain; version=0.0.4", text: "vpnd_networks 1\n" }),
+  };
+
+  /** Undefined: off. */
+  killSwitch: (typeof cannedSwitch & { allowed: object[] }) | undefined;
+
+  readonly #killSwitch: ServiceImpl<(typeof KillSwitchService)["method"]> = {
+    killSwitchOn: async ({ allow, allowLan, dryRun }) => {
+      const allowed = allow.map((name) => ({ name, endpoints: ["192.0.2.5:443"] }));
+      const now = { ...cannedSwitch, allowLan, allowed };
+      if (!dryRun) this.killSwitch = now;
+      const plan = dryRun ? ["add nftables table inet vpnd_kill_switch"] : [];
+      return { killSwitch: now, notes: ["a remark"], plan };
+    },
+    killSwitchOff: async ({ dryRun }) => {
+      const plan = dryRun ? ["remove nftables table inet vpnd_kill_switch"] : [];
+      if (!dryRun) this.killSwitch = undefined;
+      return { killSwitch: this.killSwitch ?? { table: cannedSwitch.table }, plan };
+    },
+    getKillSwitch: async () => ({ killSwitch: this.killSwitch ?? { table: cannedSwitch.table } }),
   };
 
   readonly #keys: ServiceImpl<(typeof KeyService)["method"]> = {
@@ -261,6 +287,16 @@ export class CannedServer {
     },
   };
 }
+
+/** A kill switch that is on. */
+export const cannedSwitch = {
+  on: true,
+  inForce: true,
+  table: "inet vpnd_kill_switch",
+  since: at(cannedTime - 60),
+  devices: ["vpn-home"],
+  through: ["tunnels: vpn-home", "loopback, DHCP, neighbour discovery"],
+};
 
 const cannedEvents = [
   { time: at(cannedTime - 60), type: "up", network: "home", state: "up", message: "network is up" },

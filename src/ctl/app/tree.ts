@@ -4,6 +4,7 @@ import type { EventsFlags } from "./commands/events.js";
 import type { Check } from "./commands/status.js";
 import type { CtlContext } from "./context.js";
 import { joinCommand } from "./join-command.js";
+import { killSwitch } from "./kill-switch-commands.js";
 import { lazy } from "./lazy.js";
 import { dryRunFlag, interval, networkArgument, off, peerArgument, text, value } from "./parameters.js";
 import { probe, psk } from "./psk-commands.js";
@@ -234,6 +235,7 @@ export const tree: RouteMap<CtlContext> = buildRouteMap({
     wait,
     psk,
     probe,
+    killSwitch,
     plan,
     footprint,
     metrics,

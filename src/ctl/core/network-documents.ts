@@ -1,5 +1,6 @@
 import type { GetStatusResponse, GetVersionResponse } from "../../common/gen/vpnd/v1/daemon_pb.js";
 import type { Network, NetworkDetails, Reason } from "../../common/gen/vpnd/v1/network_pb.js";
+import { killSwitchMembers } from "./kill-switch-documents.js";
 import { filled, type Json, rfc3339 } from "./present.js";
 
 export function reasonJson(reason: Reason | undefined): Json {
@@ -60,6 +61,7 @@ export function statusJson(status: GetStatusResponse): { schema: string; [key: s
     started: rfc3339(status.started),
     stateDir: status.stateDir,
     networks: status.networks.map(networkJson),
+    killSwitch: status.killSwitch && killSwitchMembers(status.killSwitch),
   };
 }
 

@@ -2,6 +2,7 @@ import { formatBytes } from "../../common/format/bytes.js";
 import { formatDuration } from "../../common/format/duration.js";
 import type { GetStatusResponse } from "../../common/gen/vpnd/v1/daemon_pb.js";
 import type { Network, NetworkDetails, Reason } from "../../common/gen/vpnd/v1/network_pb.js";
+import { killSwitchLine } from "./kill-switch-text.js";
 import { type Look, plain } from "./look.js";
 import { ago } from "./present.js";
 import { block, notes, table } from "./table.js";
@@ -87,5 +88,5 @@ function buffersText(details: NetworkDetails | undefined): string | undefined {
 export function statusText(status: GetStatusResponse, now: Date, look: Look = plain): string {
   const since = ago(status.started, now);
   const started = since === undefined ? "" : `, started ${since}`;
-  return `vpnd ${status.version} is running (pid ${status.pid}${started})\n${networksText(status.networks, look)}`;
+  return `vpnd ${status.version} is running (pid ${status.pid}${started})\n${networksText(status.networks, look)}${killSwitchLine(status.killSwitch, now)}`;
 }

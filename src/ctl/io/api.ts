@@ -4,6 +4,7 @@ import { VpnError } from "../../common/errors.js";
 import type { DaemonService } from "../../common/gen/vpnd/v1/daemon_pb.js";
 import type { EventService } from "../../common/gen/vpnd/v1/event_pb.js";
 import type { KeyService } from "../../common/gen/vpnd/v1/key_pb.js";
+import type { KillSwitchService } from "../../common/gen/vpnd/v1/kill_switch_pb.js";
 import type { MetricsService } from "../../common/gen/vpnd/v1/metrics_pb.js";
 import type { NetworkService } from "../../common/gen/vpnd/v1/network_pb.js";
 import type { PeerService } from "../../common/gen/vpnd/v1/peer_pb.js";
@@ -16,6 +17,7 @@ export interface Api {
   readonly daemon: TypedClient<(typeof DaemonService)["method"]>;
   readonly events: TypedClient<(typeof EventService)["method"]>;
   readonly keys: TypedClient<(typeof KeyService)["method"]>;
+  readonly killSwitch: TypedClient<(typeof KillSwitchService)["method"]>;
   readonly metrics: TypedClient<(typeof MetricsService)["method"]>;
   readonly networks: TypedClient<(typeof NetworkService)["method"]>;
   readonly peers: TypedClient<(typeof PeerService)["method"]>;
@@ -27,11 +29,12 @@ export interface Api {
 /** Connects to vpnd; gRPC is loaded here, so that commands which do not dial start fast. */
 export async function dial(socket: string): Promise<Api> {
   await probe(socket);
-  const [grpc, daemon, event, key, metrics, network, peer, stats, system] = await Promise.all([
+  const [grpc, daemon, event, key, killSwitch, metrics, network, peer, stats, system] = await Promise.all([
     import("../../common/grpc/client.js"),
     import("../../common/gen/vpnd/v1/daemon_pb.js"),
     import("../../common/gen/vpnd/v1/event_pb.js"),
     import("../../common/gen/vpnd/v1/key_pb.js"),
+    import("../../common/gen/vpnd/v1/kill_switch_pb.js"),
     import("../../common/gen/vpnd/v1/metrics_pb.js"),
     import("../../common/gen/vpnd/v1/network_pb.js"),
     import("../../common/gen/vpnd/v1/peer_pb.js"),
@@ -43,6 +46,7 @@ export async function dial(socket: string): Promise<Api> {
     daemon: connection.service(daemon.DaemonService),
     events: connection.service(event.EventService),
     keys: connection.service(key.KeyService),
+    killSwitch: connection.service(killSwitch.KillSwitchService),
     metrics: connection.service(metrics.MetricsService),
     networks: connection.service(network.NetworkService),
     peers: connection.service(peer.PeerService),

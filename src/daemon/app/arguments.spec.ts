@@ -4,7 +4,13 @@ import { VpnError } from "../../common/errors.js";
 import { help, parseArguments } from "./arguments.js";
 
 test("without flags nothing is overridden", () => {
-  assert.deepEqual(parseArguments([]), { mode: "run", dryRun: false, configFile: undefined, overrides: [] });
+  assert.deepEqual(parseArguments([]), {
+    mode: "run",
+    dryRun: false,
+    killSwitch: false,
+    configFile: undefined,
+    overrides: [],
+  });
 });
 
 test("flags are taken in both forms and override the keys they stand for", () => {
@@ -57,7 +63,9 @@ test("bad flags end in one line and exit code 2", () => {
     ["--dry-run"],
     ["--metrics"],
     ["--takeover"],
-    ["--cleanup", "--kill-switch"],
+    ["--kill-switch"],
+    ["--cleanup", "--restore-kill-switch"],
+    ["--restore-kill-switch", "--dry-run"],
   ];
   for (const argv of bad) {
     assert.throws(

@@ -7,7 +7,9 @@ import { VpnError } from "../../common/errors.js";
 export interface Arguments {
   /** Only with the mode "cleanup": nothing is changed. */
   dryRun: boolean;
-  mode: "run" | "cleanup" | "check-config" | "help" | "version";
+  /** Only with the mode "cleanup": the kill switch is lifted too. */
+  killSwitch: boolean;
+  mode: "run" | "cleanup" | "restore-kill-switch" | "check-config" | "help" | "version";
   /** Absolute. Undefined: the default one, which need not exist. */
   configFile: string | undefined;
   /** Flags that stand for config keys; they win over files. */
@@ -27,6 +29,8 @@ Flags:
   --metrics ADDR:PORT  serve http://ADDR:PORT/metrics (default: off)
   --log-level LEVEL    trace, debug, info, warn, error or fatal (default info)
   --cleanup            take back what a killed vpnd left on this machine, and exit
+  --kill-switch        with --cleanup: lift the kill switch too, which otherwise stays on
+  --restore-kill-switch  put a kill switch that is on in force, and exit (at boot)
   --dry-run            with --cleanup: only say what would be taken back
   --help, --version
 
@@ -47,10 +51,11 @@ const options = {
   version: { type: "boolean" },
   takeover: { type: "boolean" },
   "kill-switch": { type: "boolean" },
+  "restore-kill-switch": { type: "boolean" },
 } as const;
 
 /** Flags of the manual's later chapters; refused rather than ignored. */
-const notYet = ["takeover", "kill-switch"] as const;
+const notYet = ["takeover"] as const;
 
 const usage = (message: string, hint = "see vpnd --help"): VpnError =>
   new VpnError("usage", message, { hint });
@@ -70,9 +75,12 @@ export function parseArguments(argv: readonly string[]): Arguments {
   for (const flag of ["config", "state-dir", "socket", "socket-group"] as const) {
     if (values[flag] === "") throw usage(`--${flag} is empty`);
   }
-  if (values.cleanup && values["check-config"])
-    throw usage("--cleanup and --check-config exclude each other");
-  if (values["dry-run"] && !values.cleanup) throw usage("--dry-run goes with --cleanup");
+  const modes = ["cleanup", "check-config", "restore-kill-switch"] as const;
+  const [first, second] = modes.filter((mode) => values[mode]);
+  if (second !== undefined) throw usage(`--${first} and --${second} exclude each other`);
+  for (const flag of ["dry-run", "kill-switch"] as const) {
+    if (values[flag] && !values.cleanup) throw usage(`--${flag} goes with --cleanup`);
+  }
   const level = values["log-level"];
   if (level !== undefined && !logLevels.some((known) => known === level)) {
     throw usage(`${level} is no log level`, `use one of ${logLevels.join(", ")}`);
@@ -91,6 +99,7 @@ export function parseArguments(argv: readonly string[]): Arguments {
   return {
     mode: modeOf(values),
     dryRun: values["dry-run"] ?? false,
+    killSwitch: values["kill-switch"] ?? false,
     configFile: path(values.config),
     overrides,
   };
@@ -101,10 +110,12 @@ function modeOf(values: {
   version?: boolean;
   cleanup?: boolean;
   "check-config"?: boolean;
+  "restore-kill-switch"?: boolean;
 }): Arguments["mode"] {
   if (values.help) return "help";
   if (values.version) return "version";
   if (values["check-config"]) return "check-config";
+  if (values["restore-kill-switch"]) return "restore-kill-switch";
   return values.cleanup ? "cleanup" : "run";
 }
 

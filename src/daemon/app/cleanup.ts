@@ -2,13 +2,14 @@ import { existsSync, unlinkSync } from "node:fs";
 import type { Logger } from "pino";
 import { VpnError } from "../../common/errors.js";
 import { probeSocket } from "../io/api-socket.js";
-import type { Executor } from "../io/system/executor.js";
+import { type Executor, machineExecutor } from "../io/system/executor.js";
 import { lockState, openDoor } from "./changes.js";
+import { isKillSwitchOn, liftKillSwitch, staysOn } from "./kill-switch/without-daemon.js";
 
 /**
  * `vpnd --cleanup`: takes back what a killed vpnd left on the machine. Joined networks stay joined.
- * @param dryRun changes nothing, and says what would be done
- * @returns what was done, a line each
+ * @param options `dryRun`: changes nothing, and says what would be done; `killSwitch`: lifts that too
+ * @returns what was done, and remarks on it, a line each
  * @throws VpnError `already-exists` while a vpnd lives, `failed` when it ran in another network namespace, or something could
  * not be taken back: that stays in the journal for another attempt
  */
@@ -16,10 +17,24 @@ export async function cleanUp(
   { stateDir, socket }: { stateDir: string; socket: string },
   native: Pick<Executor, "openTun" | "closeFd"> & { lockFile: (path: string) => number | undefined },
   log: Logger,
-  dryRun = false,
+  { dryRun, killSwitch }: { dryRun: boolean; killSwitch: boolean },
+): Promise<{ done: string[]; notes: string[] }> {
+  const machine = machineExecutor(native);
+  const there = existsSync(stateDir);
+  if (there) lockState(stateDir, native.lockFile);
+  // First, and whatever becomes of the rest: whoever asks for it may be cut off until it is lifted.
+  const lifted = killSwitch ? await liftKillSwitch(stateDir, machine, dryRun) : [];
+  const notes = !killSwitch && (await isKillSwitchOn(stateDir, machine)) ? [staysOn] : [];
+  const done = there ? await cleanUpRest({ stateDir, socket }, native, log, dryRun) : [];
+  return { done: [...lifted, ...done], notes };
+}
+
+async function cleanUpRest(
+  { stateDir, socket }: { stateDir: string; socket: string },
+  native: Pick<Executor, "openTun" | "closeFd">,
+  log: Logger,
+  dryRun: boolean,
 ): Promise<string[]> {
-  if (!existsSync(stateDir)) return [];
-  lockState(stateDir, native.lockFile);
   const { door, left } = await openDoor(stateDir, native, log, dryRun);
   if (left.state === "elsewhere") {
     throw new VpnError("failed", `that vpnd ran in another network namespace (${left.netns})`, {

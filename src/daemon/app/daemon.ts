@@ -6,11 +6,15 @@ import type { ServiceManager } from "../../common/systemd/service-manager.js";
 import { type CryptoChoice, needsQueues, threadsFor } from "../core/engine.js";
 import { findGroup } from "../io/api-socket.js";
 import type { ConfigSource, LoadedConfig } from "../io/config/load.js";
+import { resolveServer } from "../io/server-names.js";
 import { openStateFolder } from "../io/state/folder.js";
 import { StateStore } from "../io/state/store.js";
-import type { TunUse } from "../io/system/executor.js";
+import { machineExecutor, type TunUse } from "../io/system/executor.js";
 import { Api } from "./api/server.js";
 import { lockState, openDoor } from "./changes.js";
+import { followNetworks } from "./kill-switch/follow-networks.js";
+import { KillSwitch } from "./kill-switch/kill-switch.js";
+import { staysOn } from "./kill-switch/without-daemon.js";
 import { Networks } from "./networks.js";
 import { Observers } from "./observers.js";
 import type { MakeCarrier, Platform } from "./platform.js";
@@ -71,6 +75,16 @@ export class Daemon {
       log,
     );
     if (left.state === "elsewhere") log.warn({ netns: left.netns }, "left from another network namespace");
+    const killSwitch = await KillSwitch.open({
+      machine: machineExecutor(this.#tuns("one-queue")),
+      stateDir,
+      lookUp: resolveServer,
+      log,
+      now: Date.now,
+    });
+    this.#undo.push(async () => {
+      if (killSwitch.on) log.warn(staysOn);
+    });
     for (const change of await door.undoAll()) log.warn({ change }, "took back what a killed vpnd left");
     this.#undo.push(() => door.undoAll());
     const store = new StateStore(stateDir);
@@ -81,7 +95,8 @@ export class Daemon {
         door,
         store,
         platform: this.#native,
-        makeCarrier: this.#makeCarrier,
+        makeCarrier: (input) =>
+          this.#makeCarrier({ ...input, resolve: (server) => killSwitch.resolve(server) }),
         threads,
         log,
         now: Date.now,
@@ -105,6 +120,7 @@ export class Daemon {
     await observers.start();
     await networks.restore(this.#config.networks);
     stop.throwIfAborted();
+    this.#undo.push(followNetworks(killSwitch, networks));
     await observers.serve();
     const api = await Api.open({
       path: socket,
@@ -112,6 +128,7 @@ export class Daemon {
       readAccess,
       networks,
       door,
+      killSwitch,
       about,
       events: observers.events,
       metrics: observers.metrics,

@@ -2,20 +2,23 @@ import { VpnError } from "../../common/errors.js";
 import { makeLogger } from "../../common/log.js";
 import { systemdLinks } from "../../common/systemd/links.js";
 import { ServiceManager } from "../../common/systemd/service-manager.js";
+import { socketMark } from "../core/system/mark.js";
 import { probeSocket } from "../io/api-socket.js";
 import { type ConfigReport, checkConfig, loadConfig, loadPlaces } from "../io/config/load.js";
 import { chooseCrypto, closeFd, createMeshEngine, lockFile, makeSocket, openTun } from "../io/native.js";
 import { requirePrivilege, requireTunDriver } from "../io/privilege.js";
-import { help, parseArguments } from "./arguments.js";
+import { machineExecutor } from "../io/system/executor.js";
+import { type Arguments, help, parseArguments } from "./arguments.js";
 import { cleanUp } from "./cleanup.js";
 import { Daemon, type Native } from "./daemon.js";
+import { restoreKillSwitch } from "./kill-switch/without-daemon.js";
 import { meshCarriers } from "./mesh-carriers.js";
 import { version } from "./version.js";
 
 const native: Native = {
   openTun: (name, use = "one-queue") =>
     openTun({ name, plain: use === "plain", multiQueue: use === "queues" }),
-  makeSocket,
+  makeSocket: (options) => makeSocket({ ...options, mark: socketMark }),
   closeFd,
   lockFile,
   chooseCrypto,
@@ -31,7 +34,8 @@ async function main(argv: readonly string[]): Promise<void> {
   if (args.mode === "version") return say(`vpnd ${version()}\n`);
   if (args.mode === "check-config") return sayConfig(await checkConfig(args));
   requirePrivilege();
-  if (args.mode === "cleanup") return sayCleanup(await loadPlaces(args), args.dryRun);
+  if (args.mode === "cleanup") return sayCleanup(await loadPlaces(args), args);
+  if (args.mode === "restore-kill-switch") return sayRestored(await loadPlaces(args));
   const config = await loadConfig(args);
   const log = makeLogger("vpnd", config.settings.logLevel);
   const stop = new AbortController();
@@ -71,10 +75,19 @@ function sayConfig({ text, problems, notes }: ConfigReport): void {
   throw new VpnError("usage", [first, ...more].join("\n"));
 }
 
-async function sayCleanup(places: Awaited<ReturnType<typeof loadPlaces>>, dryRun: boolean): Promise<void> {
+async function sayCleanup(
+  places: Awaited<ReturnType<typeof loadPlaces>>,
+  { dryRun, killSwitch }: Arguments,
+): Promise<void> {
   const log = makeLogger("vpnd", "info");
   for (const problem of places.problems) log.warn({ problem }, "config is wrong; cleaning up all the same");
-  for (const line of await cleanUp(places, native, log, dryRun)) say(`${line}\n`);
+  const { done, notes } = await cleanUp(places, native, log, { dryRun, killSwitch });
+  for (const line of done) say(`${line}\n`);
+  for (const note of notes) say(`# ${note}\n`);
+}
+
+async function sayRestored({ stateDir }: Awaited<ReturnType<typeof loadPlaces>>): Promise<void> {
+  for (const line of await restoreKillSwitch(stateDir, machineExecutor(native))) say(`${line}\n`);
 }
 
 function say(text: string): void {

@@ -4,7 +4,7 @@ import type { MakeCarrier } from "./platform.js";
 
 /** Makes the carrier of a mesh network from what is stored of it. */
 export function meshCarriers(log: Logger): MakeCarrier {
-  return ({ config, secrets, psks, learned, engine, onLearned }) =>
+  return ({ config, secrets, psks, learned, engine, resolve, onLearned }) =>
     new MeshCarrier({
       network: config.name,
       virtualIp: config.asked.virtualIp,
@@ -17,5 +17,6 @@ export function meshCarriers(log: Logger): MakeCarrier {
       learned,
       onLearned,
       log,
+      ...(resolve && { world: { resolve } }),
     });
 }

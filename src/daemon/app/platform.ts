@@ -1,5 +1,5 @@
 import type { Carrier } from "../core/carrier.js";
-import type { EngineIdentity, EngineOptions, MeshEngine } from "../core/engine.js";
+import type { Endpoint, EngineIdentity, EngineOptions, MeshEngine } from "../core/engine.js";
 import type { PskEpoch } from "../core/keys/psk-ring.js";
 import type { NetworkConfig } from "../core/network/config.js";
 import type { Learned, NetworkSecrets } from "../io/state/store.js";
@@ -21,6 +21,8 @@ export interface CarrierInput {
   learned: Learned;
   /** Makes the engine on the network's device and sockets; to be called once. */
   engine: (identity: EngineIdentity) => MeshEngine;
+  /** Looks a server's "HOST:PORT" up; never rejects. Absent: as the system does. */
+  resolve?: (server: string) => Promise<Endpoint[]>;
   /** Called with all that is to be kept, at each change. */
   onLearned: (learned: Learned) => void;
 }

@@ -2,7 +2,9 @@ import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { type DaemonService, GetVersionResponseSchema } from "../../../common/gen/vpnd/v1/daemon_pb.js";
 import type { ServiceImpl } from "../../../common/grpc/server.js";
+import type { KillSwitch } from "../kill-switch/kill-switch.js";
 import type { Networks } from "../networks.js";
+import { killSwitchMessage } from "./kill-switch-service.js";
 import { listNetworks } from "./network-service.js";
 
 /** What the daemon knows of itself. */
@@ -15,6 +17,7 @@ export interface About {
 
 export function daemonService(
   networks: Networks,
+  killSwitch: KillSwitch,
   about: About,
 ): ServiceImpl<(typeof DaemonService)["method"]> {
   return {
@@ -25,6 +28,7 @@ export function daemonService(
         started: timestampFromMs(about.started),
         stateDir: about.stateDir,
         networks: listNetworks(networks),
+        ...(killSwitch.on && { killSwitch: await killSwitchMessage(killSwitch) }),
       };
     },
     async getVersion() {

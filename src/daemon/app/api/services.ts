@@ -3,6 +3,7 @@ import { Health } from "../../../common/gen/grpc/health/v1/health_pb.js";
 import { DaemonService } from "../../../common/gen/vpnd/v1/daemon_pb.js";
 import { EventService } from "../../../common/gen/vpnd/v1/event_pb.js";
 import { KeyService } from "../../../common/gen/vpnd/v1/key_pb.js";
+import { KillSwitchService } from "../../../common/gen/vpnd/v1/kill_switch_pb.js";
 import { MetricsService } from "../../../common/gen/vpnd/v1/metrics_pb.js";
 import { NetworkService } from "../../../common/gen/vpnd/v1/network_pb.js";
 import { PeerService } from "../../../common/gen/vpnd/v1/peer_pb.js";
@@ -14,12 +15,14 @@ import type { MethodTable, ServiceDesc } from "../../../common/grpc/service-type
 import type { MetricsSource } from "../../../common/metrics-http.js";
 import type { SystemDoor } from "../../io/system/door.js";
 import type { EventJournal } from "../event-journal.js";
+import type { KillSwitch } from "../kill-switch/kill-switch.js";
 import type { Networks } from "../networks.js";
 import { type About, daemonService } from "./daemon-service.js";
 import { eventService } from "./event-service.js";
 import { type Guard, guarded } from "./guard.js";
 import { healthService } from "./health-service.js";
 import { keyService } from "./key-service.js";
+import { killSwitchService } from "./kill-switch-service.js";
 import { networkService } from "./network-service.js";
 import { peerService } from "./peer-service.js";
 import { statsService } from "./stats-service.js";
@@ -29,6 +32,7 @@ import { systemService } from "./system-service.js";
 export interface ApiParts {
   networks: Networks;
   door: SystemDoor;
+  killSwitch: KillSwitch;
   about: About;
   /** Path of the socket. */
   path: string;
@@ -48,11 +52,12 @@ export const services = [
   EventService,
   MetricsService,
   SystemService,
+  KillSwitchService,
 ] as const;
 
 /** Gives a server all services, each method as the guard lets its callers have it. */
 export function addServices(server: Server, parts: ApiParts, guard: Guard, stopping: AbortSignal): void {
-  const { networks, door, about, path, events, metrics } = parts;
+  const { networks, door, killSwitch, about, path, events, metrics } = parts;
   const onUnexpected = (method: string, error: unknown): void =>
     guard.log.error({ method, err: error }, "call failed");
   const add = <M extends MethodTable>(desc: ServiceDesc<M>, impl: ServiceImpl<NoInfer<M>>): void =>
@@ -60,7 +65,7 @@ export function addServices(server: Server, parts: ApiParts, guard: Guard, stopp
       serviceDefinition(desc),
       handlers(desc, guarded<M>(desc, impl, guard), { onUnexpected }),
     );
-  add(DaemonService, daemonService(networks, about));
+  add(DaemonService, daemonService(networks, killSwitch, about));
   add(NetworkService, networkService(networks));
   add(PeerService, peerService(networks, stopping));
   add(StatsService, statsService(networks, stopping));
@@ -69,7 +74,8 @@ export function addServices(server: Server, parts: ApiParts, guard: Guard, stopp
   add(MetricsService, {
     getMetrics: async () => ({ contentType: metrics.contentType, text: await metrics.text() }),
   });
-  add(SystemService, systemService(networks, door, { stateDir: about.stateDir, socket: path }));
+  add(SystemService, systemService(networks, door, killSwitch, { stateDir: about.stateDir, socket: path }));
+  add(KillSwitchService, killSwitchService(killSwitch));
   const names = services.map((desc) => desc.typeName);
   add(Health, healthService(names, stopping));
 }

@@ -7,9 +7,11 @@ import type { ServiceImpl } from "../../../common/grpc/server.js";
 import type { Trace } from "../../core/system/footprint.js";
 import { listFiles, type StateFile } from "../../io/state/list-files.js";
 import type { SystemDoor } from "../../io/system/door.js";
+import type { KillSwitch } from "../kill-switch/kill-switch.js";
 import type { Network } from "../network.js";
 import type { Networks } from "../networks.js";
 import { stateOf } from "./convert.js";
+import { killSwitchMessage } from "./kill-switch-service.js";
 
 /** Where vpnd's own things are. */
 export interface Places {
@@ -22,18 +24,22 @@ export interface Places {
 export function systemService(
   networks: Networks,
   door: SystemDoor,
+  killSwitch: KillSwitch,
   places: Places,
 ): ServiceImpl<(typeof SystemService)["method"]> {
   return {
     async getPlan({ network }) {
       const chosen = network === "" ? networks.all() : [networks.get(network)];
-      return { networks: await Promise.all(chosen.map(planOf)) };
+      const plans = await Promise.all(chosen.map(planOf));
+      if (network !== "" || !killSwitch.on) return { networks: plans };
+      return { networks: plans, killSwitch: await killSwitchMessage(killSwitch) };
     },
     async getFootprint({ network }) {
       if (network !== "") networks.get(network);
       const { files, more } = await listFiles(places.stateDir);
       const all: Trace[] = [
         ...(await door.footprint()),
+        ...(await killSwitch.footprint()),
         ...networks.all().flatMap(udpSocket),
         apiSocket(places.socket),
         ...files.map((file) => fileTrace(file, places.stateDir, networks.names())),

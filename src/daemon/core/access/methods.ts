@@ -29,6 +29,9 @@ const kinds: Readonly<Record<string, MethodKind>> = {
   "vpnd.v1.MetricsService/GetMetrics": "look",
   "vpnd.v1.SystemService/GetPlan": "look",
   "vpnd.v1.SystemService/GetFootprint": "look",
+  "vpnd.v1.KillSwitchService/GetKillSwitch": "look",
+  "vpnd.v1.KillSwitchService/KillSwitchOn": "change",
+  "vpnd.v1.KillSwitchService/KillSwitchOff": "change",
 };
 
 /** Of a method that the table lacks: the most guarded kind. */

@@ -15,10 +15,14 @@ function textOf(action: Action): string {
   }
 }
 
+type Json = Record<string, unknown>;
+
 /** A machine in memory for tests of what drives the door: links, addresses, settings; says what was done. */
 export class MemoryMachine implements Executor {
   readonly links = new Map<string, Link>();
   readonly sysctls = new Map<string, string>();
+  /** "family name" of each nftables table, and the input that was last about it. */
+  readonly tables = new Map<string, string>();
   readonly done: string[] = [];
   /** Makes the action whose text holds this fail. */
   failOn: string | undefined;
@@ -34,6 +38,7 @@ export class MemoryMachine implements Executor {
     this.done.push(text);
     if (action.type === "sysctl") this.sysctls.set(action.key, action.value);
     if (action.type === "ip") this.#ip(action.args);
+    if (action.type === "nft") this.#nft(action.input);
   }
 
   async readIp(args: readonly string[]): Promise<unknown> {
@@ -60,7 +65,7 @@ export class MemoryMachine implements Executor {
   }
 
   async nftTables(): Promise<string[]> {
-    return [];
+    return [...this.tables.keys()];
   }
 
   openTun(name: string): { fd: number } {
@@ -89,6 +94,16 @@ export class MemoryMachine implements Executor {
 
   #put(link: Link): void {
     this.links.set(link.name, link);
+  }
+
+  #nft(input: string): void {
+    const { nftables } = JSON.parse(input) as {
+      nftables: Record<string, Record<string, Json> | undefined>[];
+    };
+    for (const { add, delete: remove } of nftables) {
+      if (add?.table) this.tables.set(`${add.table.family} ${add.table.name}`, input);
+      if (remove?.table) this.tables.delete(`${remove.table.family} ${remove.table.name}`);
+    }
   }
 
   #ip(args: readonly string[]): void {

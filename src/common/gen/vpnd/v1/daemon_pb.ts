@@ -6,6 +6,8 @@ import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegen
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { KillSwitch } from "./kill_switch_pb.js";
+import { file_vpnd_v1_kill_switch } from "./kill_switch_pb.js";
 import type { Network } from "./network_pb.js";
 import { file_vpnd_v1_network } from "./network_pb.js";
 import type { Message } from "@bufbuild/protobuf";
@@ -14,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file vpnd/v1/daemon.proto.
  */
 export const file_vpnd_v1_daemon: GenFile = /*@__PURE__*/
-  fileDesc("ChR2cG5kL3YxL2RhZW1vbi5wcm90bxIHdnBuZC52MSISChBHZXRTdGF0dXNSZXF1ZXN0IpUBChFHZXRTdGF0dXNSZXNwb25zZRIPCgd2ZXJzaW9uGAEgASgJEgsKA3BpZBgCIAEoDRIrCgdzdGFydGVkGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIRCglzdGF0ZV9kaXIYBCABKAkSIgoIbmV0d29ya3MYBSADKAsyEC52cG5kLnYxLk5ldHdvcmsiEwoRR2V0VmVyc2lvblJlcXVlc3QiVAoSR2V0VmVyc2lvblJlc3BvbnNlEg8KB3ZlcnNpb24YASABKAkSFAoMbm9kZV92ZXJzaW9uGAIgASgJEhcKD29wZW5zc2xfdmVyc2lvbhgDIAEoCTKeAQoNRGFlbW9uU2VydmljZRJECglHZXRTdGF0dXMSGS52cG5kLnYxLkdldFN0YXR1c1JlcXVlc3QaGi52cG5kLnYxLkdldFN0YXR1c1Jlc3BvbnNlIgASRwoKR2V0VmVyc2lvbhIaLnZwbmQudjEuR2V0VmVyc2lvblJlcXVlc3QaGy52cG5kLnYxLkdldFZlcnNpb25SZXNwb25zZSIAYgZwcm90bzM", [file_google_protobuf_timestamp, file_vpnd_v1_network]);
+  fileDesc("ChR2cG5kL3YxL2RhZW1vbi5wcm90bxIHdnBuZC52MSISChBHZXRTdGF0dXNSZXF1ZXN0Ir8BChFHZXRTdGF0dXNSZXNwb25zZRIPCgd2ZXJzaW9uGAEgASgJEgsKA3BpZBgCIAEoDRIrCgdzdGFydGVkGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIRCglzdGF0ZV9kaXIYBCABKAkSIgoIbmV0d29ya3MYBSADKAsyEC52cG5kLnYxLk5ldHdvcmsSKAoLa2lsbF9zd2l0Y2gYBiABKAsyEy52cG5kLnYxLktpbGxTd2l0Y2giEwoRR2V0VmVyc2lvblJlcXVlc3QiVAoSR2V0VmVyc2lvblJlc3BvbnNlEg8KB3ZlcnNpb24YASABKAkSFAoMbm9kZV92ZXJzaW9uGAIgASgJEhcKD29wZW5zc2xfdmVyc2lvbhgDIAEoCTKeAQoNRGFlbW9uU2VydmljZRJECglHZXRTdGF0dXMSGS52cG5kLnYxLkdldFN0YXR1c1JlcXVlc3QaGi52cG5kLnYxLkdldFN0YXR1c1Jlc3BvbnNlIgASRwoKR2V0VmVyc2lvbhIaLnZwbmQudjEuR2V0VmVyc2lvblJlcXVlc3QaGy52cG5kLnYxLkdldFZlcnNpb25SZXNwb25zZSIAYgZwcm90bzM", [file_google_protobuf_timestamp, file_vpnd_v1_kill_switch, file_vpnd_v1_network]);
 
 /**
  * @generated from message vpnd.v1.GetStatusRequest
@@ -57,6 +59,13 @@ export type GetStatusResponse = Message<"vpnd.v1.GetStatusResponse"> & {
    * @generated from field: repeated vpnd.v1.Network networks = 5;
    */
   networks: Network[];
+
+  /**
+   * Absent while it is off.
+   *
+   * @generated from field: vpnd.v1.KillSwitch kill_switch = 6;
+   */
+  killSwitch?: KillSwitch | undefined;
 };
 
 /**

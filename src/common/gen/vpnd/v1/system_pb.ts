@@ -4,6 +4,8 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { KillSwitch } from "./kill_switch_pb.js";
+import { file_vpnd_v1_kill_switch } from "./kill_switch_pb.js";
 import type { Reason } from "./network_pb.js";
 import { file_vpnd_v1_network } from "./network_pb.js";
 import type { Message } from "@bufbuild/protobuf";
@@ -12,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file vpnd/v1/system.proto.
  */
 export const file_vpnd_v1_system: GenFile = /*@__PURE__*/
-  fileDesc("ChR2cG5kL3YxL3N5c3RlbS5wcm90bxIHdnBuZC52MSIhCg5HZXRQbGFuUmVxdWVzdBIPCgduZXR3b3JrGAEgASgJIjkKD0dldFBsYW5SZXNwb25zZRImCghuZXR3b3JrcxgBIAMoCzIULnZwbmQudjEuTmV0d29ya1BsYW4idQoLTmV0d29ya1BsYW4SDwoHbmV0d29yaxgBIAEoCRINCgVzdGF0ZRgCIAEoCRIjCgVzdGVwcxgDIAMoCzIULnZwbmQudjEuUGxhbm5lZFN0ZXASIQoIb2JzdGFjbGUYBCABKAsyDy52cG5kLnYxLlJlYXNvbiJNCgtQbGFubmVkU3RlcBIMCgRraW5kGAEgASgJEhMKC2Rlc2NyaXB0aW9uGAIgASgJEgwKBHVuZG8YAyABKAkSDQoFc3RhdGUYBCABKAkiJgoTR2V0Rm9vdHByaW50UmVxdWVzdBIPCgduZXR3b3JrGAEgASgJIkoKFEdldEZvb3RwcmludFJlc3BvbnNlEh4KBnRyYWNlcxgBIAMoCzIOLnZwbmQudjEuVHJhY2USEgoKbW9yZV9maWxlcxgCIAEoDSJVCgVUcmFjZRIMCgRraW5kGAEgASgJEgwKBG5hbWUYAiABKAkSDgoGZGV0YWlsGAMgASgJEg8KB25ldHdvcmsYBCABKAkSDwoHcHJlc2VudBgFIAEoCDKeAQoNU3lzdGVtU2VydmljZRI+CgdHZXRQbGFuEhcudnBuZC52MS5HZXRQbGFuUmVxdWVzdBoYLnZwbmQudjEuR2V0UGxhblJlc3BvbnNlIgASTQoMR2V0Rm9vdHByaW50EhwudnBuZC52MS5HZXRGb290cHJpbnRSZXF1ZXN0Gh0udnBuZC52MS5HZXRGb290cHJpbnRSZXNwb25zZSIAYgZwcm90bzM", [file_vpnd_v1_network]);
+  fileDesc("ChR2cG5kL3YxL3N5c3RlbS5wcm90bxIHdnBuZC52MSIhCg5HZXRQbGFuUmVxdWVzdBIPCgduZXR3b3JrGAEgASgJImMKD0dldFBsYW5SZXNwb25zZRImCghuZXR3b3JrcxgBIAMoCzIULnZwbmQudjEuTmV0d29ya1BsYW4SKAoLa2lsbF9zd2l0Y2gYAiABKAsyEy52cG5kLnYxLktpbGxTd2l0Y2gidQoLTmV0d29ya1BsYW4SDwoHbmV0d29yaxgBIAEoCRINCgVzdGF0ZRgCIAEoCRIjCgVzdGVwcxgDIAMoCzIULnZwbmQudjEuUGxhbm5lZFN0ZXASIQoIb2JzdGFjbGUYBCABKAsyDy52cG5kLnYxLlJlYXNvbiJNCgtQbGFubmVkU3RlcBIMCgRraW5kGAEgASgJEhMKC2Rlc2NyaXB0aW9uGAIgASgJEgwKBHVuZG8YAyABKAkSDQoFc3RhdGUYBCABKAkiJgoTR2V0Rm9vdHByaW50UmVxdWVzdBIPCgduZXR3b3JrGAEgASgJIkoKFEdldEZvb3RwcmludFJlc3BvbnNlEh4KBnRyYWNlcxgBIAMoCzIOLnZwbmQudjEuVHJhY2USEgoKbW9yZV9maWxlcxgCIAEoDSJVCgVUcmFjZRIMCgRraW5kGAEgASgJEgwKBG5hbWUYAiABKAkSDgoGZGV0YWlsGAMgASgJEg8KB25ldHdvcmsYBCABKAkSDwoHcHJlc2VudBgFIAEoCDKeAQoNU3lzdGVtU2VydmljZRI+CgdHZXRQbGFuEhcudnBuZC52MS5HZXRQbGFuUmVxdWVzdBoYLnZwbmQudjEuR2V0UGxhblJlc3BvbnNlIgASTQoMR2V0Rm9vdHByaW50EhwudnBuZC52MS5HZXRGb290cHJpbnRSZXF1ZXN0Gh0udnBuZC52MS5HZXRGb290cHJpbnRSZXNwb25zZSIAYgZwcm90bzM", [file_vpnd_v1_kill_switch, file_vpnd_v1_network]);
 
 /**
  * @generated from message vpnd.v1.GetPlanRequest
@@ -41,6 +43,13 @@ export type GetPlanResponse = Message<"vpnd.v1.GetPlanResponse"> & {
    * @generated from field: repeated vpnd.v1.NetworkPlan networks = 1;
    */
   networks: NetworkPlan[];
+
+  /**
+   * Of no network. Absent while it is off, or when one network was asked for.
+   *
+   * @generated from field: vpnd.v1.KillSwitch kill_switch = 2;
+   */
+  killSwitch?: KillSwitch | undefined;
 };
 
 /**
