@@ -123,6 +123,12 @@ async function status(a: Daemon): Promise<Status> {
   return now;
 }
 
+/** Packets that others send through the host: it forwards them back onto the wire. */
+const [through4, through6] = ["192.0.2.77", "2001:db8:77::1"];
+async function sendThrough({ router }: Pick<Scene, "router">): Promise<void> {
+  for (const to of [through4, through6]) await router.exec("ping", ["-n", "-c", "2", "-W", "1", to]);
+}
+
 labSuite<Scene>(
   "kill-switch",
   async (lab) => {
@@ -132,6 +138,10 @@ labSuite<Scene>(
     // A LAN of its own besides the routed prefix, which is no private one.
     await router.ip("addr", "add", "192.168.77.1/24", "dev", "lan");
     await host.ip("addr", "add", "192.168.77.2/24", "dev", "eth0");
+    await host.sysctl("net.ipv4.ip_forward", "1");
+    await host.sysctl("net.ipv6.conf.all.forwarding", "1");
+    await router.ip("route", "add", through4, "via", host.address);
+    await router.ip("-6", "route", "add", through6, "via", host.address6);
     await host.nft("table inet theirs { chain out { type filter hook output priority 5; counter; }; }");
     const other = await lab.publicHost("b");
     await iexd(server);
@@ -149,9 +159,11 @@ labSuite<Scene>(
     step("without it everything gets out, and is seen", async (scene) => {
       await watchFrom(scene);
       await tried(scene);
+      await sendThrough(scene);
       const seen = await counts(scene);
       for (const name of ["strange", "host", "lan", "lan_dns"] as const) assert.ok(seen[name] > 0, name);
-      for (const to of [scene.server.address, scene.server.address6, "203.0.113.250"])
+      const { address, address6 } = scene.server;
+      for (const to of [address, address6, "203.0.113.250", through4, through6])
         assert.ok(seen.to.includes(to), `${to} in ${seen.to}`);
     });
 
@@ -187,6 +199,7 @@ labSuite<Scene>(
       await reachable(host, "10.90.0.2");
       assert.ok((await iperf(host, b.host, "10.90.0.2", { seconds: 1 })) > 1e6);
       assert.ok((await iperf(host, b.host, "10.90.0.2", { seconds: 1, reverse: true })) > 1e6);
+      await sendThrough(scene);
       assert.ok((await assertSealed(scene, "on")).vpnd > 0);
       assert.equal((await foreignRules(host)).replace(/packets.*/, ""), scene.foreign);
       assert.deepEqual((({ on, inForce }) => ({ on, inForce }))(await status(a)), {

@@ -235,6 +235,47 @@ labSuite<Scene>(
       assert.equal((await ping(other.host, vip, { count: 2 })).received, 2);
     });
 
+    step("a kill switch outlives the service, and is there at boot before the network", async ({ host }) => {
+      const table = ["list", "table", "inet", "vpnd_kill_switch"];
+      await host.ok("systemctl", ["enable", "vpnd"]);
+      assert.equal((await host.ok("systemctl", ["is-enabled", "vpnd-kill-switch"])).trim(), "enabled");
+      const unit = "vpnd-kill-switch.service";
+      assert.match(await host.property(unit, "Before"), /network-pre\.target/);
+      // With none on it does nothing.
+      await host.ok("systemctl", ["start", unit]);
+      assert.equal((await host.exec("nft", table)).code, 1);
+      // The server that the other one talks to is on this host too, and is not vpnd.
+      const endpoint = (await peers(host)).peers.find((peer) => peer.virtualIp === otherVip)?.endpoint;
+      assert.ok(endpoint);
+      await host.ok("vpnctl", ["kill-switch", "on", "--allow", endpoint], { user: "alice" });
+      await host.ok("systemctl", ["stop", "vpnd"]);
+      assert.match(await host.journal("-u", "vpnd"), /the kill switch stays on/);
+      await host.ok("nft", table);
+      // As a boot would find it.
+      await host.ok("nft", ["delete", ...table.slice(1)]);
+      await host.ok("systemctl", ["restart", unit]);
+      await host.ok("nft", table);
+      // This one flushes all tables when it starts, is reloaded, and stops.
+      await host.ok("systemctl", ["start", "nftables"]);
+      for (const verb of ["restart", "reload"]) {
+        await host.ok("systemctl", [verb, "nftables"]);
+        const back = async () => (await host.exec("nft", table)).code === 0;
+        await waitFor(back, 20_000, `the kill switch is back after ${verb} of nftables`);
+      }
+      await host.ok("systemctl", ["stop", "nftables"]);
+      const exposed = ["security", "--no-pager", `--threshold=${mostExposed}`, unit];
+      assert.equal((await host.exec("systemd-analyze", exposed)).code, 0);
+      const refused = await host.exec(installer, ["--undo"]);
+      assert.equal(refused.code, 1);
+      assert.match(refused.stderr, /kill switch is on\n.*kill-switch off/);
+      await host.ok("systemctl", ["start", "vpnd"]);
+      await peerUp(host);
+      await host.ok("vpnctl", ["kill-switch", "off"], { user: "alice" });
+      assert.equal((await host.exec("nft", table)).code, 1);
+      await host.ok("systemctl", ["stop", unit]);
+      await host.ok("systemctl", ["disable", "vpnd"]);
+    });
+
     step("systemctl stop leaves nothing", async ({ host, network }) => {
       const began = performance.now();
       await host.ok("systemctl", ["stop", "vpnd", "iexd"]);
