@@ -1,10 +1,8 @@
 #include "mesh_engine.h"
 
-#include <cstdlib>
-#include <mutex>
-#include <set>
-
 #include "arguments.h"
+#include "handler.h"
+#include "live.h"
 #include "values.h"
 
 namespace vpnd::face {
@@ -13,30 +11,7 @@ namespace {
 
 constexpr size_t kMaxDatagram = 65507;
 
-// process.exit() runs no cleanup hooks of the main environment but ends OpenSSL, under the feet of our threads. Exit handlers run
-// last in, first out: ours, registered after OpenSSL's, comes before.
-class LiveEngines {
- public:
-  static LiveEngines& instance() {
-    static LiveEngines all;
-    return all;
-  }
-  void add(Engine* engine) {
-    const std::lock_guard lock(mutex_);
-    all_.insert(engine);
-  }
-  void remove(Engine* engine) {
-    const std::lock_guard lock(mutex_);
-    all_.erase(engine);
-  }
-
- private:
-  ~LiveEngines() {
-    for (Engine* engine : all_) engine->stop();
-  }
-  std::mutex mutex_;
-  std::set<Engine*> all_;
-};
+using LiveEngines = Live<Engine>;
 
 std::optional<uint32_t> read_id(const Napi::CallbackInfo& info, size_t at, const char* name) {
   return read_number(info.Env(), info[at], name, 1, UINT32_MAX);
@@ -132,8 +107,7 @@ void MeshEngine::deliver(napi_env raw_env, napi_value callback, void* context, v
     const Napi::HandleScope inner(env);
     array.Set(i++, event_object(env, event));
   }
-  // An exception stays pending and becomes an uncaughtException, like that of any other callback.
-  Napi::Function(env, callback).Call({array});
+  call_handler(raw_env, callback, {array});
 }
 
 void MeshEngine::start(const Info&) {

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "arguments.h"
+#include "handler.h"
 #include "live.h"
 
 namespace vpnd::face {
@@ -50,24 +51,16 @@ Napi::ArrayBuffer expose(Napi::Env env, std::array<T, N>& array, const std::shar
 }
 
 // False: JavaScript can run no more here.
-bool call_with(napi_env env, napi_value receiver, napi_value callback, const Batch& batch) {
+bool call_with(napi_env env, napi_value callback, const Batch& batch) {
   napi_handle_scope scope;
   if (napi_open_handle_scope(env, &scope) != napi_ok) return false;
   napi_value arguments[3];
-  bool runs = napi_create_uint32(env, batch.index, &arguments[0]) == napi_ok &&
+  const bool runs = napi_create_uint32(env, batch.index, &arguments[0]) == napi_ok &&
               napi_create_uint32(env, static_cast<uint32_t>(batch.bytes), &arguments[1]) == napi_ok &&
               napi_create_uint32(env, static_cast<uint32_t>(batch.items), &arguments[2]) == napi_ok;
-  if (runs) {
-    const napi_status status = napi_call_function(env, receiver, callback, 3, arguments, nullptr);
-    napi_value thrown;
-    if (status != napi_ok) {
-      // Left pending, an exception would only be warned of (DEP0168).
-      runs = status == napi_pending_exception && napi_get_and_clear_last_exception(env, &thrown) == napi_ok &&
-             napi_fatal_exception(env, thrown) == napi_ok;
-    }
-  }
+  const bool called = runs && call_handler(env, callback, {arguments[0], arguments[1], arguments[2]});
   napi_close_handle_scope(env, scope);
-  return runs;
+  return called;
 }
 
 }  // namespace
@@ -136,18 +129,14 @@ void PacketPort::end() {
   if (wake_) napi_release_threadsafe_function(std::exchange(wake_, nullptr), napi_tsfn_abort);
 }
 
-// By the plain interface throughout: a worker may be terminated within the callback, and then the C++ one aborts the process when it
-// cannot throw.
 void PacketPort::deliver(napi_env env, napi_value callback, void* context, void*) {
   if (!env || !callback) return;  // the environment is ending
   auto* self = static_cast<PacketPort*>(context);
-  napi_value nobody;
-  if (napi_get_undefined(env, &nobody) != napi_ok) return;
   // No more at once than there are, lest other work of the event loop waits for ever. The callback may pause or stop.
   for (unsigned i = 0; i < kPortBatches && !self->ended_; i++) {
     const auto batch = self->port_->take();
     if (!batch) return;
-    if (!call_with(env, nobody, callback, *batch)) return;
+    if (!call_with(env, callback, *batch)) return;
   }
   if (!self->ended_) napi_call_threadsafe_function(self->wake_, nullptr, napi_tsfn_nonblocking);
 }

@@ -291,7 +291,7 @@ test("packets to an address that nobody has are counted and their destination is
 
 const addonPath = fileURLToPath(new URL("../../../native/build/vpnd.node", import.meta.url));
 /** Makes and starts an engine with a handshake to itself under way, then does `ending`. */
-const program = (ending: string) => `
+const program = (ending: string, handler = "") => `
   const { MeshEngine, makeSocket, socketPort } = require(${JSON.stringify(addonPath)});
   const fill = (n) => new Uint8Array(n).fill(1);
   const udp = () => makeSocket({ family: 4, kind: "udp", port: 0, address: "127.0.0.1", mark: 0 }).fd;
@@ -300,7 +300,7 @@ const program = (ending: string) => `
     identity: { badger: false, nodeSeed: fill(32), epochs: [{ id: 1, dtlsPsk: fill(32), identityKey: fill(32),
       probePsk: fill(64), networkId: fill(32), record: fill(1) }] },
     tunFd: udp(), mtu: 1400, threads: 2, pingIntervalMs: 1000, deadAfterMs: 5000, sockets: [{ family: 4, fd }],
-  }, () => {});
+  }, () => { ${handler} });
   engine.start();
   engine.connect(1, "127.0.0.1:" + socketPort(fd));
   ${ending}`;
@@ -316,6 +316,14 @@ for (const [ending, code, status] of [
     assert.deepEqual(await once(child, "exit"), [status, null]);
   });
 }
+
+test("an exception of the handler is the process's", async () => {
+  const caught = "process.on('uncaughtException', () => process.exit(5)); setTimeout(() => {}, 20000);";
+  const child = spawn(process.execPath, ["-e", program(caught, "throw new Error('meant')")], {
+    stdio: "ignore",
+  });
+  assert.deepEqual(await once(child, "exit"), [5, null]);
+});
 
 test("a worker with a running engine can be terminated", async () => {
   const worker = new Worker(program("require('node:worker_threads').parentPort.postMessage('on')"), {
