@@ -43,6 +43,7 @@ export function barChart(title: string, bars: readonly Bar[], shown: (value: num
   });
   const height = top + bars.length * rowHeight + 6;
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img">
+<title>${escaped(title)}</title>
 <style>${style}</style>
 <text class="title" x="8" y="18">${escaped(title)}</text>
 ${rows.join("\n")}
