@@ -1,6 +1,7 @@
 #include "mesh_engine.h"
 
 #include "arguments.h"
+#include "control_message.h"
 #include "handler.h"
 #include "live.h"
 #include "values.h"
@@ -32,6 +33,7 @@ void MeshEngine::define(Napi::Env env, Napi::Object exports) {
                                          InstanceMethod<&MeshEngine::remove_peer>("removePeer"),
                                          InstanceMethod<&MeshEngine::close_peer>("closePeer"),
                                          InstanceMethod<&MeshEngine::ping>("ping"),
+                                         InstanceMethod<&MeshEngine::send_control>("sendControl"),
                                          InstanceMethod<&MeshEngine::set_identity>("setIdentity"),
                                          InstanceMethod<&MeshEngine::peer_counters>("peerCounters"),
                                          InstanceMethod<&MeshEngine::counters>("counters"),
@@ -170,6 +172,18 @@ void MeshEngine::ping(const Info& info) {
   const auto peer = read_id(info, 0, "peer");
   if (!peer) return;
   if (const auto token = read_token(info.Env(), info[1], "token"); token && engine_) engine_->ping(*peer, *token);
+}
+
+void MeshEngine::send_control(const Info& info) {
+  const auto peer = read_id(info, 0, "peer");
+  if (!peer) return;
+  const auto data = read_bytes(info.Env(), info[1], "data", 1, kMaxControlMessage);
+  if (!data) return;
+  if (data->front() < kFirstForeignControlType || data->front() > kLastControlType) {
+    throw_type_error(info.Env(), "data must begin with a type that is not the engine's");
+    return;
+  }
+  if (engine_) engine_->send_control(*peer, *data);
 }
 
 void MeshEngine::set_identity(const Info& info) {

@@ -32,6 +32,7 @@ class MeshEngine : public Napi::ObjectWrap<MeshEngine> {
   void remove_peer(const Info& info);
   void close_peer(const Info& info);
   void ping(const Info& info);
+  void send_control(const Info& info);
   void set_identity(const Info& info);
   Napi::Value peer_counters(const Info& info);
   Napi::Value counters(const Info& info);

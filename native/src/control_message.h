@@ -16,6 +16,8 @@ enum class ControlType : uint8_t {
   close = 0x18
 };
 
+// Types from here on are TypeScript's business.
+inline constexpr uint8_t kFirstForeignControlType = 0x20;
 inline constexpr uint8_t kLastControlType = 0x3f;
 inline constexpr size_t kMaxControlMessage = 1200;
 

@@ -148,6 +148,11 @@ void Engine::close_peer(uint32_t peer) {
     c->peers().close(peer, CloseReason::removed);
   });
 }
+void Engine::send_control(uint32_t peer, View message) {
+  impl_->post([c = &impl_->control, peer, data = Bytes(message.begin(), message.end())] {
+    c->peers().send_control(peer, data);
+  });
+}
 void Engine::ping(uint32_t peer, uint64_t token) {
   impl_->post([c = &impl_->control, peer, token] { c->peers().ping(peer, token); });
 }

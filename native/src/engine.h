@@ -89,6 +89,8 @@ class Engine {
   void remove_peer(uint32_t peer);
   void close_peer(uint32_t peer);
   void ping(uint32_t peer, uint64_t token);
+  // A control message of a type that the engine does not know; at most kMaxControlMessage bytes.
+  void send_control(uint32_t peer, View message);
   void set_identity(Identity identity);
 
   std::optional<PeerInfo> peer_info(uint32_t peer) const;

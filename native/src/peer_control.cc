@@ -62,6 +62,14 @@ void Peers::on_control(const Mail& mail) {
   dataplane_.events.push(std::move(other));
 }
 
+void Peers::send_control(uint32_t id, View message) {
+  Entry* e = entry(id);
+  if (!e) return;
+  Session* session = e->peer->session.load();
+  const Endpoint* to = e->peer->path.load();
+  if (session && to) send(*session, *to, message);
+}
+
 void Peers::on_roam(const Mail& mail) {
   Session* session = dataplane_.sessions.find(mail.rx_index);
   if (!session || !session->peer) return;

@@ -46,6 +46,8 @@ class Peers {
   // A punch from where a peer with a session is: it seems to have forgotten the session. Only its answers to probes decide.
   void on_punch(const Endpoint& from);
   void ping(uint32_t id, uint64_t token);
+  // Sends a control message of TypeScript's; nothing happens without a session, or with a foreign peer.
+  void send_control(uint32_t id, View message);
   // The kernel refused a record for the peer as too large.
   void on_too_big(uint32_t id);
 

@@ -21,6 +21,7 @@ for (const [role, virtualIp] of [
 ] as const) {
   simTest(`a foreign node that ${role} gets packets and nothing else`, 3, (s) => {
     const a = s.node("10.0.0.10", { badger: true });
+    a.announce({ exit: { v4: false, v6: false }, routes: ["172.20.1.0/24"] });
     const foreign = foreignNode(s, virtualIp);
     assert.ok(
       s.until(() => a.isUp(virtualIp) && foreign.connections === 1, 40_000),
@@ -39,6 +40,7 @@ for (const [role, virtualIp] of [
       a.sendTo(virtualIp);
     }
     assert.deepEqual(foreign.offences, []);
+    assert.ok(!a.effects.some((effect) => effect.type === "send-control"), "no announcement");
     assert.equal(foreign.connections, 1);
     assert.ok(a.isUp(virtualIp));
   });

@@ -9,6 +9,7 @@ import { type CorePeerView, type CoreView, MeshCore } from "../../src/daemon/cor
 import type { OwnEndpoint } from "../../src/daemon/core/mesh/own-endpoints.js";
 import type { Pin } from "../../src/daemon/core/mesh/pins.js";
 import type { MeshEffect, MeshInput } from "../../src/daemon/core/mesh/types.js";
+import type { Announcement } from "../../src/daemon/core/routes/announcement.js";
 import type { Clock } from "./clock.js";
 import type { Nat, Network } from "./network.js";
 import { SimEngine } from "./sim-engine.js";
@@ -165,6 +166,24 @@ export class SimNode {
     this.#perform(answer?.effects ?? []);
     this.#feed({ type: "tick" });
     return answer?.hadPin ?? false;
+  }
+
+  announce(what: Announcement): void {
+    this.#feed({ type: "announce", what });
+  }
+
+  /** What the node with this address announced. */
+  announcedBy(virtualIp: string): Announcement | undefined {
+    return this.#core?.announced().find((one) => one.peer.virtualIp === virtualIp)?.what;
+  }
+
+  /** Prefixes that peers carry, by virtual IP. */
+  setRoutes(routes: Readonly<Record<string, readonly string[]>>): void {
+    const byKey = Object.entries(routes).flatMap(([virtualIp, prefixes]) => {
+      const key = this.peer(virtualIp)?.nodeKey;
+      return key === undefined ? [] : [[key, prefixes] as const];
+    });
+    this.#feed({ type: "routes", routes: new Map(byKey) });
   }
 
   view(): CoreView {

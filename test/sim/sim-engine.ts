@@ -33,6 +33,7 @@ export type Message =
   | { kind: "refuse"; to: Assoc; reason: Refusal }
   | { kind: "close"; to: Assoc; reason: number }
   | { kind: "ping" | "pong"; to: Assoc }
+  | { kind: "control"; to: Assoc; data: Uint8Array }
   | { kind: "data"; to: Assoc; source: string; destination: string };
 
 interface Association {
@@ -180,6 +181,12 @@ export class SimEngine implements MeshEngine {
 
   ping(): void {}
 
+  sendControl(peer: PeerId, data: Uint8Array): void {
+    const session = this.#peers.get(peer)?.session;
+    if (session === undefined || session.foreign) return;
+    this.#say(session, { kind: "control", to: session.remote, data });
+  }
+
   setIdentity(identity: EngineIdentity): void {
     this.#identity = identity;
   }
@@ -292,6 +299,10 @@ export class SimEngine implements MeshEngine {
         this.#probe(association, "pong");
         return;
       case "pong":
+        return;
+      case "control":
+        if (association.peer === undefined || association.foreign) return;
+        this.#emit({ type: "control", peer: association.peer, data: message.data });
         return;
       case "data":
         if (association.foreign && association.peer === undefined) {

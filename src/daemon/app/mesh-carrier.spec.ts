@@ -61,6 +61,7 @@ class FakeEngine implements MeshEngine {
     this.calls.push(`remove ${peer}`);
   }
   closePeer(): void {}
+  sendControl(): void {}
   ping(_: number, token: bigint): void {
     this.tokens.push(token);
   }

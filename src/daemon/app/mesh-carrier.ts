@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import type { Logger } from "pino";
 import { VpnError } from "../../common/errors.js";
-import type { Carrier, CarrierEvent, CarrierView, PeerView } from "../core/carrier.js";
+import type { AnnouncedPeer, Carrier, CarrierEvent, CarrierView, PeerView } from "../core/carrier.js";
 import type {
   Endpoint,
   EngineCounters,
@@ -23,6 +23,7 @@ import { type CorePeerView, MeshCore } from "../core/mesh/mesh-core.js";
 import { readOwnEndpoints } from "../core/mesh/own-endpoints.js";
 import { readPins } from "../core/mesh/pins.js";
 import type { MeshEffect, MeshEpoch, MeshInput, Moment } from "../core/mesh/types.js";
+import type { Announcement } from "../core/routes/announcement.js";
 import { hostSubnets } from "../io/host-subnets.js";
 import { resolveServer } from "../io/server-names.js";
 
@@ -230,6 +231,18 @@ export class MeshCarrier implements Carrier {
     if (this.#engine === undefined || this.#draft === undefined || this.#stopping !== undefined) return;
     this.#engine.setIdentity(this.#identity(this.#draft));
     this.#feed({ type: "epochs", epochs: this.#epochs() });
+  }
+
+  announce(what: Announcement): void {
+    this.#feed({ type: "announce", what });
+  }
+
+  announcements(): AnnouncedPeer[] {
+    return this.#core?.announced().map(({ peer, what }) => ({ ...peer, what })) ?? [];
+  }
+
+  setRoutes(routes: ReadonlyMap<string, readonly string[]>): void {
+    this.#feed({ type: "routes", routes });
   }
 
   async ping(virtualIp: string, timeoutSeconds: number): Promise<number> {

@@ -4,6 +4,7 @@
  */
 import type { EngineCounters, EngineFeatures } from "./engine.js";
 import type { PskEpoch } from "./keys/psk-ring.js";
+import type { Announcement } from "./routes/announcement.js";
 
 export type PathKind = "direct" | "relay" | "gateway" | "postgres" | "tcp" | "none";
 export type PeerState = "up" | "connecting" | "idle" | "offline" | "refused";
@@ -42,6 +43,17 @@ export interface PeerView {
   pinnedSince?: number;
   /** How often a living session's path changed. */
   pathChanges?: number;
+}
+
+/** A peer with what it announced: claims, with which nothing is done unasked. */
+export interface AnnouncedPeer {
+  virtualIp: string;
+  name?: string;
+  /** Lower-case hex. */
+  nodeKey: string;
+  /** Packets reach it now. */
+  up: boolean;
+  what: Announcement;
 }
 
 /** Something that happened to a network, or to one of its peers. Holds no secret and no fingerprint of one. */
@@ -105,6 +117,12 @@ export interface Carrier {
   forgetPeer(virtualIp: string): Promise<boolean>;
   /** The PSKs changed, the preferred one first; sessions are renewed without a gap. Absent: the carrier has no PSK. */
   setPsks?(psks: readonly PskEpoch[]): void;
+  /** Tells peers what this node offers, now and whenever they connect. Absent: the carrier cannot. */
+  announce?(what: Announcement): void;
+  /** What peers announced; `onChange` is called when it changes. */
+  announcements?(): AnnouncedPeer[];
+  /** Who carries which prefixes besides its own addresses, by node key; replaces what was set before. */
+  setRoutes?(routes: ReadonlyMap<string, readonly string[]>): void;
   /** Round trip inside the tunnel, seconds; rejects with VpnError `no-reply` after the time-out. */
   ping(virtualIp: string, timeoutSeconds: number): Promise<number>;
 }

@@ -200,6 +200,9 @@ export interface MeshEngine {
   closePeer(peer: PeerId): void;
   /** Asks for a `pong`. */
   ping(peer: PeerId, token: bigint): void;
+  /** Sends a control message (docs/wire.md) of a type from 0x20 on, at most `maxControlBytes`; may be lost. Nothing is sent without
+   *  a session, nor ever to a foreign peer. */
+  sendControl(peer: PeerId, data: Uint8Array): void;
   /** New records or epochs; living sessions stay, handshakes under an epoch that is gone fail. */
   setIdentity(identity: EngineIdentity): void;
   peerCounters(peer: PeerId): PeerCounters | undefined;
@@ -211,6 +214,9 @@ export interface MeshEngine {
   /** Virtual IPs that packets were dropped for because no peer has them: recent ones, bounded. */
   unknownDestinations(): { address: string; packets: number }[];
 }
+
+/** Largest control message, its type included. */
+export const maxControlBytes = 1200;
 
 export const maxThreads = 8;
 

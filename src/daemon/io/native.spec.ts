@@ -110,6 +110,12 @@ test("two engines shake hands, measure and say goodbye", async () => {
     const answer = await alive(pong);
     assert.equal(answer.token, 0xfedc_ba98_7654_3210n);
     assert.ok(answer.rttSeconds > 0 && answer.rttSeconds < 20);
+    const control = nextEvent(b, "control");
+    a.sendControl(2, bytes(9, 0x20));
+    a.sendControl(1, Uint8Array.from([0x20, 1, 2, 3]));
+    const told = await alive(control);
+    assert.equal(told.peer, 1);
+    assert.deepEqual([...told.data], [0x20, 1, 2, 3]);
     const counters = a.peerCounters(1);
     assert.equal(counters?.endpoint, `127.0.0.1:${b.port}`);
     assert.equal(counters?.cipher, upA.cipher);
@@ -185,6 +191,9 @@ test("arguments of the wrong shape are TypeErrors that name them", async () => {
     assert.throws(() => a.setPeer(1, ["10.0.0.1/33"]), { name: "TypeError", message: /prefix/ });
     assert.throws(() => a.ping(1, 1n << 64n), { name: "TypeError", message: /token/ });
     assert.throws(() => a.ping(1, -1n), { name: "TypeError", message: /token/ });
+    assert.throws(() => a.sendControl(1, bytes(4, 0x18)), { name: "TypeError", message: /type/ });
+    assert.throws(() => a.sendControl(1, bytes(1201, 0x20)), { name: "TypeError", message: /data/ });
+    assert.throws(() => a.sendControl(1, bytes(0, 0)), { name: "TypeError", message: /data/ });
     assert.throws(() => a.send("[::1]:70000", bytes(1, 1)), { name: "TypeError", message: /endpoint/ });
     assert.throws(() => a.setIdentity({ ...identity(1), nodeSeed: bytes(31, 1) }), { message: /nodeSeed/ });
     assert.throws(() => a.setIdentity({ ...identity(1), epochs: [] }), { message: /epochs/ });

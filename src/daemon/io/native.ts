@@ -25,6 +25,7 @@ interface AddonEngine {
   removePeer(peer: number): void;
   closePeer(peer: number): void;
   ping(peer: number, token: bigint): void;
+  sendControl(peer: number, data: Uint8Array): void;
   setIdentity(identity: EngineIdentity): void;
   peerCounters(peer: number): PeerCounters | undefined;
   counters(): ReturnType<MeshEngine["counters"]>;
@@ -255,6 +256,10 @@ class NativeMeshEngine implements MeshEngine {
 
   ping(peer: PeerId, token: bigint): void {
     this.#engine.ping(peer, token);
+  }
+
+  sendControl(peer: PeerId, data: Uint8Array): void {
+    this.#engine.sendControl(peer, data);
   }
 
   setIdentity(identity: EngineIdentity): void {

@@ -4,7 +4,18 @@ import type { MeshEffect } from "./types.js";
 /** Those of the core's effects that are commands to the engine. */
 export type EngineEffect = Extract<
   MeshEffect,
-  { type: "send" | "connect" | "abort" | "admit" | "refuse" | "set-peer" | "remove-peer" | "close-peer" }
+  {
+    type:
+      | "send"
+      | "connect"
+      | "abort"
+      | "admit"
+      | "refuse"
+      | "set-peer"
+      | "remove-peer"
+      | "close-peer"
+      | "send-control";
+  }
 >;
 
 /** Gives the effect to the engine if it is the engine's; false: it is somebody else's. */
@@ -33,6 +44,9 @@ export function commandEngine(engine: MeshEngine, effect: MeshEffect): effect is
       return true;
     case "close-peer":
       engine.closePeer(effect.peer);
+      return true;
+    case "send-control":
+      engine.sendControl(effect.peer, effect.data);
       return true;
     default:
       return false;

@@ -2,11 +2,10 @@
  * Who gets in: carries out what admission.ts decides on a HELLO or a foreign handshake, and keeps the table of peers true.
  */
 import type { Assoc } from "../engine.js";
-import { hostPrefix } from "./address.js";
 import { type Foreign, type Hello, type HelloVerdict, hex, judgeForeign, judgeHello } from "./admission.js";
 import { type Dialler, ownRefusal } from "./dialler.js";
 import type { OwnAddress } from "./own-address.js";
-import { type Peer, stateOf, virtualIpOf } from "./peer.js";
+import { type Peer, prefixesOf, stateOf, virtualIpOf } from "./peer.js";
 import type { PeerTable } from "./peer-table.js";
 import { goneEvent, whoIs } from "./peer-teller.js";
 import type { Pins } from "./pins.js";
@@ -164,7 +163,7 @@ export class Gatekeeper {
 
   #admit(peer: Peer, { assoc, tag }: { assoc: number; tag: number }): void {
     if (tag !== 0) this.#dialler.admitted(peer, tag, this.#context);
-    this.#context.emit({ type: "set-peer", peer: peer.id, prefixes: peer.virtualIps.map(hostPrefix) });
+    this.#context.emit({ type: "set-peer", peer: peer.id, prefixes: prefixesOf(peer) });
     this.#context.emit({ type: "admit", assoc, peer: peer.id });
   }
 

@@ -6,8 +6,10 @@ import type { CarrierEvent, CarrierView, PeerView, Reason, ServerView } from "..
 import type { Endpoint, EngineEvent, PeerId, Tag } from "../engine.js";
 import { NetworkStory } from "../events/network-story.js";
 import { Repeats } from "../events/repeats.js";
+import type { Announcement } from "../routes/announcement.js";
 import { isHostAddress, type Subnet } from "./address.js";
 import { hex } from "./admission.js";
+import { Announcements } from "./announcements.js";
 import { OwnAddress } from "./own-address.js";
 import { OwnEndpoints } from "./own-endpoints.js";
 import { endpointsOf, type Peer, reasonOf, stateOf, virtualIpOf } from "./peer.js";
@@ -21,6 +23,15 @@ type Listing = ReadonlyMap<string, readonly MapEntry[]>;
 
 /** What the core knows of a peer; the engine knows the rest. */
 export type CorePeerView = Omit<PeerView, "rxBytes" | "txBytes" | "rxPackets" | "txPackets"> & { id: PeerId };
+
+/** Who announced something. */
+export interface AnnouncingPeer {
+  virtualIp: string;
+  nodeKey: string;
+  name?: string;
+  /** It has a living session. */
+  up: boolean;
+}
 
 export interface CoreView {
   state: CarrierView["state"];
@@ -41,6 +52,7 @@ export class MeshCore implements Context {
   readonly #ownEndpoints: OwnEndpoints;
   readonly #pins: Pins;
   readonly #peers: Peers;
+  readonly #announcements: Announcements;
   #subnets: readonly Subnet[] = [];
   #publicEndpoint: Endpoint | undefined;
   /** What the peers are told of `all`; making it anew with each map would be most of the work of a large mesh at rest. */
@@ -62,6 +74,7 @@ export class MeshCore implements Context {
     this.#ownEndpoints = new OwnEndpoints(config.ownEndpoints, at.now);
     this.#pins = new Pins(config.pins);
     this.#peers = new Peers(this.#pins, this.#own, this);
+    this.#announcements = new Announcements(this.#peers.table, at.wall);
   }
 
   /** Handles one input; afterwards `wakeAt` says when the next tick is due. */
@@ -77,7 +90,8 @@ export class MeshCore implements Context {
   wakeAt(): number {
     const own = Math.min(this.#own.wakeAt(), this.#repeats.wakeAt());
     if (this.#own.taken) return own;
-    return Math.min(own, this.#servers.wakeAt(this.at.now), this.#peers.wakeAt());
+    const peers = Math.min(this.#peers.wakeAt(), this.#announcements.wakeAt());
+    return Math.min(own, this.#servers.wakeAt(this.at.now), peers);
   }
 
   /** Forgets the pin and the peer of an address; it may come back with another key. */
@@ -98,6 +112,18 @@ export class MeshCore implements Context {
     if (peer === undefined) return undefined;
     const { session } = peer;
     return { id: peer.id, up: session.kind !== "none", foreign: session.kind !== "none" && session.foreign };
+  }
+
+  /** What vpnd peers announced. */
+  announced(): { peer: AnnouncingPeer; what: Announcement }[] {
+    return [...this.#peers.table.all()].flatMap((peer) => {
+      const what = this.#announcements.of(peer);
+      if (what === undefined || peer.nodeKey === undefined) return [];
+      const { nodeKey, name, session } = peer;
+      const up = session.kind === "live";
+      const virtualIp = virtualIpOf(peer);
+      return [{ peer: { virtualIp, nodeKey, up, ...(name !== undefined && { name }) }, what }];
+    });
   }
 
   /** Foreign peers with a session: their counters are wanted as input. */
@@ -179,6 +205,12 @@ export class MeshCore implements Context {
         this.#servers.setSubnets(input.subnets);
         this.#peers.here = this.#here();
         return;
+      case "announce":
+        this.#announcements.set(input.what, this);
+        return;
+      case "routes":
+        this.#peers.onRoutes(input.routes);
+        return;
       case "counters":
         this.#peers.onCounters(input.peers);
         return;
@@ -189,7 +221,9 @@ export class MeshCore implements Context {
 
   #onEngine(event: EngineEvent): void {
     if (event.type === "datagram") this.#onDatagram(event.from, event.data);
+    else if (event.type === "control") this.#announcements.onControl(event.peer, event.data, this);
     else this.#peers.onEngine(event);
+    if (event.type === "up") this.#announcements.onUp(event.peer, this);
   }
 
   #onDatagram(from: Endpoint, data: Uint8Array): void {
@@ -259,6 +293,7 @@ export class MeshCore implements Context {
     if (resting) this.#servers.restart(this.at.now);
     this.#servers.step(this);
     this.#peers.step(this.#servers.anyAnswers(this.at.now), !this.#own.contested);
+    this.#announcements.step(this);
     const state = this.#state(this.at.now);
     if (state !== this.#shownState) {
       this.#shownState = state;

@@ -9,6 +9,7 @@
  */
 import type { PeerState, Reason } from "../carrier.js";
 import type { Assoc, Endpoint, EpochId, PeerId, Role, Tag } from "../engine.js";
+import { hostPrefix } from "./address.js";
 import type { MapEntry, Moment } from "./types.js";
 
 interface Established {
@@ -80,6 +81,8 @@ export interface Peer {
   nodeKey?: string;
   name?: string;
   sequence: bigint;
+  /** Prefixes besides its own addresses that it carries for us. */
+  routes?: readonly string[];
   /** Where the map shows it, newest first; empty: nowhere. */
   listed: readonly MapEntry[];
   /** Since when an answering server's map lacks it. */
@@ -132,6 +135,11 @@ export function newPeer(id: PeerId, virtualIp: string, at: Moment): Peer {
 
 export function virtualIpOf(peer: Peer): string {
   return peer.virtualIps[0] ?? "";
+}
+
+/** All that the engine takes from and gives to it. */
+export function prefixesOf(peer: Peer): string[] {
+  return [...peer.virtualIps.map(hostPrefix), ...(peer.routes ?? [])];
 }
 
 /** Name for people: the node's name, else its virtual IP. */

@@ -8,7 +8,7 @@ import { Dialler, problemOfFailure, wrongPsk } from "./dialler.js";
 import { Gatekeeper } from "./gatekeeper.js";
 import { endpointsToTry, isLeader, type Surroundings } from "./listing.js";
 import type { OwnAddress } from "./own-address.js";
-import { labelOf, type Peer, problemOf, stateOf, virtualIpOf } from "./peer.js";
+import { labelOf, type Peer, prefixesOf, problemOf, stateOf, virtualIpOf } from "./peer.js";
 import { PeerTable } from "./peer-table.js";
 import { whoIs } from "./peer-teller.js";
 import type { Pins } from "./pins.js";
@@ -169,6 +169,23 @@ export class Peers {
       });
       this.#context.emit({ type: "close-peer", peer: peer.id });
       this.#sessionEnded(peer);
+    }
+  }
+
+  /** Who carries which prefixes besides its own addresses, by node key. */
+  onRoutes(routes: ReadonlyMap<string, readonly string[]>): void {
+    const changed: Peer[] = [];
+    for (const peer of this.table.all()) {
+      const next = (peer.nodeKey === undefined ? undefined : routes.get(peer.nodeKey)) ?? [];
+      if (next.join() === (peer.routes ?? []).join()) continue;
+      peer.routes = next;
+      changed.push(peer);
+    }
+    // Whoever gives a prefix up goes first: two peers must not have it at once.
+    changed.sort((a, b) => (a.routes?.length ?? 0) - (b.routes?.length ?? 0));
+    for (const peer of changed) {
+      if (peer.session.kind === "none") continue;
+      this.#context.emit({ type: "set-peer", peer: peer.id, prefixes: prefixesOf(peer) });
     }
   }
 

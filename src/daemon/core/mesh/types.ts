@@ -3,6 +3,7 @@ import type { VpnError } from "../../../common/errors.js";
 import type { CarrierEvent } from "../carrier.js";
 import type { Assoc, Endpoint, EngineEvent, EpochId, PeerCounters, PeerId, Refusal, Tag } from "../engine.js";
 import type { RecordKeys } from "../keys/node-record.js";
+import type { Announcement } from "../routes/announcement.js";
 import type { Subnet } from "./address.js";
 import type { OwnEndpoint } from "./own-endpoints.js";
 import type { Pin } from "./pins.js";
@@ -63,6 +64,10 @@ export type MeshInput =
   /** The PSKs changed; the engine knows already. */
   | { type: "epochs"; epochs: readonly MeshEpoch[] }
   | { type: "engine"; event: EngineEvent }
+  /** What this node tells its peers from now on. */
+  | { type: "announce"; what: Announcement }
+  /** Prefixes besides their own addresses that peers carry, by node key in lower-case hex; all others carry none. */
+  | { type: "routes"; routes: ReadonlyMap<string, readonly string[]> }
   /** Answer to the `resolve` effect; empty when the name has no address. */
   | { type: "resolved"; server: string; endpoints: readonly Endpoint[] }
   /** Subnets of this host's interfaces, the mesh's own device left out. */
@@ -81,6 +86,7 @@ export type MeshEffect =
   | { type: "set-peer"; peer: PeerId; prefixes: readonly string[] }
   | { type: "remove-peer"; peer: PeerId }
   | { type: "close-peer"; peer: PeerId }
+  | { type: "send-control"; peer: PeerId; data: Uint8Array }
   | { type: "resolve"; server: string }
   | { type: "persist-pins"; pins: readonly Pin[] }
   | { type: "persist-own-endpoints"; endpoints: readonly OwnEndpoint[] }
