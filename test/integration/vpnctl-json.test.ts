@@ -67,6 +67,12 @@ const lines = [
   "kill-switch status",
   "plan",
   "footprint",
+  "routes list",
+  "routes offer 192.168.1.0/24 --as 10.8.0.0/24",
+  "routes offer 192.168.1.0/24 --dry-run",
+  "routes withdraw",
+  "routes accept nas",
+  "routes reject all 10.7.0.0/24",
 ];
 
 for (const line of lines)

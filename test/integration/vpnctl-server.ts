@@ -10,6 +10,7 @@ import { KillSwitchService } from "../../src/common/gen/vpnd/v1/kill_switch_pb.j
 import { MetricsService } from "../../src/common/gen/vpnd/v1/metrics_pb.js";
 import { type JoinRequest, NetworkService } from "../../src/common/gen/vpnd/v1/network_pb.js";
 import { PeerService } from "../../src/common/gen/vpnd/v1/peer_pb.js";
+import { RouteService } from "../../src/common/gen/vpnd/v1/route_pb.js";
 import { StatsService } from "../../src/common/gen/vpnd/v1/stats_pb.js";
 import { SystemService } from "../../src/common/gen/vpnd/v1/system_pb.js";
 import { type CallContext, handlers, type ServiceImpl } from "../../src/common/grpc/server.js";
@@ -80,6 +81,7 @@ export class CannedServer {
     this.#server.addService(serviceDefinition(PeerService), handlers(PeerService, this.#peers));
     this.#server.addService(serviceDefinition(StatsService), handlers(StatsService, this.#stats));
     this.#server.addService(serviceDefinition(KeyService), handlers(KeyService, this.#keys));
+    this.#server.addService(serviceDefinition(RouteService), handlers(RouteService, this.#routes));
     this.#server.addService(serviceDefinition(EventService), handlers(EventService, this.#events));
     this.#server.addService(
       serviceDefinition(KillSwitchService),
@@ -265,6 +267,14 @@ export class CannedServer {
     getKillSwitch: async () => ({ killSwitch: this.killSwitch ?? { table: cannedSwitch.table } }),
   };
 
+  readonly #routes: ServiceImpl<(typeof RouteService)["method"]> = {
+    listRoutes: async () => ({ networks: [cannedRoutes] }),
+    offerRoutes: async ({ dryRun }) => changedRoutes(dryRun),
+    withdrawRoutes: async ({ dryRun }) => changedRoutes(dryRun),
+    acceptRoutes: async ({ dryRun }) => changedRoutes(dryRun),
+    rejectRoutes: async ({ dryRun }) => ({ ...changedRoutes(dryRun), already: true }),
+  };
+
   readonly #keys: ServiceImpl<(typeof KeyService)["method"]> = {
     getPskStatus: async () => ({
       networks: [
@@ -296,6 +306,31 @@ export const cannedSwitch = {
   since: at(cannedTime - 60),
   devices: ["vpn-home"],
   through: ["tunnels: vpn-home", "loopback, DHCP, neighbour discovery"],
+};
+
+const changedRoutes = (dryRun: boolean) => ({
+  network: "home",
+  notes: ["a remark"],
+  plan: dryRun ? ["add route 10.9.0.0/24 over vpn-home"] : [],
+});
+
+const cannedRoutes = {
+  network: "home",
+  offers: [
+    { prefix: "192.168.1.0/24", as: "10.8.0.0/24", state: "offered", devices: ["eth0"] },
+    { prefix: "172.20.0.0/16", state: "unreachable", reason: { code: "unreachable", message: "no route" } },
+  ],
+  routes: [
+    { prefix: "10.9.0.0/24", virtualIp: "10.0.0.2", name: "nas", state: "active" },
+    {
+      prefix: "192.168.1.0/24",
+      virtualIp: "10.0.0.3",
+      state: "shadowed",
+      reason: { code: "shadowed", message: "192.168.1.0/24 is attached here" },
+    },
+  ],
+  accepted: [{ virtualIp: "10.0.0.2", name: "nas" }, { prefixes: ["10.0.0.0/8"] }],
+  rejected: [{ virtualIp: "10.0.0.3", prefixes: ["10.7.0.0/24"] }],
 };
 
 const cannedEvents = [

@@ -139,6 +139,18 @@ export class Lab {
     return host;
   }
 
+  /** A host without any network, to be wired. */
+  async isolatedHost(name: string): Promise<Host> {
+    return this.#add(new Host(name, ...this.#placeOf(name)));
+  }
+
+  /** Gives two machines a port each that are connected, both up. */
+  async wire(a: Machine, aPort: string, b: Machine, bPort: string): Promise<void> {
+    await this.#wire(a, aPort, b, bPort);
+    await a.ip("link", "set", aPort, "up");
+    await b.ip("link", "set", bPort, "up");
+  }
+
   /** Limits what a host sends: token bucket of tc. */
   async shape(host: Host, rate: string, burst = "128kb"): Promise<void> {
     const where = ["-n", host.netns, "qdisc", "replace", "dev", "eth0", "root"];

@@ -8,6 +8,7 @@ import { killSwitch } from "./kill-switch-commands.js";
 import { lazy } from "./lazy.js";
 import { dryRunFlag, interval, networkArgument, off, peerArgument, text, value } from "./parameters.js";
 import { probe, psk } from "./psk-commands.js";
+import { routes } from "./routes-commands.js";
 
 interface DryRun {
   readonly dryRun?: boolean;
@@ -235,6 +236,7 @@ export const tree: RouteMap<CtlContext> = buildRouteMap({
     wait,
     psk,
     probe,
+    routes,
     killSwitch,
     plan,
     footprint,

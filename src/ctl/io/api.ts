@@ -8,6 +8,7 @@ import type { KillSwitchService } from "../../common/gen/vpnd/v1/kill_switch_pb.
 import type { MetricsService } from "../../common/gen/vpnd/v1/metrics_pb.js";
 import type { NetworkService } from "../../common/gen/vpnd/v1/network_pb.js";
 import type { PeerService } from "../../common/gen/vpnd/v1/peer_pb.js";
+import type { RouteService } from "../../common/gen/vpnd/v1/route_pb.js";
 import type { StatsService } from "../../common/gen/vpnd/v1/stats_pb.js";
 import type { SystemService } from "../../common/gen/vpnd/v1/system_pb.js";
 import type { TypedClient } from "../../common/grpc/client.js";
@@ -21,6 +22,7 @@ export interface Api {
   readonly metrics: TypedClient<(typeof MetricsService)["method"]>;
   readonly networks: TypedClient<(typeof NetworkService)["method"]>;
   readonly peers: TypedClient<(typeof PeerService)["method"]>;
+  readonly routes: TypedClient<(typeof RouteService)["method"]>;
   readonly stats: TypedClient<(typeof StatsService)["method"]>;
   readonly system: TypedClient<(typeof SystemService)["method"]>;
   close(): void;
@@ -29,18 +31,20 @@ export interface Api {
 /** Connects to vpnd; gRPC is loaded here, so that commands which do not dial start fast. */
 export async function dial(socket: string): Promise<Api> {
   await probe(socket);
-  const [grpc, daemon, event, key, killSwitch, metrics, network, peer, stats, system] = await Promise.all([
-    import("../../common/grpc/client.js"),
-    import("../../common/gen/vpnd/v1/daemon_pb.js"),
-    import("../../common/gen/vpnd/v1/event_pb.js"),
-    import("../../common/gen/vpnd/v1/key_pb.js"),
-    import("../../common/gen/vpnd/v1/kill_switch_pb.js"),
-    import("../../common/gen/vpnd/v1/metrics_pb.js"),
-    import("../../common/gen/vpnd/v1/network_pb.js"),
-    import("../../common/gen/vpnd/v1/peer_pb.js"),
-    import("../../common/gen/vpnd/v1/stats_pb.js"),
-    import("../../common/gen/vpnd/v1/system_pb.js"),
-  ]);
+  const [grpc, daemon, event, key, killSwitch, metrics, network, peer, route, stats, system] =
+    await Promise.all([
+      import("../../common/grpc/client.js"),
+      import("../../common/gen/vpnd/v1/daemon_pb.js"),
+      import("../../common/gen/vpnd/v1/event_pb.js"),
+      import("../../common/gen/vpnd/v1/key_pb.js"),
+      import("../../common/gen/vpnd/v1/kill_switch_pb.js"),
+      import("../../common/gen/vpnd/v1/metrics_pb.js"),
+      import("../../common/gen/vpnd/v1/network_pb.js"),
+      import("../../common/gen/vpnd/v1/peer_pb.js"),
+      import("../../common/gen/vpnd/v1/route_pb.js"),
+      import("../../common/gen/vpnd/v1/stats_pb.js"),
+      import("../../common/gen/vpnd/v1/system_pb.js"),
+    ]);
   const connection = new grpc.Connection(`unix:${resolve(socket)}`);
   return {
     daemon: connection.service(daemon.DaemonService),
@@ -50,6 +54,7 @@ export async function dial(socket: string): Promise<Api> {
     metrics: connection.service(metrics.MetricsService),
     networks: connection.service(network.NetworkService),
     peers: connection.service(peer.PeerService),
+    routes: connection.service(route.RouteService),
     stats: connection.service(stats.StatsService),
     system: connection.service(system.SystemService),
     close: () => connection.close(),

@@ -7,11 +7,15 @@ import { readPins, withoutPin } from "../core/mesh/pins.js";
 import type { NetworkConfig } from "../core/network/config.js";
 import { networkItems } from "../core/network/items.js";
 import { checkOverlap } from "../core/network/overlap.js";
+import { type Routing, withoutPeer } from "../core/routes/routing.js";
+import { hostSubnets } from "../io/host-subnets.js";
 import type { Learned, NetworkSecrets, StateStore, StoredNetwork } from "../io/state/store.js";
 import type { PlannedStep, SystemDoor } from "../io/system/door.js";
 import { Mutex } from "./mutex.js";
 import type { MakeCarrier, Platform } from "./platform.js";
 import { PskKeeper } from "./psk-keeper.js";
+import type { Forwarding } from "./routes/forwarding.js";
+import { NetworkRoutes } from "./routes/network-routes.js";
 import { openUdpSockets } from "./sockets.js";
 
 export interface NetworkParts {
@@ -19,6 +23,7 @@ export interface NetworkParts {
   store: StateStore;
   platform: Platform;
   makeCarrier: MakeCarrier;
+  forwarding: Forwarding;
   /** Packet threads. */
   threads: number;
   log: Logger;
@@ -53,6 +58,7 @@ const lastRetryMs = 300_000;
 export class Network {
   config: NetworkConfig;
   readonly psks: PskKeeper;
+  readonly routes: NetworkRoutes;
   /** Milliseconds since 1970 of the last change of state. */
   since: number;
   /** False once it was left: whoever waited for it must look again. */
@@ -83,6 +89,14 @@ export class Network {
       },
       clock: parts.clock ?? (() => ({ now: uptime() * 1000, wall: parts.now() })),
       log: parts.log.child({ network: stored.config.name }),
+    });
+    this.routes = new NetworkRoutes({
+      door: parts.door,
+      forwarding: parts.forwarding,
+      subnets: hostSubnets,
+      config: () => this.config,
+      log: parts.log,
+      onChange: parts.onChange,
     });
     this.#toldFingerprint = this.psks.fingerprint;
     this.#learned = stored.learned;
@@ -146,8 +160,12 @@ export class Network {
     this.#enter({ state: "starting" });
     try {
       const carrier = await this.#bringUp();
-      carrier.onChange = this.#parts.onChange;
+      carrier.onChange = () => {
+        this.#parts.onChange();
+        this.routes.poke();
+      };
       this.#enter({ state: "running", carrier, stopped: new AbortController() });
+      this.routes.start(carrier);
       return carrier;
     } catch (error) {
       this.#enter({ state: "down" });
@@ -163,6 +181,7 @@ export class Network {
 
   async #halt(): Promise<void> {
     const life = this.#life;
+    await this.routes.stop();
     if (life.state === "running") {
       life.stopped.abort(new VpnError("cancelled", `network ${this.name} is stopped`));
       await life.carrier.stop().catch((error: unknown) => {
@@ -221,8 +240,10 @@ export class Network {
    * on failure it stays what it was.
    */
   async become(config: NetworkConfig, secrets: NetworkSecrets): Promise<void> {
-    await this.#parts.store.change({ config, secrets, learned: this.#learned });
-    this.config = config;
+    const { routing } = this.config;
+    const next = routing === undefined ? config : { ...config, routing };
+    await this.#parts.store.change({ config: next, secrets, learned: this.#learned });
+    this.config = next;
     this.psks.reload({ config, secrets });
     this.#parts.onChange();
   }
@@ -231,6 +252,13 @@ export class Network {
     if (this.config.up === up) return;
     const config = { ...this.config, up };
     await this.#parts.store.saveConfig(config);
+    this.config = config;
+  }
+
+  /** What is decided about subnet routes from now on; `routes` brings it into force. Call under `exclusive`. */
+  async setRouting(routing: Routing): Promise<void> {
+    const config = { ...this.config, routing };
+    if (this.#kept) await this.#parts.store.saveConfig(config);
     this.config = config;
   }
 
@@ -249,11 +277,20 @@ export class Network {
 
   /** Virtual IPs whose node key is known. */
   pinned(): string[] {
-    return readPins(this.#learned.pins).map((pin) => pin.address);
+    return [...this.pinnedKeys().keys()];
+  }
+
+  /** Node keys by virtual IP. */
+  pinnedKeys(): Map<string, string> {
+    return new Map(readPins(this.#learned.pins).map((pin) => [pin.address, pin.nodeKey]));
   }
 
   /** Forgets the node key of an address, running or not; false: there was none. Call under `exclusive`. */
   async forgetPin(virtualIp: string): Promise<boolean> {
+    const nodeKey = readPins(this.#learned.pins).find((pin) => pin.address === virtualIp)?.nodeKey;
+    const { routing } = this.config;
+    // What was accepted was accepted of this key.
+    if (nodeKey !== undefined && routing !== undefined) await this.setRouting(withoutPeer(routing, nodeKey));
     if (this.carrier) return this.carrier.forgetPeer(virtualIp);
     const pins = withoutPin(this.#learned.pins, virtualIp);
     if (pins === undefined) return false;

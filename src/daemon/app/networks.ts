@@ -14,6 +14,7 @@ import type { DamagedNetwork, StoredNetwork } from "../io/state/store.js";
 import { ChangeFeed } from "./change-feed.js";
 import { DeclaredNetworks } from "./declared-networks.js";
 import { Network, type NetworkParts } from "./network.js";
+import { Forwarding } from "./routes/forwarding.js";
 import { type JoinWait, waitForJoin } from "./wait-for-join.js";
 
 export interface JoinRequest extends JoinWait {
@@ -45,13 +46,14 @@ export class Networks {
   readonly #stopping = new AbortController();
 
   constructor(
-    parts: Omit<NetworkParts, "onChange" | "onEvent" | "others">,
+    parts: Omit<NetworkParts, "onChange" | "onEvent" | "others" | "forwarding">,
     more: { random: (bytes: number) => Uint8Array; hostName: string },
   ) {
     this.#random = more.random;
     this.#hostName = more.hostName;
     this.#parts = {
       ...parts,
+      forwarding: new Forwarding(parts.door),
       onChange: () => this.feed.changed(),
       others: (name) => this.#others(name),
     };

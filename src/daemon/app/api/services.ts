@@ -7,6 +7,7 @@ import { KillSwitchService } from "../../../common/gen/vpnd/v1/kill_switch_pb.js
 import { MetricsService } from "../../../common/gen/vpnd/v1/metrics_pb.js";
 import { NetworkService } from "../../../common/gen/vpnd/v1/network_pb.js";
 import { PeerService } from "../../../common/gen/vpnd/v1/peer_pb.js";
+import { RouteService } from "../../../common/gen/vpnd/v1/route_pb.js";
 import { StatsService } from "../../../common/gen/vpnd/v1/stats_pb.js";
 import { SystemService } from "../../../common/gen/vpnd/v1/system_pb.js";
 import { handlers, type ServiceImpl } from "../../../common/grpc/server.js";
@@ -25,6 +26,7 @@ import { keyService } from "./key-service.js";
 import { killSwitchService } from "./kill-switch-service.js";
 import { networkService } from "./network-service.js";
 import { peerService } from "./peer-service.js";
+import { routeService } from "./route-service.js";
 import { statsService } from "./stats-service.js";
 import { systemService } from "./system-service.js";
 
@@ -51,6 +53,7 @@ export const services = [
   KeyService,
   EventService,
   MetricsService,
+  RouteService,
   SystemService,
   KillSwitchService,
 ] as const;
@@ -74,6 +77,7 @@ export function addServices(server: Server, parts: ApiParts, guard: Guard, stopp
   add(MetricsService, {
     getMetrics: async () => ({ contentType: metrics.contentType, text: await metrics.text() }),
   });
+  add(RouteService, routeService(networks));
   add(SystemService, systemService(networks, door, killSwitch, { stateDir: about.stateDir, socket: path }));
   add(KillSwitchService, killSwitchService(killSwitch));
   const names = services.map((desc) => desc.typeName);

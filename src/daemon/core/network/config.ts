@@ -1,4 +1,5 @@
 import { VpnError } from "../../../common/errors.js";
+import type { Routing } from "../routes/routing.js";
 import { parseVirtualIp } from "./cidr.js";
 
 /** What was asked for at `join`, checked and in canonical form; empty or 0 stays what it means: automatic. */
@@ -31,6 +32,8 @@ export interface NetworkConfig {
   joined: number;
   /** It is joined because the config says so, and is left when the config no longer does. */
   declared?: true;
+  /** What was decided about subnet routes; absent: nothing yet. */
+  routing?: Routing;
 }
 
 export const defaultMtu = 1400;

@@ -39,7 +39,7 @@ export function footprint(
   routes: readonly ConnectedRoute[],
 ): Trace[] {
   return taken.flatMap(({ owner, step }) =>
-    traces(step, machine, routes).map((trace) => ({ ...trace, network: owner })),
+    traces(step, machine, routes).map((trace) => ({ ...trace, network: owner.split("/", 1)[0] ?? "" })),
   );
 }
 

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { VpnError } from "../../../common/errors.js";
 import type { FormerPsk } from "../../core/keys/psk-ring.js";
 import { checkJoinOptions, checkLabel, type NetworkConfig } from "../../core/network/config.js";
+import { readRouting } from "../../core/routes/routing.js";
 import { errorCode, removeFile, syncFolder, writeFileAtomic } from "../atomic-file.js";
 
 /** Kept apart from everything else, never shown. */
@@ -202,7 +203,20 @@ function parseConfig(file: Record<string, unknown>, name: string): NetworkConfig
     nodeName: asked.nodeName as string,
   });
   const declared = file.declared === true ? ({ declared: true } as const) : {};
-  return { name, carrier: "mesh", asked: options, device, mtu, nodeName, port, up, joined, ...declared };
+  const routing = file.routing === undefined ? {} : { routing: readRouting(file.routing) };
+  return {
+    name,
+    carrier: "mesh",
+    asked: options,
+    device,
+    mtu,
+    nodeName,
+    port,
+    up,
+    joined,
+    ...declared,
+    ...routing,
+  };
 }
 
 function secretsJson({ psk, nodeSeed, pskSince, formerPsks = [] }: NetworkSecrets): object {

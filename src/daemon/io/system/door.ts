@@ -18,9 +18,14 @@ export interface PlannedStep {
   state: "applied" | "missing" | "pending";
 }
 
+/** An owner's parts, "OWNER/PART", are changed one by one and end with it. */
+function ownedBy(owner: string): (entry: JournalEntry) => boolean {
+  return (entry) => entry.owner === owner || entry.owner.startsWith(`${owner}/`);
+}
+
 /**
- * The one door for changes to the machine. Each change belongs to an owner (a network), is on disk before it happens, and
- * is taken back in reverse order. Calls run one after the other.
+ * The one door for changes to the machine. Each change belongs to an owner (a network, or a part of one), is on disk before
+ * it happens, and is taken back in reverse order. Calls run one after the other.
  */
 export class SystemDoor {
   readonly #executor: Executor;
@@ -52,7 +57,7 @@ export class SystemDoor {
 
   /** The steps of an owner that are in the journal, in the order in which they were taken. */
   async applied(owner: string): Promise<PlannedStep[]> {
-    const steps = this.#journal.entries.filter((entry) => entry.owner === owner).map((entry) => entry.step);
+    const steps = this.#journal.entries.filter(ownedBy(owner)).map((entry) => entry.step);
     const machine = await observe(this.#executor, steps);
     return steps.map((step) => ({
       kind: step.kind,
@@ -90,8 +95,13 @@ export class SystemDoor {
 
   /** What `undo` would do, a line each. */
   planUndo(owner: string): string[] {
-    const mine = this.#journal.entries.filter((entry) => entry.owner === owner);
+    const mine = this.#journal.entries.filter(ownedBy(owner));
     return mine.reverse().map((entry) => describeUndo(entry.step));
+  }
+
+  /** A setting as below /proc/sys, such as "net/ipv4/ip_forward"; undefined when there is none. */
+  readSetting(key: string): Promise<string | undefined> {
+    return this.#executor.readSysctl(key);
   }
 
   /** Whether a link of this name exists. */
@@ -117,7 +127,7 @@ export class SystemDoor {
    */
   undo(owner: string): Promise<void> {
     return this.#serial(async () => {
-      await this.#undo((entry) => entry.owner === owner);
+      await this.#undo(ownedBy(owner));
     });
   }
 
@@ -127,7 +137,7 @@ export class SystemDoor {
   }
 
   async #apply(owner: string, items: readonly Item[]): Promise<{ tunFd?: number }> {
-    await this.#undo((entry) => entry.owner === owner);
+    await this.#undo(ownedBy(owner));
     const steps = planSteps(items, await observe(this.#executor, items));
     let tunFd: number | undefined;
     try {
@@ -150,7 +160,7 @@ export class SystemDoor {
       await this.#journal.save();
     } catch (error) {
       if (tunFd !== undefined) this.#executor.closeFd(tunFd);
-      await this.#undo((entry) => entry.owner === owner);
+      await this.#undo(ownedBy(owner));
       throw VpnError.from(error, "failed");
     }
     return tunFd === undefined ? {} : { tunFd };
