@@ -11,6 +11,7 @@ namespace vpnd::face {
 namespace {
 
 constexpr uint32_t kMaxFd = 1 << 30;
+constexpr const char* kWrongKind = "frames are of a TAP device, packets and supers of a TUN device";
 
 using Ports = Live<vpnd::PacketPort>;
 
@@ -54,11 +55,12 @@ Napi::ArrayBuffer expose(Napi::Env env, std::array<T, N>& array, const std::shar
 bool call_with(napi_env env, napi_value callback, const Batch& batch) {
   napi_handle_scope scope;
   if (napi_open_handle_scope(env, &scope) != napi_ok) return false;
-  napi_value arguments[3];
+  napi_value arguments[4];
   const bool runs = napi_create_uint32(env, batch.index, &arguments[0]) == napi_ok &&
               napi_create_uint32(env, static_cast<uint32_t>(batch.bytes), &arguments[1]) == napi_ok &&
-              napi_create_uint32(env, static_cast<uint32_t>(batch.items), &arguments[2]) == napi_ok;
-  const bool called = runs && call_handler(env, callback, {arguments[0], arguments[1], arguments[2]});
+              napi_create_uint32(env, static_cast<uint32_t>(batch.items), &arguments[2]) == napi_ok &&
+              napi_get_boolean(env, batch.kind == PortItems::supers, &arguments[3]) == napi_ok;
+  const bool called = runs && call_handler(env, callback, {arguments[0], arguments[1], arguments[2], arguments[3]});
   napi_close_handle_scope(env, scope);
   return called;
 }
@@ -70,7 +72,7 @@ void PacketPort::define(Napi::Env env, Napi::Object exports) {
                                         {InstanceMethod<&PacketPort::start>("start"), InstanceMethod<&PacketPort::stop>("stop"),
                                          InstanceMethod<&PacketPort::pause>("pause"), InstanceMethod<&PacketPort::resume>("resume"),
                                          InstanceMethod<&PacketPort::give_back>("giveBack"),
-                                         InstanceMethod<&PacketPort::write>("write"), InstanceMethod<&PacketPort::memory>("memory"),
+                                         InstanceMethod<&PacketPort::write>("write"), InstanceMethod<&PacketPort::choose>("choose"), InstanceMethod<&PacketPort::memory>("memory"),
                                          InstanceMethod<&PacketPort::counters>("counters"),
                                          InstanceMethod<&PacketPort::features>("features"),
                                          InstanceMethod<&PacketPort::responds>("responds")}));
@@ -160,12 +162,20 @@ void PacketPort::give_back(const Info& info) {
   if (index && port_) port_->give_back(*index);
 }
 
-// write(data: Uint8Array, ends: Uint32Array)
+// choose(items)
+void PacketPort::choose(const Info& info) {
+  const auto items = read_items(info.Env(), info[0]);
+  if (items && port_ && !port_->choose(*items)) throw_type_error(info.Env(), kWrongKind);
+}
+
+// write(data: Uint8Array, ends: Uint32Array, items)
 void PacketPort::write(const Info& info) {
   const auto data = borrow<uint8_t>(info.Env(), info[0], napi_uint8_array, "data must be a Uint8Array, not of shared memory");
   if (!data) return;
   const auto ends = borrow<const uint32_t>(info.Env(), info[1], napi_uint32_array, "ends must be a Uint32Array, not of shared memory");
-  if (ends && port_) port_->write(*data, *ends);
+  if (!ends) return;
+  const auto items = read_items(info.Env(), info[2]);
+  if (items && port_ && !port_->write(*data, *ends, *items)) throw_type_error(info.Env(), kWrongKind);
 }
 
 // memory() -> [{ data: Uint8Array, ends: Uint32Array }], of all batches; to be called once

@@ -12,8 +12,8 @@ namespace vpnd::face {
 class PacketPort : public Napi::ObjectWrap<PacketPort> {
  public:
   static void define(Napi::Env env, Napi::Object exports);
-  // new PacketPort({ tunFd, mtu, items }, onBatch): onBatch(index, bytes, items) is called for each batch; what it is of is in
-  // memory()[index], until giveBack(index).
+  // new PacketPort({ tunFd, mtu, items }, onBatch): onBatch(index, bytes, items, supers) is called for each batch; what it is of is
+  // in memory()[index], until giveBack(index).
   explicit PacketPort(const Napi::CallbackInfo& info);
   ~PacketPort() override;
 
@@ -24,6 +24,7 @@ class PacketPort : public Napi::ObjectWrap<PacketPort> {
   void pause(const Info& info);
   void resume(const Info& info);
   void give_back(const Info& info);
+  void choose(const Info& info);
   void write(const Info& info);
   Napi::Value memory(const Info& info);
   Napi::Value counters(const Info& info);

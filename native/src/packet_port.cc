@@ -57,6 +57,9 @@ struct PacketPort::Impl {
         reader(options.items, options.mtu, tun, counters),
         writer(options.items, options.mtu, tun.offloads(), out, counters) {}
 
+  // A TAP has frames, a TUN everything else.
+  bool takes(PortItems items) const { return (items == PortItems::frames) == (options.items == PortItems::frames); }
+
   // The thread.
   void run() noexcept;
   // Fills a batch and hands it over; says whether the device is there.
@@ -97,7 +100,7 @@ bool PacketPort::Impl::round() noexcept {
       starved = index < 0;
       if (starved) return true;
       has_batch = true;
-      batch = {static_cast<unsigned>(index), 0, 0};
+      batch = {static_cast<unsigned>(index), 0, 0, options.items};
     }
     const auto result = reader.fill(batch, memory->all[batch.index]);
     if (result == PortReader::Result::full) {
@@ -195,8 +198,18 @@ void PacketPort::give_back(unsigned index) {
 
 const std::shared_ptr<BatchMemory>& PacketPort::memory() const { return impl_->memory; }
 
-void PacketPort::write(std::span<uint8_t> data, std::span<const uint32_t> ends) noexcept {
-  if (!impl_->stopped) impl_->writer.write(data, ends);
+bool PacketPort::choose(PortItems items) {
+  if (!impl_->takes(items)) return false;
+  impl_->reader.choose(items);
+  return true;
+}
+
+bool PacketPort::write(std::span<uint8_t> data, std::span<const uint32_t> ends, PortItems items) noexcept {
+  if (!impl_->takes(items)) return false;
+  if (impl_->stopped) return true;
+  impl_->writer.choose(items);
+  impl_->writer.write(data, ends);
+  return true;
 }
 
 PortInfo PacketPort::info() const {

@@ -40,8 +40,11 @@ class PacketPort {
   void give_back(unsigned index);
   const std::shared_ptr<BatchMemory>& memory() const;
 
-  // See PortWriter::write. After stop nothing is done.
-  void write(std::span<uint8_t> data, std::span<const uint32_t> ends) noexcept;
+  // What batches hold from about now on: each says so itself. False: not of this device.
+  bool choose(PortItems items);
+
+  // See PortWriter::write. After stop nothing is done; false: `items` are not of this device.
+  bool write(std::span<uint8_t> data, std::span<const uint32_t> ends, PortItems items) noexcept;
 
   PortInfo info() const;
   const TunOffloads& offloads() const;

@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "bytes.h"
+#include "port_counters.h"
 
 namespace vpnd {
 
@@ -29,6 +30,7 @@ struct Batch {
   unsigned index = 0;
   size_t bytes = 0;
   size_t items = 0;
+  PortItems kind = PortItems::packets;
 };
 
 class BatchQueue {

@@ -9,9 +9,14 @@
 namespace vpnd {
 
 PortReader::PortReader(PortItems items, size_t mtu, const Tun& tun, PortCounters& counters)
-    : items_(items), mtu_(mtu), tun_(tun), counters_(counters), buffer_(std::make_unique_for_overwrite<uint8_t[]>(kMaxItem + 1)) {}
+    : chosen_(items), items_(items), mtu_(mtu), tun_(tun), counters_(counters), buffer_(std::make_unique_for_overwrite<uint8_t[]>(kMaxItem + 1)) {}
 
 PortReader::Result PortReader::fill(Batch& batch, BatchMemory::One& memory) noexcept {
+  if (batch.items == 0) {
+    // What is left of a super-packet stays split.
+    if (held_.empty()) items_ = chosen_;
+    batch.kind = items_;
+  }
   if (!keep_splitting(batch, memory)) return Result::full;
   // Super-packets and frames are read where they stay; what may have to be split goes through a buffer.
   const size_t before = items_ == PortItems::supers ? sizeof(VnetHeader) : 0;

@@ -1,5 +1,7 @@
 // hot: items from the device into a batch: read, split where they have to be. One thread.
 #pragma once
+#include <atomic>
+
 #include "port_batch.h"
 #include "port_counters.h"
 #include "segment.h"
@@ -16,7 +18,9 @@ class PortReader {
     full,   // the batch has no room for what may come
     gone,   // the device
   };
-  // Adds what the device has to the batch, the memory of which is `memory`.
+  // Of the batches begun from now on; by another thread than fill()'s.
+  void choose(PortItems items) noexcept { chosen_ = items; }
+  // Adds what the device has to the batch, the memory of which is `memory`. Sets the kind of a batch that is empty.
   Result fill(Batch& batch, BatchMemory::One& memory) noexcept;
   // Whether the next packets of a super-packet wait for a batch.
   bool holds() const { return !held_.empty(); }
@@ -31,7 +35,8 @@ class PortReader {
   void frame(Batch& batch, BatchMemory::One& memory, View bytes) noexcept;
   void commit(Batch& batch, BatchMemory::One& memory, size_t item, size_t packets, size_t bytes) noexcept;
 
-  const PortItems items_;
+  std::atomic<PortItems> chosen_;
+  PortItems items_;  // of the batch that is being filled
   const size_t mtu_;
   const Tun& tun_;
   PortCounters& counters_;

@@ -22,6 +22,9 @@ class PortWriter : private Coalescer::Sink {
   // mtu: super-packets are split to fit it where the device takes none.
   PortWriter(PortItems items, size_t mtu, const TunOffloads& offloads, Device& device, PortCounters& counters) noexcept;
 
+  // What the next calls of write() hold.
+  void choose(PortItems items) noexcept { items_ = items; }
+
   // Items one behind the other, `ends[i]` the end of item i. All of it may come from a stranger: what is wrong is counted and goes
   // nowhere. `data` must not change meanwhile, and what it holds afterwards is not defined.
   void write(std::span<uint8_t> data, std::span<const uint32_t> ends) noexcept;
@@ -34,7 +37,7 @@ class PortWriter : private Coalescer::Sink {
   void write(const iovec* parts, int count, size_t packets, size_t bytes, void* owner) noexcept override;
   void hand_over(const iovec* parts, int count, size_t packets, size_t bytes) noexcept;
 
-  const PortItems items_;
+  PortItems items_;
   const size_t mtu_;
   const TunOffloads offloads_;
   Device& device_;

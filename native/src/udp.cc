@@ -1,5 +1,6 @@
 #include "udp.h"
 
+#include <netinet/tcp.h>
 #include <netinet/udp.h>
 #include <unistd.h>
 
@@ -10,6 +11,10 @@ namespace vpnd {
 namespace {
 
 constexpr int kUdpBuffer = 4 << 20;
+// A host that vanished is noticed after this long, also while there is something to send; accepted sockets inherit both.
+constexpr int kTcpUserTimeoutMs = 15'000;
+// What waits behind this in the kernel would only be delay for the packets after it.
+constexpr int kTcpUnsent = 256 << 10;
 constexpr size_t kAlwaysFits = 576 - 60 - 8;  // IPv4, RFC 791
 constexpr int kMinimumV6 = 1280;              // RFC 8200 section 5
 constexpr size_t kFitsV6 = kMinimumV6 - 40 - 8;
@@ -41,7 +46,11 @@ bool allow_fragments(int fd, int family, bool allow) {
 bool prepare(int fd, const SocketRequest& request) {
   if (request.mark != 0 && !set(fd, SOL_SOCKET, SO_MARK, static_cast<int>(request.mark))) return false;
   if (request.family == 6 && !set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1)) return false;
-  if (request.tcp) return set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+  if (request.tcp) {
+    set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, kTcpUserTimeoutMs);
+    set(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, kTcpUnsent);
+    return set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+  }
   grow_buffers(fd);
   return allow_fragments(fd, request.family, true);
 }

@@ -19,7 +19,9 @@ export type PskLabel =
   | "records"
   | "probe"
   | "punch"
-  | "fingerprint";
+  | "fingerprint"
+  | "link psk"
+  | "link identity";
 
 export interface PskOptions {
   /** A `--badger` network: the bytes as typed are the key, weak ones too. */

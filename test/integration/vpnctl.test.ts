@@ -91,10 +91,12 @@ test("join sends what was typed and says where the node is", async () => {
     out: "joined home: 10.0.0.1/16 on vpn-home\n# psk fingerprint abcd2345\n",
     err: "",
   });
-  const mesh = server.lastJoin?.carrier.value;
-  assert.deepEqual(mesh?.iex, ["192.0.2.1:9944", "[2001:db8::1]:99"]);
-  assert.equal(mesh?.virtualIp, "10.0.0.1/16");
-  assert.equal(Buffer.from(mesh?.psk ?? []).toString(), `${key}\n`);
+  const carrier = server.lastJoin?.carrier;
+  assert.ok(carrier?.case === "mesh");
+  const mesh = carrier.value;
+  assert.deepEqual(mesh.iex, ["192.0.2.1:9944", "[2001:db8::1]:99"]);
+  assert.equal(mesh.virtualIp, "10.0.0.1/16");
+  assert.equal(Buffer.from(mesh.psk).toString(), `${key}\n`);
   assert.equal(server.lastJoin?.mtu, 1300);
   assert.equal(server.lastJoin?.timeoutSeconds, 15);
   const again = await run(

@@ -9,6 +9,7 @@ import {
   parseVirtualIp,
   refuseLater,
 } from "../core/join-options.js";
+import { parseTcpConnect, parseTcpListen } from "../core/tcp-options.js";
 import type { JoinFlags } from "./commands/join.js";
 import type { CtlContext } from "./context.js";
 import { lazy } from "./lazy.js";
@@ -47,6 +48,13 @@ export const joinCommand: Command<CtlContext> = buildCommand<JoinFlags & LaterFl
       expectPeers: value("N", "Also wait until so many peers are up", (input: string) =>
         integer("--expect-peers", input, 0, mostPeers),
       ),
+      tcpListen: {
+        ...value("[ADDRESS:]PORT", "Be a link over TCP that waits here for its other end", parseTcpListen),
+        inferEmpty: true,
+      },
+      tcpConnect: value("HOST:PORT", "Be a link over TCP to the end that listens there", parseTcpConnect),
+      tap: off("Carry Ethernet frames on a TAP device over the link"),
+      tlsPskFile: text("FILE", "File that holds the key that encrypts the link; - is standard input"),
       dryRun: dryRunFlag,
       gateway: later("gateway"),
       tokenFile: later("tokenFile"),
@@ -56,10 +64,6 @@ export const joinCommand: Command<CtlContext> = buildCommand<JoinFlags & LaterFl
       log: later("log"),
       retention: later("retention"),
       maxSize: later("maxSize"),
-      tcpListen: later("tcpListen"),
-      tcpConnect: later("tcpConnect"),
-      tap: later("tap"),
-      tlsPskFile: later("tlsPskFile"),
       inviteFile: later("inviteFile"),
       prefix: later("prefix"),
       relay: later("relay"),
@@ -78,7 +82,10 @@ export const joinCommand: Command<CtlContext> = buildCommand<JoinFlags & LaterFl
     },
   },
   docs: {
-    brief: "Join a mesh network",
-    customUsage: ["[NETWORK] --iex HOST:PORT[,…] --vip CIDR (--psk-file FILE|- | --psk KEY) [OPTION…]"],
+    brief: "Join a mesh network, or be one end of a link",
+    customUsage: [
+      "[NETWORK] --iex HOST:PORT[,…] --vip CIDR (--psk-file FILE|- | --psk KEY) [OPTION…]",
+      "[NETWORK] (--tcp-listen [ADDRESS:]PORT | --tcp-connect HOST:PORT) --vip CIDR [--tap] [--tls-psk-file FILE|-] [OPTION…]",
+    ],
   },
 });

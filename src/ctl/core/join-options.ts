@@ -76,10 +76,6 @@ export const laterOptions = {
   log: "postgres networks",
   retention: "postgres networks",
   maxSize: "postgres networks",
-  tcpListen: "tcp networks",
-  tcpConnect: "tcp networks",
-  tap: "tcp networks",
-  tlsPskFile: "tcp networks",
   inviteFile: "invitations",
   prefix: "offered routes",
   relay: "relays",
@@ -88,5 +84,5 @@ export const laterOptions = {
 
 /** Refuses an option of `laterOptions`. */
 export function refuseLater(what: string): never {
-  throw usage(`this version has no ${what}`, "it joins mesh networks: vpnctl join --help");
+  throw usage(`this version has no ${what}`, "it joins mesh networks and TCP links: vpnctl join --help");
 }

@@ -1,5 +1,6 @@
 import type { GetStatusResponse, GetVersionResponse } from "../../common/gen/vpnd/v1/daemon_pb.js";
 import type { Network, NetworkDetails, Reason } from "../../common/gen/vpnd/v1/network_pb.js";
+import type { TcpLink } from "../../common/gen/vpnd/v1/tcp_pb.js";
 import { killSwitchMembers } from "./kill-switch-documents.js";
 import { filled, type Json, rfc3339 } from "./present.js";
 
@@ -27,7 +28,12 @@ export function networkJson(network: Network): { [key: string]: Json } {
     iex: network.iex,
     badger: network.badger,
     declaredIn: filled(network.declaredIn),
+    tcp: network.tcp && tcpJson(network.tcp),
   };
+}
+
+function tcpJson({ role, address, tap, encrypted }: TcpLink): Json {
+  return { role, address, tap, encrypted };
 }
 
 export function detailsJson(details: NetworkDetails): { [key: string]: Json } {
@@ -46,6 +52,7 @@ export function detailsJson(details: NetworkDetails): { [key: string]: Json } {
     sendBufferBytes: details.sendBufferBytes || undefined,
     publicEndpoint: filled(details.publicEndpoint),
     nodeKey: filled(details.nodeKey),
+    notes: details.notes,
     unknownDestinations: details.unknownDestinations.map((unknown) => ({
       address: unknown.address,
       packets: Number(unknown.packets),

@@ -2,6 +2,7 @@ import { formatBytes } from "../../common/format/bytes.js";
 import { formatDuration } from "../../common/format/duration.js";
 import type { GetStatusResponse } from "../../common/gen/vpnd/v1/daemon_pb.js";
 import type { Network, NetworkDetails, Reason } from "../../common/gen/vpnd/v1/network_pb.js";
+import type { TcpLink } from "../../common/gen/vpnd/v1/tcp_pb.js";
 import { killSwitchLine } from "./kill-switch-text.js";
 import { type Look, plain } from "./look.js";
 import { ago } from "./present.js";
@@ -55,6 +56,7 @@ export function networkText(network: Network, details: NetworkDetails | undefine
     ["reason", reasonText(network.reason)],
     ["since", ago(network.since, now)],
     ["carrier", network.badger ? `${network.carrier} (badger)` : network.carrier],
+    ["link", linkText(network.tcp)],
     ["declared in", network.declaredIn],
     ["address", network.virtualIp],
     ["name", network.nodeName],
@@ -74,7 +76,13 @@ export function networkText(network: Network, details: NetworkDetails | undefine
     ...(details?.unknownDestinations ?? []).map(
       (unknown) => ["nobody has", `${unknown.address} (${unknown.packets} packets)`] as const,
     ),
-  ]);
+  ]).concat(notes(details?.notes ?? []));
+}
+
+function linkText(link: TcpLink | undefined): string | undefined {
+  if (link === undefined) return undefined;
+  const deed = link.role === "listen" ? "listens on" : "connects to";
+  return `${deed} ${link.address}${link.tap ? ", Ethernet frames" : ""}, ${link.encrypted ? "encrypted by TLS" : "not encrypted"}`;
 }
 
 function buffersText(details: NetworkDetails | undefined): string | undefined {

@@ -53,7 +53,8 @@ function remarks(network: NetworkPeers): string[] {
 
 function peerRow(peer: Peer): string[] {
   return [
-    peer.virtualIp,
+    // A link's other end that said nothing yet.
+    peer.virtualIp === "0.0.0.0" ? "-" : peer.virtualIp,
     peer.name || "-",
     peer.path,
     peer.state,

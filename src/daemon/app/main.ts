@@ -6,23 +6,25 @@ import { socketMark } from "../core/system/mark.js";
 import { probeSocket } from "../io/api-socket.js";
 import { type ConfigReport, checkConfig, loadConfig, loadPlaces } from "../io/config/load.js";
 import { chooseCrypto, closeFd, createMeshEngine, lockFile, makeSocket, openTun } from "../io/native.js";
+import { createPacketPort } from "../io/packet-port.js";
 import { requirePrivilege, requireTunDriver } from "../io/privilege.js";
 import { machineExecutor } from "../io/system/executor.js";
 import { type Arguments, help, parseArguments } from "./arguments.js";
+import { carriers } from "./carriers.js";
 import { cleanUp } from "./cleanup.js";
 import { Daemon, type Native } from "./daemon.js";
 import { restoreKillSwitch } from "./kill-switch/without-daemon.js";
-import { meshCarriers } from "./mesh-carriers.js";
 import { version } from "./version.js";
 
 const native: Native = {
   openTun: (name, use = "one-queue") =>
-    openTun({ name, plain: use === "plain", multiQueue: use === "queues" }),
+    openTun({ name, tap: use === "tap", plain: use === "plain", multiQueue: use === "queues" }),
   makeSocket: (options) => makeSocket({ ...options, mark: socketMark }),
   closeFd,
   lockFile,
   chooseCrypto,
   createMeshEngine,
+  createPacketPort,
 };
 
 /** Time that a fault leaves for putting the machine in order, milliseconds. */
@@ -43,7 +45,7 @@ async function main(argv: readonly string[]): Promise<void> {
     process.on(signal, () => stop.abort(new VpnError("cancelled", signal)));
   }
   const service = new ServiceManager(process.env, process.pid, systemdLinks, log);
-  const daemon = new Daemon(args, config, native, meshCarriers(log), service, log);
+  const daemon = new Daemon(args, config, native, carriers(native, log), service, log);
   process.on("SIGHUP", () => void daemon.reload());
   requireTunDriver();
   await probeSocket(config.settings.socket);

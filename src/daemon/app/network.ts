@@ -4,7 +4,7 @@ import { VpnError } from "../../common/errors.js";
 import type { Carrier, CarrierEvent, Reason } from "../core/carrier.js";
 import { NetworkStory, type StoryState } from "../core/events/network-story.js";
 import { readPins, withoutPin } from "../core/mesh/pins.js";
-import type { NetworkConfig } from "../core/network/config.js";
+import { hasPsk, type NetworkConfig } from "../core/network/config.js";
 import { networkItems } from "../core/network/items.js";
 import { checkOverlap } from "../core/network/overlap.js";
 import { type Routing, withoutPeer } from "../core/routes/routing.js";
@@ -16,7 +16,7 @@ import type { MakeCarrier, Platform } from "./platform.js";
 import { PskKeeper } from "./psk-keeper.js";
 import type { Forwarding } from "./routes/forwarding.js";
 import { NetworkRoutes } from "./routes/network-routes.js";
-import { openUdpSockets } from "./sockets.js";
+import { openUdpSockets, type UdpSockets } from "./sockets.js";
 
 export interface NetworkParts {
   door: SystemDoor;
@@ -127,8 +127,9 @@ export class Network {
     return { config: this.config, secrets: this.secrets, learned: this.#learned };
   }
 
+  /** Empty: it has no PSK. */
   get fingerprint(): string {
-    return this.psks.fingerprint;
+    return hasPsk(this.config.asked) ? this.psks.fingerprint : "";
   }
 
   get carrier(): Carrier | undefined {
@@ -326,7 +327,7 @@ export class Network {
     // Whoever makes the engine gives it the descriptors; until then they are ours to close.
     let owned = [tunFd];
     try {
-      const { port, sockets } = openUdpSockets(platform, this.config.port, listenPort !== 0);
+      const { port, sockets } = this.#openSockets(listenPort !== 0);
       owned = [tunFd, ...sockets.map((socket) => socket.fd)];
       await this.#keepPort(port);
       const { mtu } = this.config;
@@ -341,6 +342,11 @@ export class Network {
           const engine = platform.createMeshEngine({ identity, tunFd, mtu, sockets, threads, ...timing });
           owned = [];
           return engine;
+        },
+        port: (items) => {
+          const made = platform.createPacketPort({ tunFd, mtu, items });
+          owned = [];
+          return made;
         },
       });
       carrier.onEvent = (event) => this.#tell(event);
@@ -357,6 +363,12 @@ export class Network {
       await door.undo(this.name);
       throw error;
     }
+  }
+
+  /** UDP sockets are for a mesh only. */
+  #openSockets(fixed: boolean): UdpSockets {
+    if (this.config.carrier !== "mesh") return { port: this.config.port, sockets: [] };
+    return openUdpSockets(this.#parts.platform, this.config.port, fixed);
   }
 
   async #keepPort(port: number): Promise<void> {

@@ -119,6 +119,7 @@ async function newNetworks(): Promise<Networks> {
           if (fd > 1000) sockets--;
           else machine.closeFd(fd);
         },
+        createPacketPort: () => assert.fail("not for a mesh"),
         createMeshEngine: () => {
           throw new Error("not in this test");
         },

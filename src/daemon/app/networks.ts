@@ -5,10 +5,12 @@ import { chooseNetwork, chooseNetworks } from "../core/network/choose.js";
 import {
   checkJoinOptions,
   differences,
+  hasPsk,
   type JoinOptions,
   makeConfig,
   type NetworkConfig,
 } from "../core/network/config.js";
+import { openLinkWarning } from "../core/tcp/options.js";
 import type { ReadyNetwork } from "../io/config/load.js";
 import type { DamagedNetwork, StoredNetwork } from "../io/state/store.js";
 import { ChangeFeed } from "./change-feed.js";
@@ -119,7 +121,7 @@ export class Networks {
   /** @param signal aborts when the caller goes away: then nothing is joined */
   async join(request: JoinRequest, signal: AbortSignal): Promise<JoinResult> {
     const options = checkJoinOptions(request.options);
-    const psk = parsePsk(request.psk, { badger: options.badger });
+    const psk = hasPsk(options) ? parsePsk(request.psk, { badger: options.badger }) : new Uint8Array(0);
     if (request.noWait && request.expectPeers > 0) {
       throw new VpnError("usage", "--no-wait and --expect-peers exclude each other", { hint: "drop one" });
     }
@@ -340,6 +342,7 @@ export class Networks {
 }
 
 function joinNotes(config: NetworkConfig, psk: Uint8Array): string[] {
+  if (!hasPsk(config.asked)) return [openLinkWarning];
   if (!config.asked.badger || !isWeak(psk)) return [];
   return ["the PSK is weak: who records the traffic can guess it"];
 }

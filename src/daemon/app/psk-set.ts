@@ -2,6 +2,7 @@ import { VpnError } from "../../common/errors.js";
 import { formatDuration } from "../../common/format/duration.js";
 import { fingerprint, isWeak, parsePsk } from "../../common/psk.js";
 import type { PskEpoch } from "../core/keys/psk-ring.js";
+import { hasPsk } from "../core/network/config.js";
 import type { Network } from "./network.js";
 import type { Networks } from "./networks.js";
 
@@ -34,6 +35,11 @@ export async function setPsk(networks: Networks, request: PskRequest): Promise<P
   }
   return networks.change(request.network, async (network) => {
     const { badger } = network.config.asked;
+    if (!hasPsk(network.config.asked)) {
+      throw new VpnError("failed", `network ${network.name} has no PSK: its link is not encrypted`, {
+        hint: "leave it and join again with --tls-psk-file",
+      });
+    }
     const psk = parsePsk(request.psk, { badger });
     const graceMs = graceSeconds * 1000;
     const before = network.fingerprint;

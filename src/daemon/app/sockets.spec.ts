@@ -17,6 +17,7 @@ function platform(refuse: (family: 4 | 6, port: number) => string | undefined) {
       return { fd: next, port: bound };
     },
     closeFd: (fd) => open.delete(fd),
+    createPacketPort: () => assert.fail("not for a mesh"),
     createMeshEngine: () => assert.fail("not here"),
   };
   return { made, open };

@@ -25,10 +25,15 @@ export async function waitForJoin(
   signal.throwIfAborted();
   const over = new AbortController();
   const expire = (): void => {
-    const servers = config.asked.iex.join(", ");
+    const { iex, tcp } = config.asked;
+    const what =
+      tcp === undefined ? "is iexd running there, and UDP" : "does somebody listen there, and is TCP";
+    const who = tcp === undefined ? iex.join(", ") : tcp.address;
+    const { reason } = carrier.view();
+    const why = reason === undefined ? "" : ` (${reason.message})`;
     over.abort(
-      new VpnError("no-reply", `no answer from ${servers} for ${wait.timeoutMs / 1000} s`, {
-        hint: "is iexd running there, and UDP let through? To keep trying: --no-wait",
+      new VpnError("no-reply", `no answer from ${who} for ${wait.timeoutMs / 1000} s${why}`, {
+        hint: `${what} let through? To keep trying: --no-wait`,
       }),
     );
   };

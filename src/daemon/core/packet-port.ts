@@ -16,6 +16,7 @@ export type PortItems = "packets" | "supers" | "frames";
 export interface PacketBatch {
   readonly data: Uint8Array;
   readonly ends: Uint32Array;
+  readonly items: PortItems;
   /**
    * To be called when nobody needs the bytes any more; later calls do nothing. The bytes are then overwritten. There are few
    * batches: while the carrier holds all, the device is not read, its queue fills and the kernel drops what finds no room.
@@ -31,12 +32,18 @@ export interface PacketPort {
   pause(): void;
   resume(): void;
   /**
+   * What batches hold from about now on; those under way say what they hold.
+   * @throws TypeError for frames of a TUN, or anything else of a TAP
+   */
+  choose(items: PortItems): void;
+  /**
    * Puts items into the device, at once. They may come from a stranger: what is wrong is counted and goes nowhere.
    * @param data changed by it, and of no use afterwards; no shared memory
    * @param ends as in `PacketBatch`; what is behind the last end is not looked at
-   * @throws TypeError for arguments of another type
+   * @param items absent: as the port was made
+   * @throws TypeError for arguments of another type, and for items that are not of this device
    */
-  write(data: Uint8Array, ends: Uint32Array): void;
+  write(data: Uint8Array, ends: Uint32Array, items?: PortItems): void;
   /** Ends the thread, which takes milliseconds, and closes the device. Idempotent; what was not yet taken is lost. */
   stop(): Promise<void>;
   /** rx: into the device, tx: out of it. A super-packet counts as the packets that it stands for. */

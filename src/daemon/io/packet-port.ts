@@ -1,5 +1,5 @@
 import { loadAddon } from "../../common/addon.js";
-import type { PacketBatch, PacketPort, PacketPortOptions } from "../core/packet-port.js";
+import type { PacketBatch, PacketPort, PacketPortOptions, PortItems } from "../core/packet-port.js";
 
 interface AddonPort {
   start(): void;
@@ -7,7 +7,8 @@ interface AddonPort {
   pause(): void;
   resume(): void;
   giveBack(index: number): void;
-  write(data: Uint8Array, ends: Uint32Array): void;
+  choose(items: PortItems): void;
+  write(data: Uint8Array, ends: Uint32Array, items: PortItems): void;
   memory(): { data: Uint8Array; ends: Uint32Array }[];
   counters(): ReturnType<PacketPort["counters"]>;
   features(): ReturnType<PacketPort["features"]>;
@@ -18,7 +19,7 @@ interface AddonPort {
 interface Addon {
   PacketPort: new (
     options: PacketPortOptions,
-    onBatch: (index: number, bytes: number, items: number) => void,
+    onBatch: (index: number, bytes: number, items: number, supers: boolean) => void,
   ) => AddonPort;
 }
 
@@ -34,20 +35,23 @@ export function createPacketPort(options: PacketPortOptions): PacketPort {
 class NativePacketPort implements PacketPort {
   onPackets: PacketPort["onPackets"] = (batch) => batch.release();
   readonly #port: AddonPort;
+  readonly #items: PortItems;
   readonly #memory: { data: Uint8Array; ends: Uint32Array }[];
 
   constructor(Port: Addon["PacketPort"], options: PacketPortOptions) {
     this.#port = new Port(options, (...batch) => this.#deliver(...batch));
+    this.#items = options.items;
     this.#memory = this.#port.memory();
   }
 
-  #deliver(index: number, bytes: number, items: number): void {
+  #deliver(index: number, bytes: number, items: number, supers: boolean): void {
     const memory = this.#memory[index];
     if (!memory) throw new Error(`the addon sent an unknown batch ${index}`);
     let held = true;
     const batch: PacketBatch = {
       data: memory.data.subarray(0, bytes),
       ends: memory.ends.subarray(0, items),
+      items: supers ? "supers" : this.#items === "frames" ? "frames" : "packets",
       release: () => {
         if (held) this.#port.giveBack(index);
         held = false;
@@ -73,8 +77,12 @@ class NativePacketPort implements PacketPort {
     this.#port.resume();
   }
 
-  write(data: Uint8Array, ends: Uint32Array): void {
-    this.#port.write(data, ends);
+  choose(items: PortItems): void {
+    this.#port.choose(items);
+  }
+
+  write(data: Uint8Array, ends: Uint32Array, items: PortItems = this.#items): void {
+    this.#port.write(data, ends, items);
   }
 
   /** The thread needs milliseconds to end, so this does not leave the caller's thread. */

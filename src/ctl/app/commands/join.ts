@@ -1,24 +1,17 @@
 import { VpnError } from "../../../common/errors.js";
-import { parsePsk } from "../../../common/psk.js";
 import { networkOf } from "../../core/globals.js";
 import { networkJson } from "../../core/network-documents.js";
 import { reasonText } from "../../core/network-text.js";
 import { jsonLine } from "../../core/present.js";
 import { notes, printable } from "../../core/table.js";
-import { type CtlCommand, type CtlContext, warn, withApi } from "../context.js";
-import { readPskFile } from "../psk-file.js";
+import { type CtlCommand, withApi } from "../context.js";
+import { type CarrierFlags, joinCarrier } from "../join-carrier.js";
 import { planText } from "./plan-output.js";
 
-export interface JoinFlags {
-  readonly iex?: string[];
-  readonly vip?: string;
-  readonly pskFile?: string;
-  readonly psk?: string;
+export interface JoinFlags extends CarrierFlags {
   readonly name?: string;
-  readonly badger?: boolean;
   readonly device?: string;
   readonly mtu?: number;
-  readonly listenPort?: number;
   readonly noWait?: boolean;
   readonly expectPeers?: number;
   readonly dryRun?: boolean;
@@ -29,27 +22,13 @@ const deadlineMarginSeconds = 45;
 
 const join: CtlCommand<JoinFlags, [string?]> = async (context, flags, positional) => {
   const network = networkOf(context.globals, positional);
-  const { badger = false, dryRun = false } = flags;
-  if (flags.iex === undefined)
-    throw new VpnError("usage", "no rendezvous server is named", { hint: "add --iex HOST:PORT" });
-  if (flags.vip === undefined)
-    throw new VpnError("usage", "no virtual IP is named", { hint: "add --vip, such as --vip 10.0.0.10/16" });
-  const psk = await readPsk(context, flags);
-  parsePsk(psk, { badger });
+  const { dryRun = false } = flags;
+  const carrier = await joinCarrier(context, flags);
   const answer = await withApi(context, (api) =>
     api.networks.join(
       {
         network,
-        carrier: {
-          case: "mesh",
-          value: {
-            iex: flags.iex ?? [],
-            virtualIp: flags.vip ?? "",
-            psk,
-            badger,
-            listenPort: flags.listenPort ?? 0,
-          },
-        },
+        carrier,
         device: flags.device ?? "",
         mtu: flags.mtu ?? 0,
         name: flags.name ?? "",
@@ -93,15 +72,5 @@ const join: CtlCommand<JoinFlags, [string?]> = async (context, flags, positional
   context.out.write(notes([...fingerprint, ...answer.notes.filter((note) => !fingerprint.includes(note))]));
   return 0;
 };
-
-async function readPsk(context: CtlContext, flags: JoinFlags): Promise<Uint8Array> {
-  if (flags.psk !== undefined && flags.pskFile !== undefined)
-    throw new VpnError("usage", "both --psk and --psk-file are given", { hint: "give one of them" });
-  if (flags.psk !== undefined) {
-    warn(context, "--psk shows the key to everybody who lists processes; better: --psk-file FILE or -");
-    return Buffer.from(flags.psk, "utf8");
-  }
-  return readPskFile(context, flags.pskFile);
-}
 
 export default join;

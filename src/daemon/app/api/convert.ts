@@ -44,7 +44,14 @@ export function networkMessage(
     iex: [...config.asked.iex],
     badger: config.asked.badger,
     declaredIn: declaredIn ?? "",
+    ...tcpOf(network),
   };
+}
+
+function tcpOf({ config }: Network): Pick<MessageInitShape<typeof NetworkSchema>, "tcp"> {
+  const { tcp } = config.asked;
+  if (tcp === undefined) return {};
+  return { tcp: { role: tcp.role, address: tcp.address, tap: tcp.tap, encrypted: tcp.tls } };
 }
 
 export function damagedMessage(damaged: DamagedNetwork): MessageInitShape<typeof NetworkSchema> {
@@ -73,6 +80,7 @@ export function detailsMessage(
     sendBufferBytes: view?.features?.sendBufferBytes ?? 0,
     crypto: view?.features?.crypto ?? "",
     publicEndpoint: view?.publicEndpoint ?? "",
+    notes: view?.notes ?? [],
     nodeKey,
     unknownDestinations: (view?.unknownDestinations ?? []).map(({ address, packets }) => ({
       address,

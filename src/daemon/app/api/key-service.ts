@@ -3,6 +3,7 @@ import type { KeyService } from "../../../common/gen/vpnd/v1/key_pb.js";
 import type { ServiceImpl } from "../../../common/grpc/server.js";
 import { fingerprint } from "../../../common/psk.js";
 import type { PskEpoch } from "../../core/keys/psk-ring.js";
+import { hasPsk } from "../../core/network/config.js";
 import type { Network } from "../network.js";
 import type { Networks } from "../networks.js";
 import { setPsk } from "../psk-set.js";
@@ -11,7 +12,8 @@ import { setPsk } from "../psk-set.js";
 export function keyService(networks: Networks): ServiceImpl<(typeof KeyService)["method"]> {
   return {
     async getPskStatus({ network }) {
-      return { networks: networks.listed(network).map((one) => networkPsk(one, one.psks.epochs())) };
+      const keyed = networks.listed(network).filter((one) => hasPsk(one.config.asked));
+      return { networks: keyed.map((one) => networkPsk(one, one.psks.epochs())) };
     },
     async setPsk({ network, psk, graceSeconds, dryRun }) {
       const result = await setPsk(networks, { network, psk, graceSeconds, dryRun });

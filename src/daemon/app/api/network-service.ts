@@ -2,6 +2,7 @@ import { VpnError } from "../../../common/errors.js";
 import type { JoinRequest, NetworkService } from "../../../common/gen/vpnd/v1/network_pb.js";
 import type { CallContext, ServiceImpl } from "../../../common/grpc/server.js";
 import { signingKey } from "../../core/keys/ed25519.js";
+import type { JoinOptions } from "../../core/network/config.js";
 import type { Network } from "../network.js";
 import type { Networks } from "../networks.js";
 import { damagedMessage, detailsMessage, networkMessage } from "./convert.js";
@@ -49,25 +50,19 @@ export function listNetworks(networks: Networks) {
 }
 
 function join(networks: Networks, request: JoinRequest, context: CallContext) {
-  if (request.carrier.case !== "mesh") {
-    throw new VpnError("usage", "no carrier that this vpnd knows", { hint: "use --iex HOST:PORT" });
-  }
-  const mesh = request.carrier.value;
+  const { psk, ...carrier } = carrierOptions(request.carrier);
   const asked = request.timeoutSeconds > 0 ? request.timeoutSeconds : defaultTimeout;
   if (!Number.isFinite(asked)) throw new VpnError("usage", "the time-out is no number of seconds");
   return networks.join(
     {
       options: {
         network: request.network,
-        iex: mesh.iex,
-        virtualIp: mesh.virtualIp,
-        badger: mesh.badger,
-        listenPort: mesh.listenPort,
+        ...carrier,
         device: request.device,
         mtu: request.mtu,
         nodeName: request.name,
       },
-      psk: mesh.psk,
+      psk,
       timeoutMs: Math.min(asked, longestTimeout) * 1000,
       expectPeers: request.expectPeers,
       noWait: request.noWait,
@@ -75,4 +70,24 @@ function join(networks: Networks, request: JoinRequest, context: CallContext) {
     },
     context.signal,
   );
+}
+
+type Asked = Pick<JoinOptions, "iex" | "virtualIp" | "badger" | "listenPort" | "tcp"> & { psk: Uint8Array };
+
+function carrierOptions(carrier: JoinRequest["carrier"]): Asked {
+  if (carrier.case === "mesh") {
+    const { iex, virtualIp, badger, listenPort, psk } = carrier.value;
+    return { iex, virtualIp, badger, listenPort, psk };
+  }
+  if (carrier.case !== "tcp") {
+    throw new VpnError("usage", "no carrier that this vpnd knows", { hint: "use --iex HOST:PORT" });
+  }
+  const { end, virtualIp, tap, tlsPsk: psk } = carrier.value;
+  if (end.case === undefined) {
+    throw new VpnError("usage", "no end of the link is named", {
+      hint: "use --tcp-listen [ADDRESS:]PORT or --tcp-connect HOST:PORT",
+    });
+  }
+  const tcp = { role: end.case, address: end.value, tap, tls: psk.length > 0 };
+  return { iex: [], virtualIp, badger: false, listenPort: 0, tcp, psk };
 }

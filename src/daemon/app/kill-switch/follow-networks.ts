@@ -14,7 +14,9 @@ export function followNetworks(killSwitch: KillSwitch, networks: Networks): () =
     const configs = networks.all().map((network) => network.config);
     return {
       devices: configs.map((config) => config.device),
-      servers: configs.flatMap((config) => config.asked.iex),
+      servers: configs.flatMap(({ asked }) =>
+        asked.tcp?.role === "connect" ? [asked.tcp.address] : asked.iex,
+      ),
     };
   };
   const done = killSwitch.follow(tunnels, networks.feed.ticks(stop.signal, intervalMs));

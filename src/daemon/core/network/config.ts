@@ -1,11 +1,14 @@
 import { VpnError } from "../../../common/errors.js";
 import type { Routing } from "../routes/routing.js";
+import { checkTcpOptions, defaultTcpMtu, type TcpOptions } from "../tcp/options.js";
 import { parseVirtualIp } from "./cidr.js";
 
 /** What was asked for at `join`, checked and in canonical form; empty or 0 stays what it means: automatic. */
 export interface JoinOptions {
   network: string;
-  /** "HOST:PORT" each. */
+  /** Absent: a mesh. */
+  tcp?: TcpOptions;
+  /** "HOST:PORT" each; of a mesh. */
   iex: readonly string[];
   virtualIp: string;
   badger: boolean;
@@ -18,7 +21,7 @@ export interface JoinOptions {
 /** A joined network as it is kept on disk; secrets are apart. */
 export interface NetworkConfig {
   name: string;
-  carrier: "mesh";
+  carrier: "mesh" | "tcp";
   asked: JoinOptions;
   /** In force: given, or chosen by vpnd. */
   device: string;
@@ -59,23 +62,26 @@ export function checkJoinOptions(raw: JoinOptions): JoinOptions {
     throw usage("no virtual IP", "give an address with prefix length, such as --vip 10.0.0.10/16");
   }
   const vip = parseVirtualIp(raw.virtualIp);
-  if (raw.iex.length === 0) throw usage("no rendezvous server", "name one: --iex HOST:PORT");
+  if (raw.tcp === undefined && raw.iex.length === 0) {
+    throw usage("no rendezvous server", "name one: --iex HOST:PORT");
+  }
   if (raw.iex.length > 16) throw usage("too many rendezvous servers (at most 16)", "name fewer with --iex");
   checkMtu(raw.mtu, vip.family);
   if (raw.listenPort > 65_535) throw usage(`${raw.listenPort} is no UDP port`, "use --listen-port 1..65535");
   if (raw.device !== "") checkDevice(raw.device);
   const iex = [...new Set(raw.iex.map(checkServer))];
-  return { ...raw, network, iex, virtualIp: vip.text, nodeName: checkNodeName(raw.nodeName) };
+  const tcp = raw.tcp === undefined ? {} : { tcp: checkTcpOptions(raw.tcp) };
+  return { ...raw, ...tcp, network, iex, virtualIp: vip.text, nodeName: checkNodeName(raw.nodeName) };
 }
 
 /** Fills in what was left to vpnd. */
 export function makeConfig(asked: JoinOptions, hostName: string, now: number): NetworkConfig {
   return {
     name: asked.network,
-    carrier: "mesh",
+    carrier: asked.tcp === undefined ? "mesh" : "tcp",
     asked,
     device: asked.device === "" ? `vpn-${asked.network}`.slice(0, deviceNameMax) : asked.device,
-    mtu: asked.mtu === 0 ? defaultMtu : asked.mtu,
+    mtu: asked.mtu === 0 ? (asked.tcp === undefined ? defaultMtu : defaultTcpMtu) : asked.mtu,
     nodeName: asked.nodeName === "" ? nodeNameOf(hostName) : asked.nodeName,
     port: asked.listenPort,
     up: true,
@@ -90,6 +96,10 @@ export function differences(config: NetworkConfig, asked: JoinOptions): string[]
   const compare = (option: string, same: boolean): void => {
     if (!same) differs.push(option);
   };
+  compare("--tcp-listen", listensAt(had) === listensAt(asked));
+  compare("--tcp-connect", connectsTo(had) === connectsTo(asked));
+  compare("--tap", had.tcp?.tap === asked.tcp?.tap);
+  compare("--tls-psk-file", had.tcp?.tls === asked.tcp?.tls);
   compare("--iex", [...had.iex].sort().join() === [...asked.iex].sort().join());
   compare("--vip", had.virtualIp === asked.virtualIp);
   compare("--badger", had.badger === asked.badger);
@@ -101,6 +111,14 @@ export function differences(config: NetworkConfig, asked: JoinOptions): string[]
   compare("--name", had.nodeName === asked.nodeName || config.nodeName === asked.nodeName);
   return differs;
 }
+
+/** The network has a PSK: a mesh always, a link when it is encrypted. */
+export function hasPsk({ tcp }: Pick<JoinOptions, "tcp">): boolean {
+  return tcp === undefined || tcp.tls;
+}
+
+const listensAt = ({ tcp }: JoinOptions) => (tcp?.role === "listen" ? tcp.address : undefined);
+const connectsTo = ({ tcp }: JoinOptions) => (tcp?.role === "connect" ? tcp.address : undefined);
 
 function checkServer(text: string): string {
   const match = /^(?:\[([0-9a-fA-F:.%]+)\]|([A-Za-z0-9._-]+)):(\d{1,5})$/.exec(text);

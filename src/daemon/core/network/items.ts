@@ -7,8 +7,9 @@ import type { NetworkConfig } from "./config.js";
  */
 export function networkItems(config: NetworkConfig, exists: boolean): Item[] {
   const { device } = config;
+  const tap = config.asked.tcp?.tap === true ? ({ mode: "tap" } as const) : {};
   return [
-    { kind: exists ? "existing-tun" : "tun", name: device },
+    { kind: exists ? "existing-tun" : "tun", name: device, ...tap },
     { kind: "link", device, mtu: config.mtu },
     { kind: "address", device, address: config.asked.virtualIp },
   ];

@@ -4,7 +4,7 @@ import type { Rule, Step } from "./items.js";
 export function describeStep(step: Step): string {
   switch (step.kind) {
     case "create-tun":
-      return `create device ${step.name} (tun)`;
+      return `create device ${step.name} (${step.mode ?? "tun"})`;
     case "attach-tun":
       return `attach to existing device ${step.name}`;
     case "set-link":

@@ -5,10 +5,10 @@
 
 /** What a network wants to be true while it is up. Order matters: an item may need those before it. */
 export type Item =
-  /** A TUN device that we make; its life is that of the descriptor. */
-  | { kind: "tun"; name: string }
+  /** A TUN (or TAP) device that we make; its life is that of the descriptor. */
+  | { kind: "tun"; name: string; mode?: "tap" }
   /** An existing persistent TUN device that we attach to and give back as it was. */
-  | { kind: "existing-tun"; name: string }
+  | { kind: "existing-tun"; name: string; mode?: "tap" }
   /** Link is up with this MTU (bytes). */
   | { kind: "link"; device: string; mtu: number }
   /** CIDR with host bits, such as "10.0.0.10/16"; brings the connected route of its prefix. */
@@ -63,8 +63,8 @@ export interface Machine {
 
 /** One change, with all that is needed to take it back. Journaled as JSON. */
 export type Step =
-  | { kind: "create-tun"; name: string; ifindex?: number }
-  | { kind: "attach-tun"; name: string; ifindex: number }
+  | { kind: "create-tun"; name: string; ifindex?: number; mode?: "tap" }
+  | { kind: "attach-tun"; name: string; ifindex: number; mode?: "tap" }
   | { kind: "set-link"; device: string; mtu: number; created: boolean; before?: LinkBefore }
   | { kind: "add-address"; device: string; address: string; ifindex?: number }
   | { kind: "add-route"; device: string; prefix: string; source?: string; table?: string; ifindex?: number }

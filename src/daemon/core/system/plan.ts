@@ -19,9 +19,16 @@ function planItem(item: Item, machine: Machine, created: ReadonlySet<string>): S
           hint: `choose another with --device, or remove it: ip link del ${item.name}`,
         });
       }
-      return [{ kind: "create-tun", name: item.name }];
+      return [{ kind: "create-tun", name: item.name, ...modeOf(item) }];
     case "existing-tun":
-      return [{ kind: "attach-tun", name: item.name, ifindex: attachable(item.name, machine).ifindex }];
+      return [
+        {
+          kind: "attach-tun",
+          name: item.name,
+          ifindex: attachable(item.name, item.mode ?? "tun", machine).ifindex,
+          ...modeOf(item),
+        },
+      ];
     case "link":
       return planLink(item, machine, created);
     case "address": {
@@ -79,8 +86,10 @@ function planLink(
   return [{ kind: "set-link", device, mtu, created: false, before }];
 }
 
+const modeOf = ({ mode }: { mode?: "tap" }): { mode?: "tap" } => (mode === undefined ? {} : { mode });
+
 /** @throws VpnError `failed` or `conflict`: there is no such device, or it is not one for us */
-function attachable(name: string, machine: Machine): Link {
+function attachable(name: string, mode: "tun" | "tap", machine: Machine): Link {
   const link = machine.links.get(name);
   if (!link) throw new VpnError("failed", `device ${name} does not exist`);
   if (link.type !== "tun") {
@@ -88,9 +97,10 @@ function attachable(name: string, machine: Machine): Link {
       hint: "choose another name with --device",
     });
   }
-  if (link.tunMode === "tap") {
-    throw new VpnError("conflict", `device ${name} is a TAP device; a mesh needs TUN`, {
-      hint: `make one: ip tuntap add dev NAME mode tun`,
+  if (link.tunMode !== undefined && link.tunMode !== mode) {
+    const [is, needed] = [link.tunMode.toUpperCase(), mode.toUpperCase()];
+    throw new VpnError("conflict", `device ${name} is a ${is} device; this network needs ${needed}`, {
+      hint: `make one: ip tuntap add dev NAME mode ${mode}`,
     });
   }
   if (link.persistent === false) {

@@ -2,8 +2,9 @@ import { mkdir, readdir, readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { VpnError } from "../../../common/errors.js";
 import type { FormerPsk } from "../../core/keys/psk-ring.js";
-import { checkJoinOptions, checkLabel, type NetworkConfig } from "../../core/network/config.js";
+import { checkJoinOptions, checkLabel, hasPsk, type NetworkConfig } from "../../core/network/config.js";
 import { readRouting } from "../../core/routes/routing.js";
+import type { TcpOptions } from "../../core/tcp/options.js";
 import { errorCode, removeFile, syncFolder, writeFileAtomic } from "../atomic-file.js";
 
 /** Kept apart from everything else, never shown. */
@@ -62,7 +63,7 @@ export class StateStore {
       try {
         const config = parseConfig(await this.#read(reading, name), name);
         reading = "secrets";
-        const secrets = parseSecrets(await this.#read(reading, name));
+        const secrets = parseSecrets(await this.#read(reading, name), hasPsk(config.asked));
         reading = "peers";
         const learned = await this.#readLearned(name);
         networks.push({ config, secrets, learned });
@@ -171,7 +172,7 @@ function parseConfig(file: Record<string, unknown>, name: string): NetworkConfig
   const { asked, device, mtu, nodeName, port, up, joined } = file;
   const whole =
     file.name === name &&
-    file.carrier === "mesh" &&
+    (file.carrier === "mesh" || file.carrier === "tcp") &&
     isObject(asked) &&
     typeof device === "string" &&
     typeof mtu === "number" &&
@@ -181,8 +182,10 @@ function parseConfig(file: Record<string, unknown>, name: string): NetworkConfig
     typeof joined === "number";
   if (!whole) throw new Error("it lacks fields, or they have the wrong types");
   const { iex, virtualIp, badger, listenPort } = asked;
+  const tcp = parseTcp(asked.tcp);
   const askedWhole =
     asked.network === name &&
+    (tcp === undefined) === (file.carrier === "mesh") &&
     Array.isArray(iex) &&
     iex.every((server) => typeof server === "string") &&
     typeof virtualIp === "string" &&
@@ -201,12 +204,14 @@ function parseConfig(file: Record<string, unknown>, name: string): NetworkConfig
     device: asked.device as string,
     mtu: asked.mtu as number,
     nodeName: asked.nodeName as string,
+    ...(tcp !== undefined && { tcp }),
   });
   const declared = file.declared === true ? ({ declared: true } as const) : {};
+  const carrier = tcp === undefined ? "mesh" : "tcp";
   const routing = file.routing === undefined ? {} : { routing: readRouting(file.routing) };
   return {
     name,
-    carrier: "mesh",
+    carrier,
     asked: options,
     device,
     mtu,
@@ -217,6 +222,19 @@ function parseConfig(file: Record<string, unknown>, name: string): NetworkConfig
     ...declared,
     ...routing,
   };
+}
+
+function parseTcp(value: unknown): TcpOptions | undefined {
+  if (value === undefined) return undefined;
+  if (!isObject(value)) throw new Error("its link is none");
+  const { role, address, tap, tls } = value;
+  const whole =
+    (role === "listen" || role === "connect") &&
+    typeof address === "string" &&
+    typeof tap === "boolean" &&
+    typeof tls === "boolean";
+  if (!whole) throw new Error("its link lacks options, or they have the wrong types");
+  return { role, address, tap, tls };
 }
 
 function secretsJson({ psk, nodeSeed, pskSince, formerPsks = [] }: NetworkSecrets): object {
@@ -242,7 +260,8 @@ function parseFormer(value: unknown): FormerPsk {
   return { psk: Buffer.from(psk, "base64"), since, until, graceMs };
 }
 
-function parseSecrets(file: Record<string, unknown>): NetworkSecrets {
+/** @param needsPsk without it, the PSK is empty */
+function parseSecrets(file: Record<string, unknown>, needsPsk: boolean): NetworkSecrets {
   const { psk, nodeSeed, pskSince, formerPsks = [] } = file;
   if (typeof psk !== "string" || typeof nodeSeed !== "string") throw new Error("it lacks keys");
   if (!Array.isArray(formerPsks)) throw new Error("its former keys are no list");
@@ -252,7 +271,7 @@ function parseSecrets(file: Record<string, unknown>): NetworkSecrets {
     ...(typeof pskSince === "number" && { pskSince }),
     ...(formerPsks.length > 0 && { formerPsks: formerPsks.map(parseFormer) }),
   };
-  if (secrets.nodeSeed.length !== 32 || secrets.psk.length < 1)
+  if (secrets.nodeSeed.length !== 32 || (needsPsk && secrets.psk.length < 1))
     throw new Error("its keys have the wrong length");
   return secrets;
 }

@@ -147,7 +147,7 @@ export class SystemDoor {
         // Also brings the done mark of the step before to the disk.
         await this.#journal.save();
         if (step.kind === "create-tun" || step.kind === "attach-tun") {
-          tunFd = this.#executor.openTun(step.name).fd;
+          tunFd = this.#executor.openTun(step.name, step.mode).fd;
           if (step.kind === "create-tun") {
             const link = await readLink(this.#executor, step.name);
             if (link) step.ifindex = link.ifindex;

@@ -5,7 +5,7 @@ import type { Action } from "../../core/system/undo.js";
 import { errorCode } from "../atomic-file.js";
 
 /** What a TUN is opened for; "plain": without vnet headers, as other programs leave it. */
-export type TunUse = "one-queue" | "queues" | "plain";
+export type TunUse = "one-queue" | "queues" | "plain" | "tap";
 
 /** How the door touches the machine; replaced in tests. */
 export interface Executor {
