@@ -253,6 +253,24 @@ labSuite<Scene>(
       await b.ok(["leave"]);
     });
 
+    step("Ethernet frames cross between own ends, and to a classic end", async ({ a, b, c }) => {
+      await a.ok(["join", "--tcp-listen", String(port), "--vip", "10.8.0.1/24", "--tap"]);
+      const there = `${a.host.address}:${port}`;
+      await b.ok(["join", "--tcp-connect", there, "--vip", "10.8.0.2/24", "--tap", "--name", "beta"]);
+      await reachable(b.host, "10.8.0.1");
+      const copied = await copyFile(b.host, a.host, "10.8.0.1", 5_000_000);
+      assert.equal(copied.receivedSha256, copied.sentSha256);
+      await b.ok(["leave"]);
+      await a.peer("10.8.0.2", (one) => one.state === "offline", 20_000, "offline");
+      const other = await simpletun(c, "tap", "10.8.0.2/24", ["connect", a.host.address, String(port)]);
+      await reachable(c, "10.8.0.1");
+      const peer = await a.peerUp("10.8.0.2");
+      assert.equal(peer.foreign, true);
+      assert.equal(peer.name, undefined, "the name was that of the end before it");
+      await removeSimpletun(c, "tap", other);
+      await a.ok(["leave"]);
+    });
+
     step("bad options are refused in words", async ({ a }) => {
       for (const [args, code, text] of [
         [["--tcp-listen", "0", "--vip", "10.5.0.1/24"], 2, /no TCP port/],

@@ -48,6 +48,7 @@ export class LinkPeer {
     return this.#change(() => {
       this.#path = path;
       this.#isVpnd = false;
+      this.#name = undefined;
       this.#sure = otherOfTwo(this.#own) !== undefined;
       this.#known = true;
       this.#since = now;
