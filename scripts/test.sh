@@ -4,8 +4,6 @@ set -uo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 . scripts/steps.sh
 
-# The simulated day is a whole one here; `npm run check` alone does two hours of it.
-export SIM_DAY=1
 step "check" scripts/check.sh
 if [ -f native/Makefile ] && grep -q '^test:' native/Makefile; then
   step "native tests" make --no-print-directory -C native test

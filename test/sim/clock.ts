@@ -11,8 +11,8 @@ interface Task {
 export class Clock {
   now = 0;
   #order = 0;
-  /** A binary heap; cancelled tasks stay in it until their time. */
-  readonly #tasks: Task[] = [];
+  /** A binary heap; cancelled tasks stay in it until their time, or until they are the most. */
+  #tasks: Task[] = [];
   #pending = 0;
 
   /** Differs from `now`, so that nobody mixes the two up. */
@@ -34,6 +34,7 @@ export class Clock {
       if (task.run === undefined) return;
       task.run = undefined;
       this.#pending -= 1;
+      if (this.#tasks.length > 2 * this.#pending + 1000) this.#compact();
     };
   }
 
@@ -67,6 +68,12 @@ export class Clock {
       this.#removeFirst();
       if (first.run !== undefined) return first;
     }
+  }
+
+  /** Timers that are set an hour ahead and anew with each input would else pile up for an hour. */
+  #compact(): void {
+    this.#tasks = this.#tasks.filter((task) => task.run !== undefined);
+    this.#tasks.sort((a, b) => (isBefore(a, b) ? -1 : 1));
   }
 
   #insert(task: Task): void {
