@@ -3,12 +3,13 @@
  */
 import type { Assoc } from "../engine.js";
 import { type Foreign, type Hello, type HelloVerdict, hex, judgeForeign, judgeHello } from "./admission.js";
-import { type Dialler, ownRefusal } from "./dialler.js";
+import type { Dialler } from "./dialler.js";
 import type { OwnAddress } from "./own-address.js";
 import { type Peer, prefixesOf, stateOf, virtualIpOf } from "./peer.js";
 import type { PeerTable } from "./peer-table.js";
 import { goneEvent, whoIs } from "./peer-teller.js";
 import type { Pins } from "./pins.js";
+import { ownRefusal } from "./problems.js";
 import type { Context } from "./types.js";
 
 const unmatchedMs = 30_000;

@@ -1,4 +1,4 @@
-/** What a peer's place on the map means: who dials whom, and where to. */
+/** What a peer's place on the map means: what is new, who dials whom, and where to. */
 import type { Endpoint } from "../engine.js";
 import { compareAddresses, hostOf, inSubnet, type Subnet } from "./address.js";
 import { type Peer, virtualIpOf } from "./peer.js";
@@ -7,6 +7,31 @@ import type { MapEntry, MeshConfig } from "./types.js";
 /** The larger virtual IP is DTLS client, between all nodes. */
 export function isLeader(config: MeshConfig, peer: Peer): boolean {
   return compareAddresses(config.virtualIp, virtualIpOf(peer)) > 0;
+}
+
+/**
+ * Takes what the maps show of a peer now.
+ * @returns its entries at endpoints where it was not listed before
+ */
+export function relist(peer: Peer, entries: readonly MapEntry[]): readonly MapEntry[] {
+  const fresh = newEndpoints(peer, entries);
+  if (fresh.length > 0 || entries.length > 1 || peer.listed.length !== entries.length) {
+    const known = entries.filter((entry) => !fresh.includes(entry));
+    peer.listed = [...fresh, ...known].sort(bySeen(peer, fresh));
+  } else peer.listed = entries;
+  return fresh;
+}
+
+/** Entries at endpoints where the peer was not listed before. */
+function newEndpoints(peer: Peer, entries: readonly MapEntry[]): MapEntry[] {
+  if (entries === peer.listed) return [];
+  return entries.filter((entry) => !peer.listed.some((one) => one.publicEndpoint === entry.publicEndpoint));
+}
+
+/** New endpoints first as the map has them, the others in the order they had. */
+function bySeen(peer: Peer, fresh: readonly MapEntry[]): (a: MapEntry, b: MapEntry) => number {
+  const order = [...fresh, ...peer.listed].map((entry) => entry.publicEndpoint);
+  return (a, b) => order.indexOf(a.publicEndpoint) - order.indexOf(b.publicEndpoint);
 }
 
 /** What is known of where we are ourselves. */

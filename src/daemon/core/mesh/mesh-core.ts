@@ -8,7 +8,6 @@ import { NetworkStory } from "../events/network-story.js";
 import { Repeats } from "../events/repeats.js";
 import type { Announcement } from "../routes/announcement.js";
 import { isHostAddress, type Subnet } from "./address.js";
-import { hex } from "./admission.js";
 import { Announcements } from "./announcements.js";
 import { OwnAddress } from "./own-address.js";
 import { OwnEndpoints } from "./own-endpoints.js";
@@ -356,6 +355,3 @@ export class MeshCore implements Context {
 }
 
 type OwnEndpointList = ReturnType<OwnEndpoints["list"]>;
-
-/** Lower-case hex of a node key, as views show it. */
-export const nodeKeyText = hex;

@@ -1,42 +1,33 @@
 /**
  * The peers of a mesh and the rules between them and us: dialling, admitting, watching, forgetting.
  */
-import type { Reason } from "../carrier.js";
 import type { EngineEvent, PeerCounters, PeerId } from "../engine.js";
-import { peersAt } from "./admission.js";
-import { Dialler, problemOfFailure, wrongPsk } from "./dialler.js";
+import { absenceWakeAt, awaitHandshake, closesAt, noteOffline } from "./absence.js";
+import { Dialler } from "./dialler.js";
+import { keepOpen, onForeignCounters } from "./foreign-sessions.js";
 import { Gatekeeper } from "./gatekeeper.js";
-import { endpointsToTry, isLeader, type Surroundings } from "./listing.js";
+import { HandshakeTroubles } from "./handshake-troubles.js";
+import { endpointsToTry, isLeader, relist, type Surroundings } from "./listing.js";
 import type { OwnAddress } from "./own-address.js";
-import { labelOf, type Peer, prefixesOf, problemOf, stateOf, virtualIpOf } from "./peer.js";
+import { type Peer, prefixesOf, problemOf, virtualIpOf } from "./peer.js";
 import { PeerTable } from "./peer-table.js";
-import { whoIs } from "./peer-teller.js";
 import type { Pins } from "./pins.js";
+import { Sessions } from "./sessions.js";
 import { type Context, type MapEntry, punch } from "./types.js";
 
 type PeerEvent = Exclude<EngineEvent, { type: "datagram" }>;
 
-const closedHoldMs = 5000;
-const missingCloseMs = 35_000;
-/** A foreign peer may just have had nothing to say. */
-const missingForeignCloseMs = 10_000;
-const foreignIdleMs = 10_000;
-const foreignStaleMs = 20_000;
-const forgetOfflineMs = 600_000;
-const keepaliveMs = 10_000;
-const rekeyMs = 900_000;
-const otherSideRekeyMs = 30_000;
 const seeAgainMs = 3600_000;
 const maxPunched = 4;
-/** A peer that has to dial us and has not done so for this long cannot reach us. */
-const awaitedTooLongMs = 15_000;
-const awaitedProblemMs = 90_000;
+const nextStepMs = 1000;
 
 export class Peers {
   readonly table = new PeerTable();
   here: Surroundings = { publicEndpoint: undefined, subnets: [], port: 0 };
   readonly #dialler = new Dialler();
   readonly #gate: Gatekeeper;
+  readonly #sessions: Sessions;
+  readonly #troubles: HandshakeTroubles;
   readonly #pins: Pins;
   readonly #own: OwnAddress;
   readonly #context: Context;
@@ -48,6 +39,8 @@ export class Peers {
     this.#context = context;
     this.#seenAt = context.at.now;
     this.#gate = new Gatekeeper(this.table, this.#dialler, pins, own, context);
+    this.#sessions = new Sessions(this.table, this.#dialler, context);
+    this.#troubles = new HandshakeTroubles(this.table, this.#dialler, context);
   }
 
   /** The maps of all servers that count, our own entries left out. */
@@ -56,12 +49,7 @@ export class Peers {
     for (const [address, entries] of listing) {
       const peer = this.table.byAddress(address) ?? this.#gate.add(address);
       if (peer === undefined || virtualIpOf(peer) !== address) continue;
-      const fresh = newEndpoints(peer, entries);
-      if (fresh.length > 0 || entries.length > 1 || peer.listed.length !== entries.length) {
-        peer.listed = [...fresh, ...entries.filter((entry) => !fresh.includes(entry))].sort(
-          bySeen(peer, fresh),
-        );
-      } else peer.listed = entries;
+      const fresh = relist(peer, entries);
       delete peer.missingSince;
       if (peer.holdUntil !== undefined && (now >= peer.holdUntil || fresh.length > 0)) delete peer.holdUntil;
       if (fresh.length > 0) this.#onNewEndpoint(peer);
@@ -86,19 +74,9 @@ export class Peers {
   }
 
   onCounters(counters: ReadonlyMap<PeerId, PeerCounters>): void {
-    const { now } = this.#context.at;
-    for (const [id, { rxPackets, txPackets }] of counters) {
+    for (const [id, counted] of counters) {
       const peer = this.table.byId(id);
-      if (peer === undefined || peer.session.kind !== "live" || !peer.session.foreign) continue;
-      const last = peer.foreignCount;
-      if (last === undefined || last.rxPackets !== rxPackets) {
-        peer.foreignCount = { rxPackets, txPackets, since: now, idle: false };
-        if (peer.redial === "stale") delete peer.redial;
-        continue;
-      }
-      last.idle = now - last.since >= foreignIdleMs;
-      const unanswered = txPackets > last.txPackets && now - last.since >= foreignStaleMs;
-      if (unanswered && isLeader(this.#context.config, peer)) peer.redial ??= "stale";
+      if (peer !== undefined) onForeignCounters(peer, counted, this.#context);
     }
   }
 
@@ -111,65 +89,34 @@ export class Peers {
         this.#gate.onForeign(event);
         return;
       case "up":
-        this.#onUp(event);
+        this.#sessions.onUp(event);
         return;
-      case "failed": {
+      case "failed":
         this.#gate.forgetUnmatched(event.assoc);
-        if (this.#own.isOurs(event.tag)) {
-          this.#own.failed(event.tag, this.#context);
-          return;
-        }
-        const peer = this.#dialler.peerOf(event.tag);
-        if (event.reason === "signature") this.#logForged(event.endpoint, peer);
-        if (peer === undefined) return;
-        // It is about one PSK of several; the others are still being tried.
-        const partly = event.reason === "wrong-psk" && this.#dialler.hasOthers(peer, event.tag);
-        const problem = partly
-          ? undefined
-          : problemOfFailure(peer, event.reason, event.refusal, this.#context.at.now);
-        if (problem?.refused === true && event.reason === "refused") {
-          this.#reportBeside(peer, event.endpoint, problem.reason);
-        }
-        this.#dialler.failed(peer, event.tag, problem, this.#context);
+        if (this.#own.isOurs(event.tag)) this.#own.failed(event.tag, this.#context);
+        else this.#troubles.onFailed(event);
         return;
-      }
       case "wrong-psk":
-        this.#onWrongPsk(event);
+        this.#troubles.onWrongPsk(event);
         return;
       case "closed":
-        this.#onClosed(event);
+        this.#sessions.onClosed(event);
         return;
-      default:
-        this.#onPeerEvent(event);
+      case "silent":
+      case "alive":
+      case "path":
+      case "rekey-due":
+        this.#sessions.onEvent(event);
+        return;
+      case "pong":
+      case "control":
         return;
     }
   }
 
-  /** The PSKs changed: sessions under one that is gone end, those under an older one are renewed by who leads. */
+  /** The PSKs changed. */
   onEpochs(): void {
-    const { epochs } = this.#context.config;
-    for (const peer of [...this.table.all()]) {
-      const { session } = peer;
-      if (session.kind === "none") {
-        // Perhaps it was refused for the old one.
-        this.#dialler.hurry(peer, this.#context);
-        continue;
-      }
-      if (epochs.some((epoch) => epoch.id === session.epoch)) {
-        if (peer.redial === "epoch") delete peer.redial;
-        if (this.#wantsEpoch(peer)) peer.redial ??= "epoch";
-        this.#dialler.hurry(peer, this.#context);
-        continue;
-      }
-      this.#context.emit({
-        type: "log",
-        level: "warn",
-        message: `session with ${labelOf(peer)} ends: its PSK is accepted no more`,
-        fields: { virtualIp: virtualIpOf(peer) },
-      });
-      this.#context.emit({ type: "close-peer", peer: peer.id });
-      this.#sessionEnded(peer);
-    }
+    this.#sessions.onEpochs();
   }
 
   /** Who carries which prefixes besides its own addresses, by node key. */
@@ -196,35 +143,26 @@ export class Peers {
     for (const peer of [...this.table.all()]) {
       // A silent server says nothing about who left.
       if (!answering && peer.missingSince !== undefined) peer.missingSince = now;
-      this.#closeMissing(peer);
-      if (this.#forgetLongGone(peer)) continue;
-      this.#keepOpen(peer);
-      this.#await(peer);
-      if (peer.rekeyAt !== undefined && now >= peer.rekeyAt) {
-        delete peer.rekeyAt;
-        peer.redial = "rekey";
+      if (now >= closesAt(peer)) this.#sessions.close(peer);
+      if (noteOffline(peer, now)) {
+        this.#gate.remove(peer);
+        continue;
       }
+      keepOpen(peer, this.#context);
+      awaitHandshake(peer, this.#context);
+      this.#sessions.rekey(peer);
       this.#dialler.step(peer, mayDial && this.#wantsDial(peer), targets, this.#context);
     }
     if (now - this.#seenAt >= seeAgainMs) this.#seeAll();
   }
 
   wakeAt(): number {
+    const { now } = this.#context.at;
     let at = this.#seenAt + seeAgainMs;
     for (const peer of this.table.all()) {
       at = Math.min(at, this.#dialler.wakeAt(peer), peer.rekeyAt ?? at, peer.keepaliveAt ?? at);
-      if (peer.session.kind !== "none" && peer.missingSince !== undefined) {
-        at = Math.min(at, this.#missingCloseAt(peer, peer.missingSince));
-      }
-      if (peer.awaitedSince !== undefined && !hasProblem(peer, this.#context.at.now)) {
-        at = Math.min(at, peer.awaitedSince + awaitedTooLongMs);
-      }
-      if (peer.offlineSince !== undefined) at = Math.min(at, peer.offlineSince + forgetOfflineMs);
-      if (peer.problem !== undefined && hasProblem(peer, this.#context.at.now)) {
-        at = Math.min(at, peer.problem.until);
-      }
-      if (this.#wantsDial(peer) && peer.attempt.kind === "idle")
-        at = Math.min(at, this.#context.at.now + 1000);
+      at = Math.min(at, absenceWakeAt(peer, now), problemOf(peer, now)?.until ?? at);
+      if (this.#wantsDial(peer) && peer.attempt.kind === "idle") at = Math.min(at, now + nextStepMs);
     }
     return at;
   }
@@ -257,156 +195,6 @@ export class Peers {
     if (newest !== session.endpoint && (known || !session.foreign)) peer.redial ??= "moved";
   }
 
-  #onUp(event: Extract<PeerEvent, { type: "up" }>): void {
-    const { at, random } = { at: this.#context.at, random: () => this.#context.random() };
-    const peer = this.table.byId(event.peer);
-    // Forgotten between `admit` and `up`.
-    if (peer === undefined) {
-      this.#context.emit({ type: "remove-peer", peer: event.peer });
-      return;
-    }
-    const { assoc, endpoint, role, foreign, cipher, epoch } = event;
-    const renewed = peer.session.kind !== "none";
-    peer.session = { kind: "live", assoc, endpoint, role, foreign, cipher, epoch };
-    peer.failures = 0;
-    peer.lastHandshake = at.wall;
-    delete peer.problem;
-    delete peer.redial;
-    delete peer.holdUntil;
-    delete peer.rekeyAt;
-    delete peer.keepaliveAt;
-    delete peer.foreignCount;
-    if (foreign) {
-      delete peer.name;
-      if (role === "client") peer.keepaliveAt = at.now + keepaliveMs;
-    } else if (role === "client") {
-      peer.rekeyAt = at.now + rekeyMs * (0.9 + 0.2 * random());
-    }
-    this.#dialler.end(peer, this.#context, event.tag);
-    if (this.#wantsEpoch(peer)) {
-      peer.redial = "epoch";
-      this.#dialler.later(peer, this.#context);
-    }
-    this.#context.emit({ type: "changed" });
-    this.#context.emit({
-      type: "log",
-      level: renewed ? "debug" : "info",
-      message: renewed ? `session with ${labelOf(peer)} renewed` : `session with ${labelOf(peer)} is up`,
-      fields: {
-        virtualIp: virtualIpOf(peer),
-        endpoint,
-        role,
-        cipher,
-        ...(foreign ? { foreign: "yes" } : {}),
-      },
-    });
-  }
-
-  #onWrongPsk({ tag, endpoint }: Extract<PeerEvent, { type: "wrong-psk" }>): void {
-    const dialled = tag === 0 ? undefined : this.#dialler.peerOf(tag);
-    const there = tag === 0 ? peersAt(endpoint, this.table) : [];
-    const peer = dialled ?? (there.length === 1 ? there[0] : undefined);
-    if (dialled !== undefined && this.#onOtherPsk(dialled, tag)) return;
-    // A hint anybody can send: it never ends anything.
-    const problem = wrongPsk(this.#context.at.now);
-    if (peer === undefined) {
-      const reason = { ...problem.reason, message: "somebody without the network's PSK wants a session" };
-      const message = `${endpoint} tried a session with another PSK`;
-      this.#context.report({ type: "error", reason, endpoint, message });
-    } else if (peer.session.kind === "none") peer.problem = problem;
-    else this.#reportBeside(peer, endpoint, problem.reason);
-  }
-
-  /** Trouble with a peer whose session lives on, which its state does not show. */
-  #reportBeside(peer: Peer, endpoint: string, reason: Reason): void {
-    if (peer.session.kind === "none") return;
-    this.#context.report({
-      type: "error",
-      peer: whoIs(peer),
-      state: stateOf(peer, this.#context.at.now),
-      reason,
-      endpoint,
-      message: `beside the session with ${labelOf(peer)}, at ${endpoint}: ${reason.message}`,
-    });
-  }
-
-  #logForged(endpoint: string, dialled: Peer | undefined): void {
-    // Without a session it becomes the dialled peer's state, and is told as that.
-    if (dialled === undefined || dialled.session.kind !== "none") {
-      const message = "the hello is not of its handshake; somebody may be in the middle";
-      this.#context.report({
-        type: "error",
-        ...(dialled !== undefined && { peer: whoIs(dialled) }),
-        reason: { code: "signature", message },
-        endpoint,
-        message: `refused a session with ${endpoint}: ${message}`,
-      });
-    }
-    this.#context.emit({
-      type: "log",
-      level: "warn",
-      message: "refused a session: the hello is not of this handshake; somebody may be in the middle",
-      fields: { endpoint, refusal: "signature" },
-    });
-  }
-
-  /** While a change of PSKs is under way a wrong one is nothing to complain about. Returns whether that is all. */
-  #onOtherPsk(peer: Peer, tag: number): boolean {
-    if (peer.session.kind === "live" && peer.redial === "epoch") {
-      // Its session lives under a PSK that it knows; ask again later whether it has learned the new one.
-      this.#context.emit({ type: "abort", tag });
-      this.#dialler.failed(peer, tag, undefined, this.#context);
-      return true;
-    }
-    return this.#dialler.tryOtherEpoch(peer, tag, this.#context);
-  }
-
-  /** A living session under an older PSK. Foreign peers are left alone until that is given up: they may take a second
-   *  handshake for the end of the first. */
-  #wantsEpoch(peer: Peer): boolean {
-    const { session } = peer;
-    if (session.kind !== "live" || session.foreign || !isLeader(this.#context.config, peer)) return false;
-    return session.epoch !== this.#context.config.epochs[0]?.id;
-  }
-
-  #onClosed({ peer: id, assoc, reason }: Extract<PeerEvent, { type: "closed" }>): void {
-    const peer = this.table.byId(id);
-    if (peer === undefined || peer.session.kind === "none" || peer.session.assoc !== assoc) return;
-    const replaced = 2;
-    if (reason !== replaced) peer.holdUntil = this.#context.at.now + closedHoldMs;
-    this.#sessionEnded(peer);
-  }
-
-  #onPeerEvent(event: Extract<PeerEvent, { peer: PeerId }>): void {
-    const { now } = this.#context.at;
-    const peer = this.table.byId(event.peer);
-    if (peer === undefined || peer.session.kind === "none") return;
-    switch (event.type) {
-      case "silent":
-        if (peer.session.kind === "live")
-          peer.session = { ...peer.session, kind: "silent", silentSince: now };
-        return;
-      case "alive": {
-        const { session } = peer;
-        const { assoc, endpoint, role, foreign, cipher, epoch } = session;
-        peer.session = { kind: "live", assoc, endpoint, role, foreign, cipher, epoch };
-        return;
-      }
-      case "path":
-        peer.session.endpoint = event.endpoint;
-        this.#context.emit({ type: "changed" });
-        return;
-      case "rekey-due":
-        if (peer.session.foreign) return;
-        if (peer.session.role === "client") peer.redial = "rekey";
-        // The other side's own counters may lag behind ours; give it time, so that not both dial.
-        else peer.rekeyAt ??= now + otherSideRekeyMs;
-        return;
-      default:
-        return;
-    }
-  }
-
   /** Living sessions keep their pins from growing old. */
   #seeAll(): void {
     const { now, wall } = this.#context.at;
@@ -417,85 +205,4 @@ export class Peers {
     }
     this.#context.emit({ type: "persist-pins", pins: this.#pins.list(wall) });
   }
-
-  /** The smaller address only waits: says why nothing comes of it. */
-  #await(peer: Peer): void {
-    const { now } = this.#context.at;
-    const awaited =
-      peer.session.kind === "none" &&
-      peer.listed.length > 0 &&
-      peer.holdUntil === undefined &&
-      !isLeader(this.#context.config, peer);
-    if (!awaited) {
-      delete peer.awaitedSince;
-      return;
-    }
-    peer.awaitedSince ??= now;
-    if (now - peer.awaitedSince < awaitedTooLongMs || hasProblem(peer, now)) return;
-    const message =
-      "no handshake from the peer, which has to start it; a firewall may block UDP between here and there";
-    peer.problem = { reason: { code: "timeout", message }, refused: false, until: now + awaitedProblemMs };
-    this.#context.emit({ type: "changed" });
-  }
-
-  /** Only the leader keeps the NATs open to a foreign peer; nothing else is ever sent to one. */
-  #keepOpen(peer: Peer): void {
-    const { now } = this.#context.at;
-    if (peer.keepaliveAt === undefined || peer.session.kind === "none" || now < peer.keepaliveAt) return;
-    this.#context.emit({ type: "send", to: peer.session.endpoint, data: punch });
-    peer.keepaliveAt = now + keepaliveMs;
-  }
-
-  #missingCloseAt(peer: Peer, missingSince: number): number {
-    if (peer.session.kind === "silent") return missingSince;
-    const idleForeign =
-      peer.session.kind === "live" && peer.session.foreign && peer.foreignCount?.idle === true;
-    return missingSince + (idleForeign ? missingForeignCloseMs : missingCloseMs);
-  }
-
-  #closeMissing(peer: Peer): void {
-    const { now } = this.#context.at;
-    if (peer.session.kind === "none" || peer.missingSince === undefined) return;
-    if (now < this.#missingCloseAt(peer, peer.missingSince)) return;
-    this.#context.emit({ type: "close-peer", peer: peer.id });
-    this.#sessionEnded(peer);
-  }
-
-  #sessionEnded(peer: Peer): void {
-    peer.session = { kind: "none" };
-    delete peer.redial;
-    delete peer.rekeyAt;
-    delete peer.keepaliveAt;
-    delete peer.foreignCount;
-    this.#dialler.end(peer, this.#context);
-  }
-
-  /** Peers that vanished are shown for ten minutes more. Returns whether it is gone. */
-  #forgetLongGone(peer: Peer): boolean {
-    const { now } = this.#context.at;
-    if (peer.session.kind !== "none" || peer.listed.length > 0) {
-      delete peer.offlineSince;
-      return false;
-    }
-    peer.offlineSince ??= now;
-    if (now - peer.offlineSince < forgetOfflineMs) return false;
-    this.#gate.remove(peer);
-    return true;
-  }
-}
-
-function hasProblem(peer: Peer, now: number): boolean {
-  return problemOf(peer, now) !== undefined;
-}
-
-/** Entries at endpoints where the peer was not listed before. */
-function newEndpoints(peer: Peer, entries: readonly MapEntry[]): MapEntry[] {
-  if (entries === peer.listed) return [];
-  return entries.filter((entry) => !peer.listed.some((one) => one.publicEndpoint === entry.publicEndpoint));
-}
-
-/** New endpoints first as the map has them, the others in the order they had. */
-function bySeen(peer: Peer, fresh: readonly MapEntry[]): (a: MapEntry, b: MapEntry) => number {
-  const order = [...fresh, ...peer.listed].map((entry) => entry.publicEndpoint);
-  return (a, b) => order.indexOf(a.publicEndpoint) - order.indexOf(b.publicEndpoint);
 }

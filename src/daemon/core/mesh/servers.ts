@@ -15,7 +15,7 @@ const firstBeatsMs = [250, 500, 1000];
 const eagerBeatMs = 2000;
 const beatMs = 5000;
 /** A server without a map for this long is silent. */
-export const silentAfterMs = 15_000;
+const silentAfterMs = 15_000;
 const resolveBackoff = { firstMs: 1000, maxMs: 60_000 };
 /** How long the last map of a silent server counts beside servers that answer. */
 const staleMapMs = 600_000;
