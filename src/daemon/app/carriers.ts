@@ -1,5 +1,5 @@
 import type { Logger } from "pino";
-import { meshCarriers } from "./mesh-carriers.js";
+import { meshCarriers } from "./mesh/mesh-carriers.js";
 import type { MakeCarrier, Platform } from "./platform.js";
 import { TcpCarrier } from "./tcp/tcp-carrier.js";
 

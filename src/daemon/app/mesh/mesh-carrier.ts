@@ -1,38 +1,29 @@
 /** The mesh as a carrier: the pure core wired to an engine, names, time and what is kept on disk. */
-import { randomBytes } from "node:crypto";
 import type { Logger } from "pino";
-import { VpnError } from "../../common/errors.js";
-import type { AnnouncedPeer, Carrier, CarrierEvent, CarrierView, PeerView } from "../core/carrier.js";
-import type {
-  Endpoint,
-  EngineCounters,
-  EngineEvent,
-  EngineIdentity,
-  MeshEngine,
-  PeerCounters,
-  PeerId,
-} from "../core/engine.js";
-import { signingKey } from "../core/keys/ed25519.js";
-import { buildNodeRecord, type RecordDraft } from "../core/keys/node-record.js";
-import type { PskEpoch } from "../core/keys/psk-ring.js";
-import { type NetworkKeys, networkKeys } from "../core/keys/schedule.js";
-import { inSubnet, type Subnet } from "../core/mesh/address.js";
-import { badgerCodec } from "../core/mesh/badger-codec.js";
-import { commandEngine } from "../core/mesh/engine-effects.js";
-import { type CorePeerView, MeshCore } from "../core/mesh/mesh-core.js";
-import { readOwnEndpoints } from "../core/mesh/own-endpoints.js";
-import { readPins } from "../core/mesh/pins.js";
-import type { MeshEffect, MeshEpoch, MeshInput, Moment } from "../core/mesh/types.js";
-import type { Announcement } from "../core/routes/announcement.js";
-import { hostSubnets } from "../io/host-subnets.js";
-import { resolveServer } from "../io/server-names.js";
+import { VpnError } from "../../../common/errors.js";
+import type { AnnouncedPeer, Carrier, CarrierEvent, CarrierView } from "../../core/carrier.js";
+import type { EngineEvent, EngineIdentity, MeshEngine, PeerCounters, PeerId } from "../../core/engine.js";
+import { signingKey } from "../../core/keys/ed25519.js";
+import type { PskEpoch } from "../../core/keys/psk-ring.js";
+import { inSubnet, type Subnet } from "../../core/mesh/address.js";
+import { badgerCodec } from "../../core/mesh/badger-codec.js";
+import { commandEngine } from "../../core/mesh/engine-effects.js";
+import { MeshCore } from "../../core/mesh/mesh-core.js";
+import { readOwnEndpoints } from "../../core/mesh/own-endpoints.js";
+import { readPins } from "../../core/mesh/pins.js";
+import type { MeshEffect, MeshInput } from "../../core/mesh/types.js";
+import type { Announcement } from "../../core/routes/announcement.js";
+import { MeshIdentity } from "./mesh-identity.js";
+import { ciphers, emptyView, peerView, withIgnored } from "./mesh-view.js";
+import { Probes } from "./probes.js";
+import { Readiness } from "./readiness.js";
+import { realWorld, type World } from "./world.js";
 
 const recordTtlSeconds = 3600;
 /** How often interfaces and foreign peers' counters are looked at. */
 const pollMs = 5000;
 const shortestTimerMs = 5;
 const longestTimerMs = 60_000;
-const ciphers = ["AES-128-GCM", "AES-256-GCM", "ChaCha20-Poly1305"];
 
 /** What a mesh learns and keeps; opaque to whoever stores it as JSON. */
 export type Learned = Record<string, unknown>;
@@ -61,40 +52,16 @@ export interface MeshCarrierOptions {
   world?: Partial<World>;
 }
 
-export interface World {
-  /** Never rejects. */
-  resolve(server: string): Promise<Endpoint[]>;
-  subnets(): Subnet[];
-  moment(): Moment;
-  random(): number;
-  randomBytes(size: number): Uint8Array;
-}
-
-const realWorld: World = {
-  resolve: resolveServer,
-  subnets: hostSubnets,
-  moment: () => ({ now: performance.now(), wall: Date.now() }),
-  random: Math.random,
-  randomBytes: (size) => new Uint8Array(randomBytes(size)),
-};
-
-type Outcome = { kind: "pending" } | { kind: "ready" } | { kind: "conflict"; error: VpnError };
-
-interface Waiter {
-  resolve(): void;
-  reject(error: unknown): void;
-}
-
 export class MeshCarrier implements Carrier {
   onChange: () => void = () => {};
   onEvent: (event: CarrierEvent) => void = () => {};
   readonly #options: MeshCarrierOptions;
   readonly #world: World;
   readonly #log: Logger;
-  readonly #keys = new Map<number, NetworkKeys>();
+  readonly #readiness = new Readiness();
+  readonly #probes = new Probes();
   #psks: readonly PskEpoch[];
-  /** What this node's records say; one is made for each PSK. */
-  #draft: RecordDraft | undefined;
+  #identity: MeshIdentity | undefined;
   #engine: MeshEngine | undefined;
   #core: MeshCore | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -102,10 +69,6 @@ export class MeshCarrier implements Carrier {
   #inputs: MeshInput[] = [];
   #busy = false;
   #stopping: Promise<void> | undefined;
-  #outcome: Outcome = { kind: "pending" };
-  readonly #waiters = new Set<Waiter>();
-  readonly #pings = new Map<bigint, (rttSeconds: number) => void>();
-  #lastToken = 0n;
   readonly #handshakes: Record<string, number> = {};
 
   constructor(options: MeshCarrierOptions) {
@@ -121,13 +84,11 @@ export class MeshCarrier implements Carrier {
     const { address, length } = splitCidr(this.#options.virtualIp);
     const at = this.#world.moment();
     // Wall time only has to grow from one start to the next.
-    this.#draft = {
-      virtualIps: [address],
-      name: nodeName,
-      sequence: BigInt(at.wall),
-      ttlSeconds: recordTtlSeconds,
-    };
-    const engine = this.#options.engine(this.#identity(this.#draft));
+    const sequence = BigInt(at.wall);
+    const draft = { virtualIps: [address], name: nodeName, sequence, ttlSeconds: recordTtlSeconds };
+    const identity = new MeshIdentity({ badger, nodeSeed }, draft, this.#world.randomBytes);
+    this.#identity = identity;
+    const engine = this.#options.engine(identity.forEngine(this.#psks));
     this.#engine = engine;
     this.#core = new MeshCore(
       {
@@ -135,7 +96,7 @@ export class MeshCarrier implements Carrier {
         virtualIp: address,
         prefixLength: length,
         nodeKey: signingKey(nodeSeed).publicKey,
-        epochs: this.#epochs(),
+        epochs: identity.epochs(this.#psks),
         servers: iex,
         port: engine.port,
         pins: readPins(learned?.pins),
@@ -158,32 +119,7 @@ export class MeshCarrier implements Carrier {
   }
 
   ready(signal: AbortSignal): Promise<void> {
-    if (this.#outcome.kind === "ready") return Promise.resolve();
-    if (this.#outcome.kind === "conflict") return Promise.reject(this.#outcome.error);
-    if (this.#stopping !== undefined) return Promise.reject(stopped());
-    return new Promise((resolve, reject) => {
-      const onAbort = () => waiter.reject(signal.reason);
-      const done = () => {
-        this.#waiters.delete(waiter);
-        signal.removeEventListener("abort", onAbort);
-      };
-      const waiter: Waiter = {
-        resolve: () => {
-          done();
-          resolve();
-        },
-        reject: (error) => {
-          done();
-          reject(VpnError.from(error, "cancelled"));
-        },
-      };
-      if (signal.aborted) {
-        waiter.reject(signal.reason);
-        return;
-      }
-      this.#waiters.add(waiter);
-      signal.addEventListener("abort", onAbort);
-    });
+    return this.#readiness.wait(signal);
   }
 
   responds(): boolean {
@@ -193,18 +129,7 @@ export class MeshCarrier implements Carrier {
   view(): CarrierView {
     const engine = this.#engine;
     const core = this.#core;
-    if (engine === undefined || core === undefined) {
-      const counters = { rxBytes: 0, txBytes: 0, rxPackets: 0, txPackets: 0, drops: {} };
-      return {
-        state: "connecting",
-        servers: [],
-        peers: [],
-        counters,
-        unknownDestinations: [],
-        ciphers,
-        notes: [],
-      };
-    }
+    if (engine === undefined || core === undefined) return emptyView();
     const { peers, ...rest } = core.view(this.#world.moment());
     const features = engine.features?.();
     return {
@@ -228,9 +153,9 @@ export class MeshCarrier implements Carrier {
 
   setPsks(psks: readonly PskEpoch[]): void {
     this.#psks = psks;
-    if (this.#engine === undefined || this.#draft === undefined || this.#stopping !== undefined) return;
-    this.#engine.setIdentity(this.#identity(this.#draft));
-    this.#feed({ type: "epochs", epochs: this.#epochs() });
+    if (this.#engine === undefined || this.#identity === undefined || this.#stopping !== undefined) return;
+    this.#engine.setIdentity(this.#identity.forEngine(psks));
+    this.#feed({ type: "epochs", epochs: this.#identity.epochs(psks) });
   }
 
   announce(what: Announcement): void {
@@ -256,53 +181,17 @@ export class MeshCarrier implements Carrier {
       const hint = `measure with packets instead: ping ${virtualIp}`;
       throw new VpnError("failed", `${virtualIp} is not vpnd and answers no probes`, { hint });
     }
-    this.#lastToken += 1n;
-    const token = this.#lastToken;
     const engine = this.#engine;
-    return await new Promise<number>((resolve, reject) => {
-      const timer = setTimeout(() => {
-        this.#pings.delete(token);
-        reject(
-          new VpnError("no-reply", `no answer from ${virtualIp} within ${timeoutSeconds} s`, {
-            hint: `see: vpnctl peer ${virtualIp}`,
-          }),
-        );
-      }, timeoutSeconds * 1000);
-      this.#pings.set(token, (rttSeconds) => {
-        clearTimeout(timer);
-        this.#pings.delete(token);
-        resolve(rttSeconds);
-      });
+    return await this.#probes.probe(virtualIp, timeoutSeconds, (token) => {
       if (peer.up) engine.ping(peer.id, token);
     });
-  }
-
-  #epochs(): MeshEpoch[] {
-    return this.#psks.map((psk) => ({ id: psk.id, keys: this.#keysOf(psk) }));
-  }
-
-  #identity(draft: RecordDraft): EngineIdentity {
-    const { badger, nodeSeed } = this.#options;
-    const node = signingKey(nodeSeed);
-    const epochs = this.#psks.map((psk) => {
-      const keys = this.#keysOf(psk);
-      const record = buildNodeRecord(draft, node, keys, this.#world.randomBytes(12));
-      return { id: psk.id, ...keys.epoch, networkId: keys.networkId, record };
-    });
-    return { badger, nodeSeed, epochs };
-  }
-
-  #keysOf({ id, psk }: PskEpoch): NetworkKeys {
-    const keys = this.#keys.get(id) ?? networkKeys(psk, this.#options.badger);
-    this.#keys.set(id, keys);
-    return keys;
   }
 
   async #stop(): Promise<void> {
     clearTimeout(this.#timer);
     clearInterval(this.#poll);
     this.#inputs = [];
-    for (const waiter of [...this.#waiters]) waiter.reject(stopped());
+    this.#readiness.stop(new VpnError("cancelled", "the network was stopped"));
     if (this.#core !== undefined) {
       this.#keep();
       for (const event of this.#core.end()) this.onEvent(event);
@@ -313,7 +202,7 @@ export class MeshCarrier implements Carrier {
   #onEngineEvent(event: EngineEvent): void {
     const result = handshakeResult(event);
     if (result !== undefined) this.#handshakes[result] = (this.#handshakes[result] ?? 0) + 1;
-    if (event.type === "pong") this.#pings.get(event.token)?.(event.rttSeconds);
+    if (event.type === "pong") this.#probes.answered(event.token, event.rttSeconds);
     else this.#feed({ type: "engine", event });
   }
 
@@ -364,10 +253,10 @@ export class MeshCarrier implements Carrier {
         void this.#resolve(effect.server);
         break;
       case "ready":
-        this.#settle({ kind: "ready" });
+        this.#readiness.ready();
         break;
       case "conflict":
-        this.#settle({ kind: "conflict", error: effect.error });
+        this.#readiness.failed(effect.error);
         break;
       case "log":
         this.#log[effect.level](effect.fields, effect.message);
@@ -385,14 +274,6 @@ export class MeshCarrier implements Carrier {
   async #resolve(server: string): Promise<void> {
     const endpoints = await this.#world.resolve(server);
     this.#feed({ type: "resolved", server, endpoints });
-  }
-
-  #settle(outcome: Outcome): void {
-    this.#outcome = outcome;
-    for (const waiter of [...this.#waiters]) {
-      if (outcome.kind === "conflict") waiter.reject(outcome.error);
-      else waiter.resolve();
-    }
   }
 
   #keep(): void {
@@ -416,14 +297,6 @@ export class MeshCarrier implements Carrier {
   }
 }
 
-function peerView({ id: _, ...peer }: CorePeerView, counters: PeerCounters | undefined): PeerView {
-  const { rxBytes = 0, txBytes = 0, rxPackets = 0, txPackets = 0 } = counters ?? {};
-  const view: PeerView = { ...peer, rxBytes, txBytes, rxPackets, txPackets };
-  if (counters?.rttSeconds !== undefined && peer.state === "up") view.rttSeconds = counters.rttSeconds;
-  if (counters?.mtu !== undefined && peer.state === "up") view.mtu = counters.mtu;
-  return view;
-}
-
 /** What `handshakes` counts the event as; undefined: it ends no handshake. */
 function handshakeResult(event: EngineEvent): string | undefined {
   if (event.type === "up") return event.rekey ? "rekey" : "ok";
@@ -433,13 +306,4 @@ function handshakeResult(event: EngineEvent): string | undefined {
 function splitCidr(cidr: string): Subnet {
   const [address = "", length = ""] = cidr.split("/");
   return { address, length: Number(length) };
-}
-
-function stopped(): VpnError {
-  return new VpnError("cancelled", "the network was stopped");
-}
-
-/** Datagrams that the engine handed on and the mesh had no use for are drops like the engine's own. */
-function withIgnored(counters: EngineCounters, ignored: number): EngineCounters {
-  return ignored === 0 ? counters : { ...counters, drops: { ...counters.drops, "not-a-map": ignored } };
 }

@@ -1,6 +1,6 @@
 import type { Logger } from "pino";
+import type { MakeCarrier } from "../platform.js";
 import { MeshCarrier } from "./mesh-carrier.js";
-import type { MakeCarrier } from "./platform.js";
 
 /** Makes the carrier of a mesh network from what is stored of it. */
 export function meshCarriers(log: Logger): MakeCarrier {

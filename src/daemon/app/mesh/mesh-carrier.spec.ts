@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { pino } from "pino";
-import { encodeMap } from "../../common/badger/map.js";
-import { VpnError } from "../../common/errors.js";
-import type { EngineEvent, EngineIdentity, MeshEngine } from "../core/engine.js";
-import { signingKey } from "../core/keys/ed25519.js";
-import { buildNodeRecord } from "../core/keys/node-record.js";
-import { networkKeys } from "../core/keys/schedule.js";
+import { encodeMap } from "../../../common/badger/map.js";
+import { VpnError } from "../../../common/errors.js";
+import type { EngineEvent, EngineIdentity, MeshEngine } from "../../core/engine.js";
+import { signingKey } from "../../core/keys/ed25519.js";
+import { buildNodeRecord } from "../../core/keys/node-record.js";
+import { networkKeys } from "../../core/keys/schedule.js";
 import { type Learned, MeshCarrier, type MeshCarrierOptions } from "./mesh-carrier.js";
 
 const server = "192.0.2.1:9944";
