@@ -5,7 +5,7 @@ import type { Endpoint } from "../../src/daemon/core/engine.js";
 import { compareAddresses } from "../../src/daemon/core/mesh/address.js";
 import type { Clock } from "./clock.js";
 import type { Nat, Network, Socket } from "./network.js";
-import type { Message } from "./sim-engine.js";
+import type { Message } from "./sim-associations.js";
 
 export interface ForeignOptions {
   virtualIp: string;

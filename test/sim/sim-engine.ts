@@ -22,37 +22,7 @@ import { signingKey } from "../../src/daemon/core/keys/ed25519.js";
 import { hex } from "../../src/daemon/core/mesh/admission.js";
 import type { Clock } from "./clock.js";
 import type { Socket } from "./network.js";
-
-/** What engines say to each other; `to` is the receiver's association, 0 before it is known. */
-export type Message =
-  | { kind: "client-hello"; from: Assoc; psk: string; foreign: boolean }
-  | { kind: "server-hello"; from: Assoc; to: Assoc; foreign: boolean }
-  | { kind: "alert"; to: Assoc }
-  | { kind: "hello"; to: Assoc; nodeKey: Uint8Array; record: Uint8Array }
-  | { kind: "ack"; to: Assoc }
-  | { kind: "refuse"; to: Assoc; reason: Refusal }
-  | { kind: "close"; to: Assoc; reason: number }
-  | { kind: "ping" | "pong"; to: Assoc }
-  | { kind: "control"; to: Assoc; data: Uint8Array }
-  | { kind: "data"; to: Assoc; source: string; destination: string };
-
-interface Association {
-  id: Assoc;
-  tag: Tag;
-  role: Role;
-  endpoint: Endpoint;
-  remote: Assoc;
-  foreign: boolean;
-  epoch: EpochId;
-  began: number;
-  peer?: PeerId;
-  acked: boolean;
-  heard: boolean;
-  up: boolean;
-  /** Where `#answered` has it. */
-  answers?: string;
-  cancel: () => void;
-}
+import { type Association, Associations, type ClientHello, type Message } from "./sim-associations.js";
 
 interface SimPeer {
   prefixes: readonly string[];
@@ -78,12 +48,8 @@ export class SimEngine implements MeshEngine {
   readonly #socket: Socket;
   #identity: EngineIdentity;
   readonly #nodeKey: Uint8Array;
-  readonly #associations = new Map<Assoc, Association>();
-  /** Client endpoint and its association -> ours, so that a repeated hello makes no second one. */
-  readonly #answered = new Map<string, Assoc>();
+  readonly #associations: Associations;
   readonly #peers = new Map<PeerId, SimPeer>();
-  readonly #firstAssoc: number;
-  #made = 0;
   #stopped = false;
 
   /** @param bind gives the socket, delivering to the function that it gets */
@@ -97,7 +63,7 @@ export class SimEngine implements MeshEngine {
     this.#identity = identity;
     this.#nodeKey = signingKey(identity.nodeSeed).publicKey;
     // Numbers differ between runs of a node, so that old sessions do not fit new engines.
-    this.#firstAssoc = Math.floor(random() * 2 ** 40);
+    this.#associations = new Associations(Math.floor(random() * 2 ** 40));
     this.#socket = bind((from, payload) => this.#receive(from, payload));
   }
 
@@ -124,7 +90,7 @@ export class SimEngine implements MeshEngine {
     for (const id of [...this.#peers.keys()]) this.#end(id, polite ? 0 : undefined);
     this.#stopped = true;
     this.#socket.close();
-    for (const association of this.#associations.values()) association.cancel();
+    for (const association of this.#associations.all()) association.cancel();
   }
 
   send(to: Endpoint, data: Uint8Array): void {
@@ -137,8 +103,8 @@ export class SimEngine implements MeshEngine {
   }
 
   abort(tag: Tag): void {
-    for (const association of this.#associations.values()) {
-      if (association.tag === tag && !association.up) this.#drop(association);
+    for (const association of this.#associations.all()) {
+      if (association.tag === tag && !association.up) this.#associations.drop(association);
     }
   }
 
@@ -158,7 +124,7 @@ export class SimEngine implements MeshEngine {
     const association = this.#associations.get(assoc);
     if (association === undefined || association.up) return;
     if (!association.foreign) this.#say(association, { kind: "refuse", to: association.remote, reason });
-    this.#drop(association);
+    this.#associations.drop(association);
   }
 
   setPeer(peer: PeerId, prefixes: readonly string[]): void {
@@ -228,8 +194,7 @@ export class SimEngine implements MeshEngine {
     if (association !== undefined) this.#onMessage(from, association, payload);
   }
 
-  #onClientHello(from: Endpoint, message: Extract<Message, { kind: "client-hello" }>): void {
-    const key = `${from} ${message.from}`;
+  #onClientHello(from: Endpoint, message: ClientHello): void {
     const epoch = this.#identity.epochs.find((one) => pskOf(one) === message.psk);
     if (epoch === undefined) {
       const alert: Message = { kind: "alert", to: message.from };
@@ -237,12 +202,9 @@ export class SimEngine implements MeshEngine {
       this.#emit({ type: "wrong-psk", tag: 0, role: "server", endpoint: from });
       return;
     }
-    const known = this.#associations.get(this.#answered.get(key) ?? 0);
+    const known = this.#associations.answering(from, message);
     const association = known ?? this.#make(0, "server", from, epoch.id);
-    association.remote = message.from;
-    association.foreign = message.foreign;
-    this.#answered.set(key, association.id);
-    association.answers = key;
+    this.#associations.answer(association, from, message);
     const { id, foreign } = association;
     this.#say(association, { kind: "server-hello", from: id, to: message.from, foreign });
     if (known !== undefined) return;
@@ -328,7 +290,7 @@ export class SimEngine implements MeshEngine {
 
   #onClose(association: Association, reason: number): void {
     const peer = association.peer === undefined ? undefined : this.#peers.get(association.peer);
-    this.#drop(association);
+    this.#associations.drop(association);
     if (peer === undefined || peer.session !== association || association.peer === undefined) return;
     delete peer.session;
     this.#emit({ type: "closed", peer: association.peer, assoc: association.id, reason });
@@ -338,7 +300,7 @@ export class SimEngine implements MeshEngine {
     const { id, tag, role, endpoint, epoch, foreign, peer: peerId } = association;
     const peer = peerId === undefined ? undefined : this.#peers.get(peerId);
     if (peer === undefined || peerId === undefined) {
-      this.#drop(association);
+      this.#associations.drop(association);
       return;
     }
     association.up = true;
@@ -348,7 +310,7 @@ export class SimEngine implements MeshEngine {
     peer.lastHeard = this.#clock.now;
     peer.silent = false;
     // What is still on its way under the old keys is taken for a while.
-    if (old !== undefined) this.#clock.after(drainMs, () => this.#drop(old));
+    if (old !== undefined) this.#clock.after(drainMs, () => this.#associations.drop(old));
     const rekey = old !== undefined;
     const session = { peer: peerId, assoc: id, tag, role, endpoint, cipher: "sim", epoch, foreign, rekey };
     this.#emit({ type: "up", ...session });
@@ -385,8 +347,8 @@ export class SimEngine implements MeshEngine {
   }
 
   #fail(association: Association, reason: HandshakeFailure, refusal?: Refusal): void {
-    if (association.up || !this.#associations.has(association.id)) return;
-    this.#drop(association);
+    if (association.up || this.#associations.get(association.id) === undefined) return;
+    this.#associations.drop(association);
     const { id, tag, endpoint } = association;
     const event = { type: "failed", assoc: id, tag, endpoint, reason } as const;
     this.#emit(refusal === undefined ? event : { ...event, refusal });
@@ -398,7 +360,7 @@ export class SimEngine implements MeshEngine {
     const { session } = peer;
     if (reason !== undefined) this.#say(session, { kind: "close", to: session.remote, reason });
     delete peer.session;
-    this.#drop(session);
+    this.#associations.drop(session);
   }
 
   #pingAll(): void {
@@ -416,29 +378,7 @@ export class SimEngine implements MeshEngine {
   }
 
   #make(tag: Tag, role: Role, endpoint: Endpoint, epoch: EpochId): Association {
-    this.#made += 1;
-    const association: Association = {
-      id: this.#firstAssoc + this.#made,
-      tag,
-      role,
-      endpoint,
-      remote: 0,
-      foreign: false,
-      epoch,
-      began: this.#clock.now,
-      acked: false,
-      heard: false,
-      up: false,
-      cancel: () => {},
-    };
-    this.#associations.set(association.id, association);
-    return association;
-  }
-
-  #drop(association: Association): void {
-    association.cancel();
-    this.#associations.delete(association.id);
-    if (association.answers !== undefined) this.#answered.delete(association.answers);
+    return this.#associations.make({ tag, role, endpoint, epoch, began: this.#clock.now });
   }
 
   #probe(association: Association, kind: "ping" | "pong"): void {
