@@ -6,8 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { fingerprint, generatePsk, parsePsk } from "../../src/common/psk.js";
-import { vpnctl } from "./vpnctl-run.js";
-import { CannedServer } from "./vpnctl-server.js";
+import { vpnctl } from "./support/vpnctl-run.js";
+import { CannedServer } from "./support/vpnctl-server.js";
 
 const server = new CannedServer();
 const folder = mkdtempSync(join(tmpdir(), "vpnctl-psk-"));

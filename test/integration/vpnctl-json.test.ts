@@ -3,9 +3,9 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "n
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
-import { vpnctl } from "./vpnctl-run.js";
-import { mismatches, type Schema } from "./vpnctl-schema.js";
-import { CannedServer } from "./vpnctl-server.js";
+import { vpnctl } from "./support/vpnctl-run.js";
+import { mismatches, type Schema } from "./support/vpnctl-schema.js";
+import { CannedServer } from "./support/vpnctl-server.js";
 
 const folder = new URL("../../docs/schema/", import.meta.url).pathname;
 const server = new CannedServer();

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { after, before, test } from "node:test";
-import { CannedServer } from "./vpnctl-server.js";
+import { CannedServer } from "./support/vpnctl-server.js";
 
 const server = new CannedServer();
 const root = new URL("../..", import.meta.url).pathname;

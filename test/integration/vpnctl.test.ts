@@ -4,8 +4,8 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { explainConnect } from "../../src/ctl/io/api.js";
-import { type Result, type Terminal, vpnctl } from "./vpnctl-run.js";
-import { CannedServer } from "./vpnctl-server.js";
+import { type Result, type Terminal, vpnctl } from "./support/vpnctl-run.js";
+import { CannedServer } from "./support/vpnctl-server.js";
 
 const server = new CannedServer();
 const key = Buffer.alloc(32, 9).toString("base64");

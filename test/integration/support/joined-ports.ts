@@ -5,9 +5,9 @@ import { createPacketPort } from "../../../src/daemon/io/packet-port.js";
 import { must } from "../../lab/command.js";
 import { FarNamespace } from "./far-namespace.js";
 
-export const near4 = "10.78.0.1";
+const near4 = "10.78.0.1";
 export const far4 = "10.78.0.2";
-export const near6 = "fd78::1";
+const near6 = "fd78::1";
 export const far6 = "fd78::2";
 
 export interface Joined {

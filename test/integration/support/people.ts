@@ -17,7 +17,7 @@ export type Person = "root" | "stranger" | "member" | "intruder";
 /** The group that the tests let in; every Debian has it. */
 export const groupName = "users";
 
-export function groupNumber(): string {
+function groupNumber(): string {
   const line = readFileSync("/etc/group", "utf8")
     .split("\n")
     .find((one) => one.startsWith(`${groupName}:`));

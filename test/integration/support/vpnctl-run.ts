@@ -1,6 +1,6 @@
-import { runCommandLine } from "../../src/ctl/app/run.js";
-import { dial } from "../../src/ctl/io/api.js";
-import { secretFiles } from "../../src/ctl/io/secret-files.js";
+import { runCommandLine } from "../../../src/ctl/app/run.js";
+import { dial } from "../../../src/ctl/io/api.js";
+import { secretFiles } from "../../../src/ctl/io/secret-files.js";
 import { cannedTime } from "./vpnctl-server.js";
 
 export interface Terminal {

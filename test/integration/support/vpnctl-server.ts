@@ -2,19 +2,19 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
-import { VpnError } from "../../src/common/errors.js";
-import { DaemonService } from "../../src/common/gen/vpnd/v1/daemon_pb.js";
-import { EventService } from "../../src/common/gen/vpnd/v1/event_pb.js";
-import { KeyService } from "../../src/common/gen/vpnd/v1/key_pb.js";
-import { KillSwitchService } from "../../src/common/gen/vpnd/v1/kill_switch_pb.js";
-import { MetricsService } from "../../src/common/gen/vpnd/v1/metrics_pb.js";
-import { type JoinRequest, NetworkService } from "../../src/common/gen/vpnd/v1/network_pb.js";
-import { PeerService } from "../../src/common/gen/vpnd/v1/peer_pb.js";
-import { RouteService } from "../../src/common/gen/vpnd/v1/route_pb.js";
-import { StatsService } from "../../src/common/gen/vpnd/v1/stats_pb.js";
-import { SystemService } from "../../src/common/gen/vpnd/v1/system_pb.js";
-import { type CallContext, handlers, type ServiceImpl } from "../../src/common/grpc/server.js";
-import { serviceDefinition } from "../../src/common/grpc/service-definition.js";
+import { VpnError } from "../../../src/common/errors.js";
+import { DaemonService } from "../../../src/common/gen/vpnd/v1/daemon_pb.js";
+import { EventService } from "../../../src/common/gen/vpnd/v1/event_pb.js";
+import { KeyService } from "../../../src/common/gen/vpnd/v1/key_pb.js";
+import { KillSwitchService } from "../../../src/common/gen/vpnd/v1/kill_switch_pb.js";
+import { MetricsService } from "../../../src/common/gen/vpnd/v1/metrics_pb.js";
+import { type JoinRequest, NetworkService } from "../../../src/common/gen/vpnd/v1/network_pb.js";
+import { PeerService } from "../../../src/common/gen/vpnd/v1/peer_pb.js";
+import { RouteService } from "../../../src/common/gen/vpnd/v1/route_pb.js";
+import { StatsService } from "../../../src/common/gen/vpnd/v1/stats_pb.js";
+import { SystemService } from "../../../src/common/gen/vpnd/v1/system_pb.js";
+import { type CallContext, handlers, type ServiceImpl } from "../../../src/common/grpc/server.js";
+import { serviceDefinition } from "../../../src/common/grpc/service-definition.js";
 
 const at = (seconds: number): { seconds: bigint; nanos: number } => ({ seconds: BigInt(seconds), nanos: 0 });
 /** Time of all canned answers, seconds since 1970. */
@@ -299,7 +299,7 @@ export class CannedServer {
 }
 
 /** A kill switch that is on. */
-export const cannedSwitch = {
+const cannedSwitch = {
   on: true,
   inForce: true,
   table: "inet vpnd_kill_switch",
