@@ -105,19 +105,23 @@ test("every reason for a drop, and every result of a handshake, is documented", 
     assert.ok(page.includes(`\`${word}\``), word);
 });
 
-/** As the engine names them. */
+/** As the engine, the packet port and the TCP carrier name them. */
 function dropReasons(): string[] {
-  const source = readFileSync(new URL("../../native/src/counters.h", import.meta.url), "utf8");
-  const list = /drop_names = \{([^}]*)\}/.exec(source)?.[1] ?? "";
-  const names = [...list.matchAll(/"([a-z-]+)"/g)].map(([, name = ""]) => name);
-  assert.ok(names.length > 20);
-  return names;
+  const engine = /drop_names = \{([^}]*)\}/.exec(source("native/src/counters.h"))?.[1] ?? "";
+  const port = /port_drop_names = \{([^}]*)\}/.exec(source("native/src/port_counters.h"))?.[1] ?? "";
+  const tcp = source("src/daemon/app/tcp/tcp-carrier.ts").match(/#count\([^)]*/g) ?? [];
+  const lists = [engine, port, tcp.join()].map((list) => [...list.matchAll(/"([a-z-]+)"/g)]);
+  for (const [index, least] of [20, 5, 4].entries()) assert.ok((lists[index]?.length ?? 0) >= least);
+  return lists.flat().map(([, name = ""]) => name);
 }
 
 function failures(): string[] {
-  const source = readFileSync(new URL("../../src/daemon/core/engine.ts", import.meta.url), "utf8");
-  const union = /type HandshakeFailure =([^;]*);/.exec(source)?.[1] ?? "";
+  const union = /type HandshakeFailure =([^;]*);/.exec(source("src/daemon/core/engine.ts"))?.[1] ?? "";
   const names = [...union.matchAll(/^ *\| "([a-z-]+)"/gm)].map(([, name = ""]) => name);
   assert.ok(names.length > 6);
   return names;
+}
+
+function source(path: string): string {
+  return readFileSync(new URL(`../../${path}`, import.meta.url), "utf8");
 }
