@@ -17,7 +17,7 @@ export async function certificate(host: Host): Promise<{ args: string[]; fingerp
   return { args: ["--cert", cert, "--key", key], fingerprint: fingerprint256 };
 }
 
-export const openvpnCommon = [
+const openvpnCommon = [
   ...[
     "--dev",
     "tun0",

@@ -9,7 +9,7 @@ export interface Heartbeat {
 }
 
 /** Bytes; an honest heartbeat has about 70. */
-export const maxHeartbeatBytes = 1024;
+const maxHeartbeatBytes = 1024;
 
 export function encodeHeartbeat(heartbeat: Heartbeat): Uint8Array {
   const privateIp = heartbeat.privateIp;

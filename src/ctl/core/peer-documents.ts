@@ -2,7 +2,7 @@ import type { GetPeerResponse, NetworkPeers, Peer, PingResponse } from "../../co
 import { reasonJson } from "./network-documents.js";
 import { bareAddress, filled, type Json, rfc3339 } from "./present.js";
 
-export function peerJson(peer: Peer): { [key: string]: Json } {
+function peerJson(peer: Peer): { [key: string]: Json } {
   return {
     virtualIp: peer.virtualIp,
     name: filled(peer.name),

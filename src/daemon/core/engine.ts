@@ -248,5 +248,3 @@ export interface EngineOptions {
   /** Unanswered probes for this long make a peer `silent`, milliseconds. */
   deadAfterMs: number;
 }
-
-export type EngineFactory = (options: EngineOptions) => MeshEngine;

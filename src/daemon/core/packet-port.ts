@@ -61,5 +61,3 @@ export interface PacketPortOptions {
   mtu: number;
   items: PortItems;
 }
-
-export type PacketPortFactory = (options: PacketPortOptions) => PacketPort;

@@ -38,7 +38,7 @@ export function listenError(
 }
 
 /** "EADDRINUSE" and its like, if the error has one. */
-export function errnoOf(thrown: unknown): string | undefined {
+function errnoOf(thrown: unknown): string | undefined {
   if (!(thrown instanceof Error) || !("code" in thrown)) return undefined;
   return typeof thrown.code === "string" ? thrown.code : undefined;
 }

@@ -18,7 +18,7 @@ import { type SigningKey, verifySignature } from "./ed25519.js";
 /** Largest serialized record, bytes. */
 export const maxRecordBytes = 1024;
 /** Addresses of its own that a node may list. */
-export const maxVirtualIps = 4;
+const maxVirtualIps = 4;
 const maxListed = 16;
 const nonceBytes = 12;
 const tagBytes = 16;

@@ -39,7 +39,7 @@ export interface NetworkConfig {
   routing?: Routing;
 }
 
-export const defaultMtu = 1400;
+const defaultMtu = 1400;
 /** IFNAMSIZ less the closing zero. */
 const deviceNameMax = 15;
 

@@ -12,7 +12,7 @@ export const kinds = { packet: 0, super: 1, control: 2 } as const;
 /** Largest item of our own framing: a packet of 64 KiB behind its vnet header, or a frame; with room to spare. */
 export const maxOwnItem = 65_536 + 64;
 /** simpletun reads each packet into a buffer of this size, whatever its length says. */
-export const classicBuffer = 2000;
+const classicBuffer = 2000;
 
 const ownHeader = 4;
 const classicHeader = 2;

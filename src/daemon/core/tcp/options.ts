@@ -12,8 +12,6 @@ export interface TcpOptions {
   tls: boolean;
 }
 
-/** Of the classic simpletun. */
-export const defaultTcpPort = 55_555;
 /** What TCP carries has no size; this is what simpletun's devices have, and its buffer has room for. */
 export const defaultTcpMtu = 1500;
 
