@@ -41,6 +41,9 @@ done
 # What the fuzzers link.
 compgen -G '/usr/lib/llvm-14/lib/clang/*/lib/linux/libclang_rt.fuzzer*' >/dev/null || missing+=(libclang-rt-14-dev)
 
+# A private PostgreSQL for the tests; its programs are in no PATH.
+compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)
+
 # The engine's tests link the system's OpenSSL; the addon uses the one inside Node.
 [ -f /usr/include/openssl/ssl.h ] || missing+=(libssl-dev)
 
@@ -67,6 +70,12 @@ if [ "${#missing[@]}" -gt 0 ]; then
   echo "setup: installing ${missing[*]}"
   export DEBIAN_FRONTEND=noninteractive
   apt-get update -q
+  # PostgreSQL would make and start a server of its own, which nobody here uses.
+  quiet=/etc/postgresql-common/createcluster.conf
+  if [[ " ${missing[*]} " == *" postgresql "* ]] && [ ! -e "$quiet" ]; then
+    mkdir -p "${quiet%/*}"
+    echo 'create_main_cluster = false' >"$quiet"
+  fi
   apt-get install -y -q --no-install-recommends "${missing[@]}"
   headers || fail "the headers of Node.js are missing (node_api.h)" "install the development package of Node.js"
 fi

@@ -2,6 +2,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import { VpnError } from "../../common/errors.js";
 import type { JoinRequestSchema } from "../../common/gen/vpnd/v1/network_pb.js";
 import { parsePsk } from "../../common/psk.js";
+import { hasPassword, passwordOf } from "../core/postgres-options.js";
 import { type CtlContext, warn } from "./context.js";
 import { readPskFile } from "./psk-file.js";
 
@@ -17,26 +18,84 @@ export interface CarrierFlags {
   readonly tcpConnect?: string;
   readonly tap?: boolean;
   readonly tlsPskFile?: string;
+  readonly postgres?: string;
+  readonly postgresPasswordFile?: string;
+  readonly fast?: boolean;
+  /** Seconds. */
+  readonly retention?: number;
+  /** Bytes. */
+  readonly maxSize?: number;
 }
 
 type JoinCarrier = NonNullable<MessageInitShape<typeof JoinRequestSchema>["carrier"]>;
 
+type Kind = "mesh" | "TCP link" | "network over PostgreSQL";
+
+/** Which options belong to which kinds of networks; what is not here is for all of them. */
+function owned(flags: CarrierFlags): readonly { option: string; value: unknown; of: Kind }[] {
+  return [
+    { option: "--iex", value: flags.iex, of: "mesh" },
+    { option: "--psk-file", value: flags.pskFile, of: "mesh" },
+    { option: "--psk", value: flags.psk, of: "mesh" },
+    { option: "--badger", value: flags.badger, of: "mesh" },
+    { option: "--listen-port", value: flags.listenPort, of: "mesh" },
+    { option: "--tap", value: flags.tap, of: "TCP link" },
+    { option: "--tls-psk-file", value: flags.tlsPskFile, of: "TCP link" },
+    { option: "--tcp-listen", value: flags.tcpListen, of: "TCP link" },
+    { option: "--tcp-connect", value: flags.tcpConnect, of: "TCP link" },
+    { option: "--postgres-password-file", value: flags.postgresPasswordFile, of: "network over PostgreSQL" },
+    { option: "--fast", value: flags.fast, of: "network over PostgreSQL" },
+    { option: "--retention", value: flags.retention, of: "network over PostgreSQL" },
+    { option: "--max-size", value: flags.maxSize, of: "network over PostgreSQL" },
+  ];
+}
+
+const advice: Readonly<Record<Kind, string>> = {
+  mesh: "a mesh is joined by --iex alone",
+  "TCP link": "for a link add --tcp-listen or --tcp-connect",
+  "network over PostgreSQL": "for such a network add --postgres URL",
+};
+
 /** @throws VpnError `usage` for options that are missing or do not go together */
 export async function joinCarrier(context: CtlContext, flags: CarrierFlags): Promise<JoinCarrier> {
-  const isLink = flags.tcpListen !== undefined || flags.tcpConnect !== undefined;
-  const others = isLink
-    ? { "--iex": flags.iex, "--psk-file": flags.pskFile, "--psk": flags.psk, "--badger": flags.badger }
-    : { "--tap": flags.tap, "--tls-psk-file": flags.tlsPskFile };
-  const more = isLink ? { ...others, "--listen-port": flags.listenPort } : others;
-  const foreign = Object.entries(more).find(([, value]) => value !== undefined)?.[0];
+  const kind = kindOf(flags);
+  const foreign = owned(flags).find(({ value, of }) => value !== undefined && of !== kind);
   if (foreign !== undefined) {
-    throw new VpnError("usage", `${foreign} is not an option of a ${isLink ? "TCP link" : "mesh"}`, {
-      hint: isLink
-        ? "a key for the link is given by --tls-psk-file FILE"
-        : "for a link add --tcp-listen or --tcp-connect",
+    throw new VpnError("usage", `${foreign.option} is not an option of a ${kind}`, {
+      hint:
+        kind === "TCP link" && foreign.of === "mesh"
+          ? "a key for the link is given by --tls-psk-file FILE"
+          : advice[foreign.of],
     });
   }
-  return isLink ? link(context, flags) : mesh(context, flags);
+  if (kind === "TCP link") return link(context, flags);
+  return flags.postgres === undefined ? mesh(context, flags) : database(context, flags, flags.postgres);
+}
+
+function kindOf(flags: CarrierFlags): Kind {
+  if (flags.postgres !== undefined) return "network over PostgreSQL";
+  return flags.tcpListen === undefined && flags.tcpConnect === undefined ? "mesh" : "TCP link";
+}
+
+async function database(context: CtlContext, flags: CarrierFlags, url: string): Promise<JoinCarrier> {
+  const { postgresPasswordFile: file, fast = false, retention = 0, maxSize = 0 } = flags;
+  const virtualIp = ownAddress(flags);
+  if (hasPassword(url)) {
+    if (file !== undefined) {
+      throw new VpnError("usage", "both the URL and --postgres-password-file give a password", {
+        hint: "take it out of the URL",
+      });
+    }
+    warn(
+      context,
+      "everybody who lists processes sees the password in the URL; better: --postgres-password-file FILE or -",
+    );
+  }
+  const password = file === undefined ? new Uint8Array(0) : passwordOf(await readPskFile(context, file));
+  return {
+    case: "postgres",
+    value: { url, virtualIp, password, fast, retentionSeconds: retention, maxBytes: BigInt(maxSize) },
+  };
 }
 
 async function mesh(context: CtlContext, flags: CarrierFlags): Promise<JoinCarrier> {

@@ -9,11 +9,12 @@ import {
   parseVirtualIp,
   refuseLater,
 } from "../core/join-options.js";
+import { parseMaxSize } from "../core/postgres-options.js";
 import { parseTcpConnect, parseTcpListen } from "../core/tcp-options.js";
 import type { JoinFlags } from "./commands/join.js";
 import type { CtlContext } from "./context.js";
 import { lazy } from "./lazy.js";
-import { dryRunFlag, off, text, value } from "./parameters.js";
+import { dryRunFlag, duration, off, text, value } from "./parameters.js";
 
 type LaterFlags = { readonly [K in keyof typeof laterOptions]?: never };
 
@@ -55,15 +56,20 @@ export const joinCommand: Command<CtlContext> = buildCommand<JoinFlags & LaterFl
       tcpConnect: value("HOST:PORT", "Be a link over TCP to the end that listens there", parseTcpConnect),
       tap: off("Carry Ethernet frames on a TAP device over the link"),
       tlsPskFile: text("FILE", "File that holds the key that encrypts the link; - is standard input"),
+      postgres: text(
+        "URL",
+        "Go through this database, which keeps all packets: postgres://USER@HOST/DATABASE",
+      ),
+      postgresPasswordFile: text("FILE", "File that holds the role's password; - is standard input"),
+      fast: off("Deliver packets before they are durable in the database"),
+      retention: value("D", "Keep packets for so long, such as 7d; default: for ever", (input: string) =>
+        duration("--retention", input),
+      ),
+      maxSize: value("S", "Keep so much at most, such as 10GiB; default: without bound", parseMaxSize),
       dryRun: dryRunFlag,
       gateway: later("gateway"),
       tokenFile: later("tokenFile"),
-      postgres: later("postgres"),
-      postgresPasswordFile: later("postgresPasswordFile"),
-      fast: later("fast"),
       log: later("log"),
-      retention: later("retention"),
-      maxSize: later("maxSize"),
       inviteFile: later("inviteFile"),
       prefix: later("prefix"),
       relay: later("relay"),
@@ -82,10 +88,11 @@ export const joinCommand: Command<CtlContext> = buildCommand<JoinFlags & LaterFl
     },
   },
   docs: {
-    brief: "Join a mesh network, or be one end of a link",
+    brief: "Join a mesh network, be one end of a link, or go through a database",
     customUsage: [
       "[NETWORK] --iex HOST:PORT[,…] --vip CIDR (--psk-file FILE|- | --psk KEY) [OPTION…]",
       "[NETWORK] (--tcp-listen [ADDRESS:]PORT | --tcp-connect HOST:PORT) --vip CIDR [--tap] [--tls-psk-file FILE|-] [OPTION…]",
+      "[NETWORK] --postgres URL --vip CIDR [--postgres-password-file FILE|-] [--fast] [OPTION…]",
     ],
   },
 });

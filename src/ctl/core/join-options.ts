@@ -70,12 +70,7 @@ export function integer(what: string, text: string, least: number, most: number)
 export const laterOptions = {
   gateway: "gateway networks",
   tokenFile: "gateway networks",
-  postgres: "postgres networks",
-  postgresPasswordFile: "postgres networks",
-  fast: "postgres networks",
-  log: "postgres networks",
-  retention: "postgres networks",
-  maxSize: "postgres networks",
+  log: "choice of what is logged",
   inviteFile: "invitations",
   prefix: "offered routes",
   relay: "relays",
@@ -84,5 +79,5 @@ export const laterOptions = {
 
 /** Refuses an option of `laterOptions`. */
 export function refuseLater(what: string): never {
-  throw usage(`this version has no ${what}`, "it joins mesh networks and TCP links: vpnctl join --help");
+  throw usage(`this version has no ${what}`, "what it has: vpnctl join --help");
 }

@@ -1,5 +1,6 @@
 import type { GetStatusResponse, GetVersionResponse } from "../../common/gen/vpnd/v1/daemon_pb.js";
 import type { Network, NetworkDetails, Reason } from "../../common/gen/vpnd/v1/network_pb.js";
+import type { PostgresLog } from "../../common/gen/vpnd/v1/postgres_pb.js";
 import type { TcpLink } from "../../common/gen/vpnd/v1/tcp_pb.js";
 import { killSwitchMembers } from "./kill-switch-documents.js";
 import { filled, type Json, rfc3339 } from "./present.js";
@@ -29,11 +30,21 @@ export function networkJson(network: Network): { [key: string]: Json } {
     badger: network.badger,
     declaredIn: filled(network.declaredIn),
     tcp: network.tcp && tcpJson(network.tcp),
+    postgres: network.postgres && postgresJson(network.postgres),
   };
 }
 
 function tcpJson({ role, address, tap, encrypted }: TcpLink): Json {
   return { role, address, tap, encrypted };
+}
+
+function postgresJson({ url, fast, retentionSeconds, maxBytes }: PostgresLog): Json {
+  return {
+    url,
+    fast,
+    retentionSeconds: retentionSeconds || undefined,
+    maxBytes: Number(maxBytes) || undefined,
+  };
 }
 
 export function detailsJson(details: NetworkDetails): { [key: string]: Json } {

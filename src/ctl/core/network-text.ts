@@ -2,6 +2,7 @@ import { formatBytes } from "../../common/format/bytes.js";
 import { formatDuration } from "../../common/format/duration.js";
 import type { GetStatusResponse } from "../../common/gen/vpnd/v1/daemon_pb.js";
 import type { Network, NetworkDetails, Reason } from "../../common/gen/vpnd/v1/network_pb.js";
+import type { PostgresLog } from "../../common/gen/vpnd/v1/postgres_pb.js";
 import type { TcpLink } from "../../common/gen/vpnd/v1/tcp_pb.js";
 import { killSwitchLine } from "./kill-switch-text.js";
 import { type Look, plain } from "./look.js";
@@ -57,6 +58,7 @@ export function networkText(network: Network, details: NetworkDetails | undefine
     ["since", ago(network.since, now)],
     ["carrier", network.badger ? `${network.carrier} (badger)` : network.carrier],
     ["link", linkText(network.tcp)],
+    ["database", databaseText(network.postgres)],
     ["declared in", network.declaredIn],
     ["address", network.virtualIp],
     ["name", network.nodeName],
@@ -83,6 +85,17 @@ function linkText(link: TcpLink | undefined): string | undefined {
   if (link === undefined) return undefined;
   const deed = link.role === "listen" ? "listens on" : "connects to";
   return `${deed} ${link.address}${link.tap ? ", Ethernet frames" : ""}, ${link.encrypted ? "encrypted by TLS" : "not encrypted"}`;
+}
+
+function databaseText(database: PostgresLog | undefined): string | undefined {
+  if (database === undefined) return undefined;
+  const { url, fast, retentionSeconds, maxBytes } = database;
+  return [
+    url,
+    ...(fast ? ["delivered before it is durable"] : []),
+    ...(retentionSeconds > 0 ? [`kept ${formatDuration(retentionSeconds)}`] : []),
+    ...(maxBytes > 0n ? [`at most ${formatBytes(Number(maxBytes))}`] : []),
+  ].join(", ");
 }
 
 function buffersText(details: NetworkDetails | undefined): string | undefined {

@@ -1,14 +1,31 @@
 import type { Logger } from "pino";
+import { signingKey } from "../core/keys/ed25519.js";
 import { meshCarriers } from "./mesh/mesh-carriers.js";
 import type { MakeCarrier, Platform } from "./platform.js";
+import { PostgresCarrier } from "./postgres/postgres-carrier.js";
 import { TcpCarrier } from "./tcp/tcp-carrier.js";
 
 /** Makes the carrier of a network from what is stored of it. */
 export function carriers(platform: Pick<Platform, "makeSocket">, log: Logger): MakeCarrier {
   const mesh = meshCarriers(log);
   return (input) => {
-    const { config, psks, port, resolve } = input;
-    const { tcp, virtualIp } = config.asked;
+    const { config, secrets, psks, port, resolve } = input;
+    const { tcp, postgres, virtualIp } = config.asked;
+    if (postgres !== undefined) {
+      return new PostgresCarrier({
+        network: config.name,
+        postgres,
+        password: secrets.password,
+        virtualIp,
+        nodeName: config.nodeName,
+        nodeKey: signingKey(secrets.nodeSeed).publicKey,
+        mtu: config.mtu,
+        port,
+        makeSocket: (options) => platform.makeSocket(options),
+        ...(resolve && { resolve }),
+        log,
+      });
+    }
     if (tcp === undefined) return mesh(input);
     return new TcpCarrier({
       network: config.name,

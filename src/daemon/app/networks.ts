@@ -23,6 +23,8 @@ export interface JoinRequest extends JoinWait {
   options: JoinOptions;
   /** As typed. */
   psk: Uint8Array;
+  /** For the database of a postgres network. */
+  password?: string;
   noWait: boolean;
   dryRun: boolean;
 }
@@ -130,14 +132,15 @@ export class Networks {
       const existing = this.#networks.get(options.network);
       if (!existing) break;
       const same = await existing.exclusive(
-        async () => existing.joined && this.#same(existing, options, psk),
+        async () => existing.joined && this.#same(existing, options, psk, request.password),
       );
       signal.throwIfAborted();
       if (same) return this.#already(existing);
     }
     this.#stopping.signal.throwIfAborted();
     const config = makeConfig(options, this.#hostName, this.#parts.now());
-    const secrets = { psk, nodeSeed: this.#random(32) };
+    const { password } = request;
+    const secrets = { psk, nodeSeed: this.#random(32), ...(password !== undefined && { password }) };
     const network = this.#make({ config, secrets, learned: {} }, false);
     const notes = joinNotes(config, request.psk);
     if (request.dryRun) return { network, alreadyJoined: false, notes, plan: await network.plan() };
@@ -294,9 +297,10 @@ export class Networks {
     });
   }
 
-  #same(existing: Network, options: JoinOptions, psk: Uint8Array): boolean {
+  #same(existing: Network, options: JoinOptions, psk: Uint8Array, password: string | undefined): boolean {
     const differs = differences(existing.config, options);
     if (Buffer.compare(existing.secrets.psk, psk) !== 0) differs.push("PSK");
+    if (existing.secrets.password !== password) differs.push("password");
     if (differs.length === 0) return true;
     const what = differs.join(", ");
     const origin = this.declared.originOf(existing.name);
@@ -342,7 +346,7 @@ export class Networks {
 }
 
 function joinNotes(config: NetworkConfig, psk: Uint8Array): string[] {
-  if (!hasPsk(config.asked)) return [openLinkWarning];
+  if (config.asked.tcp !== undefined && !hasPsk(config.asked)) return [openLinkWarning];
   if (!config.asked.badger || !isWeak(psk)) return [];
   return ["the PSK is weak: who records the traffic can guess it"];
 }

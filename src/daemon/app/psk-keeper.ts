@@ -14,6 +14,13 @@ export interface PskKeeperParts {
 
 type KeeperState = Pick<StoredNetwork, "config" | "secrets">;
 
+/** Kept in the same file. */
+type OtherSecrets = Pick<NetworkSecrets, "nodeSeed" | "password">;
+
+function othersOf({ secrets: { nodeSeed, password } }: KeeperState): OtherSecrets {
+  return { nodeSeed, ...(password !== undefined && { password }) };
+}
+
 function storedPsks({ config, secrets }: KeeperState): StoredPsks {
   const { psk, pskSince: since = config.joined, formerPsks: former = [] } = secrets;
   return { psk, since, former };
@@ -27,7 +34,7 @@ const driftMs = 60_000;
 /** A network's PSKs: on disk first, then in use; gives up former ones when their time is over. */
 export class PskKeeper {
   readonly #parts: PskKeeperParts;
-  #nodeSeed: Uint8Array;
+  #others: OtherSecrets;
   #ring: PskRing;
   /** What the file says, to notice when the clock is put right. */
   #writtenUntil: number;
@@ -36,7 +43,7 @@ export class PskKeeper {
 
   constructor(stored: KeeperState, parts: PskKeeperParts) {
     this.#parts = parts;
-    this.#nodeSeed = stored.secrets.nodeSeed;
+    this.#others = othersOf(stored);
     this.#writtenUntil = stored.secrets.formerPsks?.[0]?.until ?? 0;
     this.#ring = PskRing.load(storedPsks(stored), parts.clock());
     this.#look();
@@ -44,7 +51,7 @@ export class PskKeeper {
 
   /** Takes over what was written by somebody else. */
   reload(stored: KeeperState): void {
-    this.#nodeSeed = stored.secrets.nodeSeed;
+    this.#others = othersOf(stored);
     this.#writtenUntil = stored.secrets.formerPsks?.[0]?.until ?? 0;
     this.#use(PskRing.load(storedPsks(stored), this.#parts.clock()));
   }
@@ -138,7 +145,6 @@ export class PskKeeper {
 
   #secretsOf(ring: PskRing, at: PskMoment): NetworkSecrets {
     const { psk, since, former } = ring.stored(at);
-    const nodeSeed = this.#nodeSeed;
-    return { psk, nodeSeed, pskSince: since, ...(former.length > 0 && { formerPsks: former }) };
+    return { ...this.#others, psk, pskSince: since, ...(former.length > 0 && { formerPsks: former }) };
   }
 }

@@ -1,6 +1,7 @@
 import { VpnError } from "../../common/errors.js";
 import type { Carrier } from "../core/carrier.js";
-import type { NetworkConfig } from "../core/network/config.js";
+import type { JoinOptions, NetworkConfig } from "../core/network/config.js";
+import { parsePostgresUrl } from "../core/postgres/options.js";
 
 export interface JoinWait {
   /** How long the servers may be silent. */
@@ -11,6 +12,14 @@ export interface JoinWait {
 
 /** An entry that might be our own older self is a conflict if it is still there after 35 s; allow it a little more. */
 const proofMs = 40_000;
+
+/** Whom a network waits for, and what may be the matter with them. */
+function servers({ iex, tcp, postgres }: JoinOptions): { who: string; what: string } {
+  const what = "does somebody listen there, and is TCP";
+  if (tcp !== undefined) return { who: tcp.address, what };
+  if (postgres !== undefined) return { who: parsePostgresUrl(postgres.url).servers.join(", "), what };
+  return { who: iex.join(", "), what: "is iexd running there, and UDP" };
+}
 
 /**
  * Waits until a server confirmed the node.
@@ -25,10 +34,7 @@ export async function waitForJoin(
   signal.throwIfAborted();
   const over = new AbortController();
   const expire = (): void => {
-    const { iex, tcp } = config.asked;
-    const what =
-      tcp === undefined ? "is iexd running there, and UDP" : "does somebody listen there, and is TCP";
-    const who = tcp === undefined ? iex.join(", ") : tcp.address;
+    const { who, what } = servers(config.asked);
     const { reason } = carrier.view();
     const why = reason === undefined ? "" : ` (${reason.message})`;
     over.abort(

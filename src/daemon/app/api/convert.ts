@@ -45,6 +45,7 @@ export function networkMessage(
     badger: config.asked.badger,
     declaredIn: declaredIn ?? "",
     ...tcpOf(network),
+    ...postgresOf(network),
   };
 }
 
@@ -52,6 +53,13 @@ function tcpOf({ config }: Network): Pick<MessageInitShape<typeof NetworkSchema>
   const { tcp } = config.asked;
   if (tcp === undefined) return {};
   return { tcp: { role: tcp.role, address: tcp.address, tap: tcp.tap, encrypted: tcp.tls } };
+}
+
+function postgresOf({ config }: Network): Pick<MessageInitShape<typeof NetworkSchema>, "postgres"> {
+  const { postgres } = config.asked;
+  if (postgres === undefined) return {};
+  const { url, fast, retentionSeconds = 0, maxBytes = 0 } = postgres;
+  return { postgres: { url, fast, retentionSeconds, maxBytes: count(maxBytes) } };
 }
 
 export function damagedMessage(damaged: DamagedNetwork): MessageInitShape<typeof NetworkSchema> {

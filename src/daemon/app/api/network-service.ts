@@ -1,8 +1,10 @@
 import { VpnError } from "../../../common/errors.js";
 import type { JoinRequest, NetworkService } from "../../../common/gen/vpnd/v1/network_pb.js";
+import type { PostgresOptions } from "../../../common/gen/vpnd/v1/postgres_pb.js";
 import type { CallContext, ServiceImpl } from "../../../common/grpc/server.js";
 import { signingKey } from "../../core/keys/ed25519.js";
 import type { JoinOptions } from "../../core/network/config.js";
+import { splitPassword } from "../../core/postgres/options.js";
 import type { Network } from "../network.js";
 import type { Networks } from "../networks.js";
 import { damagedMessage, detailsMessage, networkMessage } from "./convert.js";
@@ -50,7 +52,7 @@ export function listNetworks(networks: Networks) {
 }
 
 function join(networks: Networks, request: JoinRequest, context: CallContext) {
-  const { psk, ...carrier } = carrierOptions(request.carrier);
+  const { psk, password, ...carrier } = carrierOptions(request.carrier);
   const asked = request.timeoutSeconds > 0 ? request.timeoutSeconds : defaultTimeout;
   if (!Number.isFinite(asked)) throw new VpnError("usage", "the time-out is no number of seconds");
   return networks.join(
@@ -63,6 +65,7 @@ function join(networks: Networks, request: JoinRequest, context: CallContext) {
         nodeName: request.name,
       },
       psk,
+      ...(password !== undefined && { password }),
       timeoutMs: Math.min(asked, longestTimeout) * 1000,
       expectPeers: request.expectPeers,
       noWait: request.noWait,
@@ -72,13 +75,17 @@ function join(networks: Networks, request: JoinRequest, context: CallContext) {
   );
 }
 
-type Asked = Pick<JoinOptions, "iex" | "virtualIp" | "badger" | "listenPort" | "tcp"> & { psk: Uint8Array };
+type Asked = Pick<JoinOptions, "iex" | "virtualIp" | "badger" | "listenPort" | "tcp" | "postgres"> & {
+  psk: Uint8Array;
+  password?: string;
+};
 
 function carrierOptions(carrier: JoinRequest["carrier"]): Asked {
   if (carrier.case === "mesh") {
     const { iex, virtualIp, badger, listenPort, psk } = carrier.value;
     return { iex, virtualIp, badger, listenPort, psk };
   }
+  if (carrier.case === "postgres") return postgresOptions(carrier.value);
   if (carrier.case !== "tcp") {
     throw new VpnError("usage", "no carrier that this vpnd knows", { hint: "use --iex HOST:PORT" });
   }
@@ -90,4 +97,24 @@ function carrierOptions(carrier: JoinRequest["carrier"]): Asked {
   }
   const tcp = { role: end.case, address: end.value, tap, tls: psk.length > 0 };
   return { iex: [], virtualIp, badger: false, listenPort: 0, tcp, psk };
+}
+
+function postgresOptions(options: PostgresOptions): Asked {
+  const { url, virtualIp, fast, password, retentionSeconds, maxBytes } = options;
+  const split = splitPassword(url);
+  const given = password.length > 0 ? new TextDecoder().decode(password) : split.password;
+  return {
+    iex: [],
+    virtualIp,
+    badger: false,
+    listenPort: 0,
+    psk: new Uint8Array(0),
+    ...(given !== undefined && { password: given }),
+    postgres: {
+      url: split.url,
+      fast,
+      ...(retentionSeconds > 0 && { retentionSeconds }),
+      ...(maxBytes > 0n && { maxBytes: Number(maxBytes) }),
+    },
+  };
 }

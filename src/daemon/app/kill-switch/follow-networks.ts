@@ -1,3 +1,4 @@
+import { parsePostgresUrl } from "../../core/postgres/options.js";
 import type { Networks } from "../networks.js";
 import type { KillSwitch } from "./kill-switch.js";
 
@@ -14,9 +15,10 @@ export function followNetworks(killSwitch: KillSwitch, networks: Networks): () =
     const configs = networks.all().map((network) => network.config);
     return {
       devices: configs.map((config) => config.device),
-      servers: configs.flatMap(({ asked }) =>
-        asked.tcp?.role === "connect" ? [asked.tcp.address] : asked.iex,
-      ),
+      servers: configs.flatMap(({ asked }) => {
+        if (asked.postgres !== undefined) return parsePostgresUrl(asked.postgres.url).servers;
+        return asked.tcp?.role === "connect" ? [asked.tcp.address] : asked.iex;
+      }),
     };
   };
   const done = killSwitch.follow(tunnels, networks.feed.ticks(stop.signal, intervalMs));

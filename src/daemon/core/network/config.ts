@@ -1,4 +1,5 @@
 import { VpnError } from "../../../common/errors.js";
+import { checkPostgresOptions, defaultPostgresMtu, type PostgresOptions } from "../postgres/options.js";
 import type { Routing } from "../routes/routing.js";
 import { checkTcpOptions, defaultTcpMtu, type TcpOptions } from "../tcp/options.js";
 import { parseVirtualIp } from "./cidr.js";
@@ -6,8 +7,9 @@ import { parseVirtualIp } from "./cidr.js";
 /** What was asked for at `join`, checked and in canonical form; empty or 0 stays what it means: automatic. */
 export interface JoinOptions {
   network: string;
-  /** Absent: a mesh. */
+  /** A mesh, unless one of these is there. */
   tcp?: TcpOptions;
+  postgres?: PostgresOptions;
   /** "HOST:PORT" each; of a mesh. */
   iex: readonly string[];
   virtualIp: string;
@@ -18,10 +20,12 @@ export interface JoinOptions {
   nodeName: string;
 }
 
+export type CarrierName = "mesh" | "tcp" | "postgres";
+
 /** A joined network as it is kept on disk; secrets are apart. */
 export interface NetworkConfig {
   name: string;
-  carrier: "mesh" | "tcp";
+  carrier: CarrierName;
   asked: JoinOptions;
   /** In force: given, or chosen by vpnd. */
   device: string;
@@ -40,6 +44,7 @@ export interface NetworkConfig {
 }
 
 const defaultMtu = 1400;
+const defaultMtus = { mesh: defaultMtu, tcp: defaultTcpMtu, postgres: defaultPostgresMtu };
 /** IFNAMSIZ less the closing zero. */
 const deviceNameMax = 15;
 
@@ -62,7 +67,7 @@ export function checkJoinOptions(raw: JoinOptions): JoinOptions {
     throw usage("no virtual IP", "give an address with prefix length, such as --vip 10.0.0.10/16");
   }
   const vip = parseVirtualIp(raw.virtualIp);
-  if (raw.tcp === undefined && raw.iex.length === 0) {
+  if (carrierOf(raw) === "mesh" && raw.iex.length === 0) {
     throw usage("no rendezvous server", "name one: --iex HOST:PORT");
   }
   if (raw.iex.length > 16) throw usage("too many rendezvous servers (at most 16)", "name fewer with --iex");
@@ -70,18 +75,21 @@ export function checkJoinOptions(raw: JoinOptions): JoinOptions {
   if (raw.listenPort > 65_535) throw usage(`${raw.listenPort} is no UDP port`, "use --listen-port 1..65535");
   if (raw.device !== "") checkDevice(raw.device);
   const iex = [...new Set(raw.iex.map(checkServer))];
-  const tcp = raw.tcp === undefined ? {} : { tcp: checkTcpOptions(raw.tcp) };
-  return { ...raw, ...tcp, network, iex, virtualIp: vip.text, nodeName: checkNodeName(raw.nodeName) };
+  const carrier = {
+    ...(raw.tcp !== undefined && { tcp: checkTcpOptions(raw.tcp) }),
+    ...(raw.postgres !== undefined && { postgres: checkPostgresOptions(raw.postgres) }),
+  };
+  return { ...raw, ...carrier, network, iex, virtualIp: vip.text, nodeName: checkNodeName(raw.nodeName) };
 }
 
 /** Fills in what was left to vpnd. */
 export function makeConfig(asked: JoinOptions, hostName: string, now: number): NetworkConfig {
   return {
     name: asked.network,
-    carrier: asked.tcp === undefined ? "mesh" : "tcp",
+    carrier: carrierOf(asked),
     asked,
     device: asked.device === "" ? `vpn-${asked.network}`.slice(0, deviceNameMax) : asked.device,
-    mtu: asked.mtu === 0 ? (asked.tcp === undefined ? defaultMtu : defaultTcpMtu) : asked.mtu,
+    mtu: asked.mtu === 0 ? defaultMtus[carrierOf(asked)] : asked.mtu,
     nodeName: asked.nodeName === "" ? nodeNameOf(hostName) : asked.nodeName,
     port: asked.listenPort,
     up: true,
@@ -100,6 +108,10 @@ export function differences(config: NetworkConfig, asked: JoinOptions): string[]
   compare("--tcp-connect", connectsTo(had) === connectsTo(asked));
   compare("--tap", had.tcp?.tap === asked.tcp?.tap);
   compare("--tls-psk-file", had.tcp?.tls === asked.tcp?.tls);
+  compare("--postgres", had.postgres?.url === asked.postgres?.url);
+  compare("--fast", had.postgres?.fast === asked.postgres?.fast);
+  compare("--retention", had.postgres?.retentionSeconds === asked.postgres?.retentionSeconds);
+  compare("--max-size", had.postgres?.maxBytes === asked.postgres?.maxBytes);
   compare("--iex", [...had.iex].sort().join() === [...asked.iex].sort().join());
   compare("--vip", had.virtualIp === asked.virtualIp);
   compare("--badger", had.badger === asked.badger);
@@ -112,9 +124,14 @@ export function differences(config: NetworkConfig, asked: JoinOptions): string[]
   return differs;
 }
 
+export function carrierOf({ tcp, postgres }: Pick<JoinOptions, "tcp" | "postgres">): CarrierName {
+  if (tcp !== undefined) return "tcp";
+  return postgres === undefined ? "mesh" : "postgres";
+}
+
 /** The network has a PSK: a mesh always, a link when it is encrypted. */
-export function hasPsk({ tcp }: Pick<JoinOptions, "tcp">): boolean {
-  return tcp === undefined || tcp.tls;
+export function hasPsk({ tcp, postgres }: Pick<JoinOptions, "tcp" | "postgres">): boolean {
+  return tcp === undefined ? postgres === undefined : tcp.tls;
 }
 
 const listensAt = ({ tcp }: JoinOptions) => (tcp?.role === "listen" ? tcp.address : undefined);

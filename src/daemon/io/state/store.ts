@@ -2,7 +2,14 @@ import { mkdir, readdir, readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { VpnError } from "../../../common/errors.js";
 import type { FormerPsk } from "../../core/keys/psk-ring.js";
-import { checkJoinOptions, checkLabel, hasPsk, type NetworkConfig } from "../../core/network/config.js";
+import {
+  carrierOf,
+  checkJoinOptions,
+  checkLabel,
+  hasPsk,
+  type NetworkConfig,
+} from "../../core/network/config.js";
+import type { PostgresOptions } from "../../core/postgres/options.js";
 import { readRouting } from "../../core/routes/routing.js";
 import type { TcpOptions } from "../../core/tcp/options.js";
 import { errorCode, removeFile, syncFolder, writeFileAtomic } from "../atomic-file.js";
@@ -17,6 +24,8 @@ export interface NetworkSecrets {
   formerPsks?: readonly FormerPsk[];
   /** Ed25519 seed of the node key, 32 bytes. */
   nodeSeed: Uint8Array;
+  /** For the database of a postgres network. */
+  password?: string;
 }
 
 /** What a network learned: pins and own endpoints, in the carrier's own form. */
@@ -172,7 +181,7 @@ function parseConfig(file: Record<string, unknown>, name: string): NetworkConfig
   const { asked, device, mtu, nodeName, port, up, joined } = file;
   const whole =
     file.name === name &&
-    (file.carrier === "mesh" || file.carrier === "tcp") &&
+    typeof file.carrier === "string" &&
     isObject(asked) &&
     typeof device === "string" &&
     typeof mtu === "number" &&
@@ -183,9 +192,11 @@ function parseConfig(file: Record<string, unknown>, name: string): NetworkConfig
   if (!whole) throw new Error("it lacks fields, or they have the wrong types");
   const { iex, virtualIp, badger, listenPort } = asked;
   const tcp = parseTcp(asked.tcp);
+  const postgres = parsePostgres(asked.postgres);
+  const carrier = carrierOf({ ...(tcp && { tcp }), ...(postgres && { postgres }) });
   const askedWhole =
     asked.network === name &&
-    (tcp === undefined) === (file.carrier === "mesh") &&
+    file.carrier === carrier &&
     Array.isArray(iex) &&
     iex.every((server) => typeof server === "string") &&
     typeof virtualIp === "string" &&
@@ -205,9 +216,9 @@ function parseConfig(file: Record<string, unknown>, name: string): NetworkConfig
     mtu: asked.mtu as number,
     nodeName: asked.nodeName as string,
     ...(tcp !== undefined && { tcp }),
+    ...(postgres !== undefined && { postgres }),
   });
   const declared = file.declared === true ? ({ declared: true } as const) : {};
-  const carrier = tcp === undefined ? "mesh" : "tcp";
   const routing = file.routing === undefined ? {} : { routing: readRouting(file.routing) };
   return {
     name,
@@ -237,13 +248,29 @@ function parseTcp(value: unknown): TcpOptions | undefined {
   return { role, address, tap, tls };
 }
 
-function secretsJson({ psk, nodeSeed, pskSince, formerPsks = [] }: NetworkSecrets): object {
+function parsePostgres(value: unknown): PostgresOptions | undefined {
+  if (value === undefined) return undefined;
+  if (!isObject(value)) throw new Error("its database is none");
+  const { url, fast, retentionSeconds, maxBytes } = value;
+  if (typeof url !== "string" || typeof fast !== "boolean") {
+    throw new Error("its database lacks options, or they have the wrong types");
+  }
+  return {
+    url,
+    fast,
+    ...(typeof retentionSeconds === "number" && { retentionSeconds }),
+    ...(typeof maxBytes === "number" && { maxBytes }),
+  };
+}
+
+function secretsJson({ psk, nodeSeed, pskSince, formerPsks = [], password }: NetworkSecrets): object {
   const former = formerPsks.map((one) => ({ ...one, psk: base64(one.psk) }));
   return {
     psk: base64(psk),
     nodeSeed: base64(nodeSeed),
     ...(pskSince !== undefined && { pskSince }),
     ...(former.length > 0 && { formerPsks: former }),
+    ...(password !== undefined && { password }),
   };
 }
 
@@ -262,7 +289,7 @@ function parseFormer(value: unknown): FormerPsk {
 
 /** @param needsPsk without it, the PSK is empty */
 function parseSecrets(file: Record<string, unknown>, needsPsk: boolean): NetworkSecrets {
-  const { psk, nodeSeed, pskSince, formerPsks = [] } = file;
+  const { psk, nodeSeed, pskSince, formerPsks = [], password } = file;
   if (typeof psk !== "string" || typeof nodeSeed !== "string") throw new Error("it lacks keys");
   if (!Array.isArray(formerPsks)) throw new Error("its former keys are no list");
   const secrets = {
@@ -270,6 +297,7 @@ function parseSecrets(file: Record<string, unknown>, needsPsk: boolean): Network
     nodeSeed: Buffer.from(nodeSeed, "base64"),
     ...(typeof pskSince === "number" && { pskSince }),
     ...(formerPsks.length > 0 && { formerPsks: formerPsks.map(parseFormer) }),
+    ...(typeof password === "string" && { password }),
   };
   if (secrets.nodeSeed.length !== 32 || (needsPsk && secrets.psk.length < 1))
     throw new Error("its keys have the wrong length");

@@ -1,0 +1,97 @@
+import { columns } from "../../core/postgres/columns.js";
+import { Incoming, type Verdict } from "../../core/postgres/incoming.js";
+import type { Cursor, Nodes } from "../../core/postgres/nodes.js";
+import { seqOf } from "../../core/postgres/row.js";
+import type { WireConnection } from "../../io/postgres/wire-connection.js";
+
+export interface LogReaderEvents {
+  /** Super-packets for the device, in memory that is used again afterwards. */
+  onItems(data: Buffer, ends: Uint32Array): void;
+  onControl(sender: number, message: Uint8Array): void;
+  /** A row that is not delivered. */
+  onRefused(reason: Extract<Verdict, { kind: "refused" }>["reason"]): void;
+}
+
+export interface LogReaderOptions {
+  /** Number of this node, and its address. */
+  me: number;
+  own: Uint8Array;
+  nodes: Nodes;
+  events: LogReaderEvents;
+}
+
+/** Rows of one question. */
+const mostRows = 64;
+const statement = "fetch";
+
+/** Reads what is for this node, session by session, each behind what was read of it before. */
+export class LogReader {
+  /** Once: nothing can be read any more. */
+  onFail: (error: unknown) => void = () => {};
+  readonly #connection: WireConnection;
+  readonly #options: LogReaderOptions;
+  readonly #incoming = new Incoming();
+  /** Sessions that are being read; true: there is more by now. */
+  readonly #reading = new Map<bigint, boolean>();
+
+  constructor(connection: WireConnection, options: LogReaderOptions) {
+    this.#connection = connection;
+    this.#options = options;
+  }
+
+  /** To be called once for a connection. */
+  static prepare(connection: WireConnection): Promise<void> {
+    const named = columns.map((column) => `p.${column}`).join(", ");
+    const call = "vpnd.fetch($1::integer, $2::integer, $3::bigint, $4::bigint, $5::integer)";
+    return connection.prepare(statement, `SELECT ${named} FROM ${call} p`);
+  }
+
+  /** Reads all there is. */
+  read(cursor: Cursor): void {
+    const { session } = cursor;
+    if (this.#reading.has(session)) {
+      this.#reading.set(session, true);
+      return;
+    }
+    this.#reading.set(session, false);
+    this.#readAll(cursor)
+      .catch((error: unknown) => this.onFail(error))
+      .finally(() => this.#reading.delete(session));
+  }
+
+  async #readAll(cursor: Cursor): Promise<void> {
+    const { me } = this.#options;
+    const { session, sender } = cursor;
+    for (;;) {
+      this.#reading.set(session, false);
+      let rows = 0;
+      const parameters = [me, sender, session, cursor.behind, mostRows].map(String);
+      await this.#connection.fetch(statement, parameters, (row) => {
+        rows += 1;
+        this.#row(row, cursor);
+      });
+      this.#deliver();
+      if (rows < mostRows && this.#reading.get(session) !== true) return;
+    }
+  }
+
+  #row(row: Buffer, cursor: Cursor): void {
+    const { nodes, events, me, own } = this.#options;
+    // Before it goes anywhere: whatever happens then, it is not delivered again.
+    cursor.behind = seqOf(row);
+    const verdict = this.#incoming.add(row, cursor.sender, {
+      me,
+      own,
+      addressOf: (node) => nodes.addressOf(node),
+    });
+    if (verdict.kind === "control") events.onControl(cursor.sender, verdict.message);
+    else if (verdict.kind === "refused") events.onRefused(verdict.reason);
+    else nodes.received(cursor.sender, verdict.bytes, verdict.packets);
+    if (this.#incoming.full) this.#deliver();
+  }
+
+  #deliver(): void {
+    const items = this.#incoming.take();
+    if (items !== undefined) this.#options.events.onItems(items.data, items.ends);
+  }
+}

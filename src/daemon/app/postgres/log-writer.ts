@@ -1,0 +1,112 @@
+import type { PacketBatch } from "../../core/packet-port.js";
+import { nodeChannel, wakeText } from "../../core/postgres/channels.js";
+import { columns } from "../../core/postgres/columns.js";
+import type { Nodes } from "../../core/postgres/nodes.js";
+import { Outgoing, type RowBatch } from "../../core/postgres/outgoing.js";
+import type { WireConnection } from "../../io/postgres/wire-connection.js";
+
+export interface LogWriterEvents {
+  /** Packets can be taken again. */
+  onRoom(): void;
+  /** Packets for which there is no node; they are in the log. */
+  onUnknown(packets: number): void;
+}
+
+export interface LogWriterOptions {
+  me: number;
+  session: bigint;
+  nodes: Nodes;
+  events: LogWriterEvents;
+}
+
+/** So many COPYs are under way at most: one that becomes durable, and the next one behind it. */
+const mostUnderWay = 2;
+/** So many bytes are collected behind them; what is more waits in the device's queue, which is bounded. */
+const mostCollected = 1 << 20;
+
+/**
+ * Writes packets into the log. One after the other goes at once; while the database is busy they are collected, so a COPY is as large as
+ * it is slow.
+ */
+export class LogWriter {
+  /** Once: nothing can be written any more. */
+  onFail: (error: unknown) => void = () => {};
+  readonly #connection: WireConnection;
+  readonly #options: LogWriterOptions;
+  readonly #outgoing: Outgoing;
+  readonly #copy: string;
+  readonly #underWay = new Set<{ since: number; done: Promise<void> }>();
+  #full = false;
+  #failed = false;
+
+  constructor(connection: WireConnection, options: LogWriterOptions) {
+    this.#connection = connection;
+    this.#options = options;
+    const { me, session, nodes } = options;
+    this.#outgoing = new Outgoing(me, session, (address) => nodes.at(address));
+    this.#copy = `COPY vpnd.packet_${me} (${columns.join(", ")}) FROM STDIN (FORMAT binary)`;
+  }
+
+  /** Age of the oldest COPY that is not done, milliseconds. */
+  get oldestMs(): number {
+    const [oldest] = this.#underWay;
+    return oldest === undefined ? 0 : performance.now() - oldest.since;
+  }
+
+  /** The batch is free again afterwards. @returns false: enough, until `onRoom` */
+  send(batch: PacketBatch): boolean {
+    this.#outgoing.add(batch, micros());
+    batch.release();
+    this.#flush();
+    this.#full = this.#outgoing.length > mostCollected;
+    return !this.#full;
+  }
+
+  /** Something between nodes, which is no packet. */
+  control(receiver: number, message: Uint8Array): void {
+    this.#outgoing.control(receiver, message, micros());
+    this.#flush();
+  }
+
+  /** Resolves when all that was sent is done. */
+  async flush(): Promise<void> {
+    while (this.#underWay.size > 0) await [...this.#underWay][0]?.done;
+  }
+
+  #flush(): void {
+    if (this.#failed || this.#underWay.size >= mostUnderWay) return;
+    const batch = this.#outgoing.take();
+    if (batch === undefined) return;
+    const copy = { since: performance.now(), done: Promise.resolve() };
+    this.#underWay.add(copy);
+    copy.done = this.#write(batch).finally(() => {
+      this.#underWay.delete(copy);
+      this.#flush();
+      if (this.#full && !this.#failed) {
+        this.#full = false;
+        this.#options.events.onRoom();
+      }
+    });
+  }
+
+  /** What fails is not written again: whether it is in the log may not be known, and nothing may be in it twice. */
+  async #write({ data, receivers, unknown }: RowBatch): Promise<void> {
+    const { session, nodes, events } = this.#options;
+    try {
+      const copied = this.#connection.copyIn(this.#copy, data);
+      // In a transaction of its own behind it: with it in one, all writers of the database would wait for each other.
+      const notify = [...receivers.keys()].map(
+        (node) => `NOTIFY ${nodeChannel(node)}, '${wakeText(session)}'`,
+      );
+      if (notify.length > 0) this.#connection.script(notify.join(";")).catch(() => {});
+      await copied;
+      for (const [node, { bytes, packets }] of receivers) nodes.sent(node, bytes, packets);
+      if (unknown > 0) events.onUnknown(unknown);
+    } catch (error) {
+      this.#failed = true;
+      this.onFail(error);
+    }
+  }
+}
+
+const micros = (): bigint => BigInt(Date.now()) * 1000n;

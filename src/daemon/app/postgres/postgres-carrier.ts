@@ -1,0 +1,324 @@
+/** A network whose packets go through a PostgreSQL, which keeps them (docs/postgres.md). */
+import { randomBytes } from "node:crypto";
+import { setTimeout as delay } from "node:timers/promises";
+import type { Logger } from "pino";
+import { VpnError } from "../../../common/errors.js";
+import type { Carrier, CarrierEvent, CarrierView } from "../../core/carrier.js";
+import type { Endpoint } from "../../core/engine.js";
+import { backoffMs } from "../../core/mesh/backoff.js";
+import { parseCidr } from "../../core/network/cidr.js";
+import type { PacketBatch, PacketPort, PortItems } from "../../core/packet-port.js";
+import type { Fault } from "../../core/postgres/faults.js";
+import { type Cursor, Nodes, type OtherRow } from "../../core/postgres/nodes.js";
+import { type PostgresOptions, parsePostgresUrl } from "../../core/postgres/options.js";
+import { encodeLinkControl, parseLinkControl } from "../../core/tcp/control.js";
+import { resolveServer } from "../../io/server-names.js";
+import type { MakeTcpSocket } from "../../io/tcp/sockets.js";
+import { DatabaseSession, SessionFault, type SessionOptions } from "./database-session.js";
+
+export interface PostgresCarrierOptions {
+  /** Label, for logs; and the network's name in the database, unless the URL has another. */
+  network: string;
+  postgres: PostgresOptions;
+  /** Undefined: none. */
+  password: string | undefined;
+  /** Own address in CIDR notation, canonical. */
+  virtualIp: string;
+  nodeName: string;
+  /** Public. */
+  nodeKey: Uint8Array;
+  /** Of the device, bytes. */
+  mtu: number;
+  /** Makes the port on the network's device; called once, in `start`. */
+  port: (items: PortItems) => PacketPort;
+  makeSocket: MakeTcpSocket;
+  /** Looks "HOST:PORT" up; never rejects. Absent: as the system does. */
+  resolve?: (server: string) => Promise<Endpoint[]>;
+  log: Logger;
+}
+
+const retry = { firstMs: 500, maxMs: 10_000 };
+/** A session that lasted so long was a good one, milliseconds. */
+const goodMs = 10_000;
+/** Pings that wait for an answer at most. */
+const mostPings = 64;
+
+interface Ping {
+  node: number;
+  at: number;
+  answered: (rttSeconds: number) => void;
+}
+
+export class PostgresCarrier implements Carrier {
+  onChange: () => void = () => {};
+  onEvent: (event: CarrierEvent) => void = () => {};
+  readonly #options: PostgresCarrierOptions;
+  readonly #log: Logger;
+  readonly #nodes = new Nodes();
+  readonly #stopping = new AbortController();
+  readonly #servers: readonly string[];
+  readonly #sessionOptions: SessionOptions;
+  readonly #pings = new Map<number, Ping>();
+  readonly #drops = new Map<string, number>();
+  #port: PacketPort | undefined;
+  #session: DatabaseSession | undefined;
+  #fault: Fault | undefined;
+  /** Of the last warning: the same one again and again says nothing new. */
+  #toldCode: string | undefined;
+  #running: Promise<void> = Promise.resolve();
+  #stopped: Promise<void> | undefined;
+  #toldState: CarrierView["state"] | undefined;
+  readonly #up: Promise<void>;
+  #isUp: () => void = () => {};
+  #isNever: (error: VpnError) => void = () => {};
+
+  constructor(options: PostgresCarrierOptions) {
+    this.#options = options;
+    this.#log = options.log.child({ network: options.network });
+    this.#up = new Promise((resolve, reject) => {
+      this.#isUp = resolve;
+      this.#isNever = reject;
+    });
+    // Nobody may be waiting.
+    this.#up.catch(() => {});
+    const address = parsePostgresUrl(options.postgres.url);
+    this.#servers = address.servers;
+    this.#sessionOptions = this.#makeSessionOptions(address);
+  }
+
+  async start(): Promise<void> {
+    if (this.#port !== undefined || this.#stopped !== undefined) return;
+    const port = this.#options.port("supers");
+    this.#port = port;
+    port.onPackets = (batch) => this.#send(port, batch);
+    // Until there is somewhere to put packets the device keeps them.
+    port.pause();
+    port.start();
+    this.#running = this.#run();
+    this.#tellState();
+  }
+
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop();
+    return this.#stopped;
+  }
+
+  async ready(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    await new Promise<void>((resolve, reject) => {
+      const aborted = (): void => reject(VpnError.from(signal.reason, "cancelled"));
+      signal.addEventListener("abort", aborted, { once: true });
+      this.#up.then(resolve, reject).finally(() => signal.removeEventListener("abort", aborted));
+    });
+  }
+
+  responds(): boolean {
+    return this.#port?.responds() ?? true;
+  }
+
+  view(): CarrierView {
+    const counters = this.#port?.counters() ?? emptyCounters();
+    const drops: Record<string, number> = { ...counters.drops };
+    for (const [reason, count] of this.#drops) drops[reason] = count;
+    const features = this.#port?.features();
+    const session = this.#session;
+    const up = session !== undefined;
+    const fault = this.#fault;
+    const buffers = { receiveBufferBytes: 0, sendBufferBytes: 0 };
+    return {
+      state: up ? "up" : "connecting",
+      ...(!up && fault !== undefined && { reason: { code: fault.code, message: fault.message } }),
+      servers: this.#servers.map((address) => ({ address, state: up ? "up" : "silent" })),
+      peers: this.#nodes.views(this.#options.mtu, session?.endpoint),
+      counters: { ...counters, drops },
+      unknownDestinations: [],
+      ciphers: session?.cipher === undefined ? [] : [session.cipher],
+      ...(features !== undefined && {
+        features: { ...features, ...buffers, crypto: session?.cipher === undefined ? "none" : "TLS" },
+      }),
+      notes: this.#notes(),
+    };
+  }
+
+  async forgetPeer(): Promise<boolean> {
+    return false;
+  }
+
+  async ping(virtualIp: string, timeoutSeconds: number): Promise<number> {
+    const node = this.#nodes.idOf(virtualIp);
+    const session = this.#session;
+    return await new Promise<number>((resolve, reject) => {
+      const token = randomBytes(4).readUInt32BE();
+      const timer = setTimeout(() => {
+        this.#pings.delete(token);
+        const hint = "see: vpnctl peers";
+        reject(new VpnError("no-reply", `no answer from ${virtualIp} within ${timeoutSeconds} s`, { hint }));
+      }, timeoutSeconds * 1000);
+      if (node === undefined || session === undefined || this.#pings.size >= mostPings) return;
+      const answered = (rttSeconds: number): void => {
+        clearTimeout(timer);
+        resolve(rttSeconds);
+      };
+      this.#pings.set(token, { node, at: performance.now(), answered });
+      session.writer.control(node, encodeLinkControl({ type: "ping", token }));
+    });
+  }
+
+  #makeSessionOptions(address: ReturnType<typeof parsePostgresUrl>): SessionOptions {
+    const { network, postgres, password, virtualIp, nodeName, nodeKey, makeSocket } = this.#options;
+    const { resolve = resolveServer } = this.#options;
+    const { fast, retentionSeconds, maxBytes } = postgres;
+    const own = parseCidr(virtualIp);
+    if (own === undefined) throw new VpnError("internal", `${virtualIp} is no address with prefix length`);
+    return {
+      connect: { address, password, makeSocket, resolve },
+      network: address.network ?? network,
+      address: own.address,
+      addressBytes: Uint8Array.from(own.bytes),
+      nodeName,
+      nodeKey,
+      fast,
+      ...(retentionSeconds !== undefined && { retentionSeconds }),
+      ...(maxBytes !== undefined && { maxBytes }),
+      nodes: this.#nodes,
+      events: {
+        onRoom: () => this.#port?.resume(),
+        onUnknown: (packets) => this.#count("no-such-peer", packets),
+        onItems: (data, ends) => this.#port?.write(data, ends, "supers"),
+        onControl: (sender, message) => this.#control(sender, message),
+        onRefused: (reason) => this.#count(reason, 1),
+        onOthers: (rows) => this.#others(rows),
+      },
+    };
+  }
+
+  #send(port: PacketPort, batch: PacketBatch): void {
+    const session = this.#session;
+    if (session === undefined) {
+      // It was under way when the session ended.
+      this.#count("not-connected", batch.ends.length);
+      batch.release();
+    } else if (!session.writer.send(batch)) {
+      port.pause();
+    }
+  }
+
+  /** Again and again, until it is stopped. */
+  async #run(): Promise<void> {
+    const { signal } = this.#stopping;
+    for (let failures = 0; !signal.aborted; ) {
+      const began = performance.now();
+      const fault = await this.#attempt(signal);
+      if (signal.aborted) return;
+      failures = performance.now() - began > goodMs ? 1 : failures + 1;
+      this.#failed(fault);
+      const wait = backoffMs(retry, failures, Math.random());
+      await delay(wait, undefined, { signal, ref: false }).catch(() => {});
+    }
+  }
+
+  /** Resolves when the session is over, or there is none. */
+  async #attempt(signal: AbortSignal): Promise<Fault> {
+    let session: DatabaseSession;
+    try {
+      session = await DatabaseSession.open(this.#sessionOptions, signal);
+    } catch (error) {
+      if (error instanceof SessionFault) return error.fault;
+      return { code: "failed", message: VpnError.from(error).message, lasting: false };
+    }
+    if (signal.aborted) {
+      await session.close();
+      return session.ended();
+    }
+    const { endpoint, cipher } = session;
+    this.#session = session;
+    this.#fault = undefined;
+    this.#toldCode = undefined;
+    this.#log.info({ endpoint, cipher }, "database is connected");
+    this.#tell(this.#nodes.reached(undefined, Date.now()));
+    this.#isUp();
+    this.#port?.resume();
+    return session.ended();
+  }
+
+  #failed(fault: Fault): void {
+    const wasUp = this.#session !== undefined;
+    this.#session = undefined;
+    this.#fault = fault;
+    this.#port?.pause();
+    const { code, message, hint, lasting } = fault;
+    const reason = { code, message };
+    if (wasUp || reason.code !== this.#toldCode) this.#log.warn({ reason }, "packets wait for the database");
+    this.#toldCode = reason.code;
+    if (lasting) {
+      const kind = code === "conflict" ? "conflict" : "failed";
+      this.#isNever(new VpnError(kind, message, hint === undefined ? {} : { hint }));
+    }
+    this.#tell(this.#nodes.reached(reason, Date.now()));
+  }
+
+  async #stop(): Promise<void> {
+    this.#stopping.abort(new VpnError("cancelled", "the network was stopped"));
+    const session = this.#session;
+    this.#port?.pause();
+    await session?.close();
+    await this.#running;
+    await this.#port?.stop();
+  }
+
+  #others(rows: readonly OtherRow[]): readonly Cursor[] {
+    const { unread, events } = this.#nodes.update(rows, Date.now());
+    this.#tell(events);
+    return unread;
+  }
+
+  #control(sender: number, message: Uint8Array): void {
+    const control = parseLinkControl(message);
+    if (control?.type === "ping") {
+      this.#session?.writer.control(sender, encodeLinkControl({ ...control, type: "pong" }));
+    } else if (control !== undefined) {
+      const ping = this.#pings.get(control.token);
+      if (ping?.node !== sender) return;
+      this.#pings.delete(control.token);
+      const rttSeconds = (performance.now() - ping.at) / 1000;
+      this.#nodes.measured(sender, rttSeconds);
+      ping.answered(rttSeconds);
+    }
+  }
+
+  #notes(): string[] {
+    const fast = [...(this.#options.postgres.fast ? ["this node"] : []), ...this.#nodes.fast()];
+    const clear = this.#session !== undefined && this.#session.cipher === undefined;
+    return [
+      ...(fast.length === 0
+        ? []
+        : [`delivered before they are durable (--fast): packets of ${fast.join(", ")}`]),
+      ...(clear ? ["the way to the database is not encrypted: add ?sslmode=require to the URL"] : []),
+    ];
+  }
+
+  #tell(events: readonly CarrierEvent[]): void {
+    for (const event of events) this.onEvent(event);
+    this.#tellState();
+    this.onChange();
+  }
+
+  #tellState(): void {
+    const state = this.#session === undefined ? "connecting" : "up";
+    if (state === this.#toldState) return;
+    this.#toldState = state;
+    const { code, message } = this.#fault ?? {};
+    this.onEvent({
+      type: state === "up" ? "up" : "down",
+      state,
+      ...(state !== "up" && code !== undefined && message !== undefined && { reason: { code, message } }),
+      message: `packets go through ${this.#servers.join(", ")}`,
+    });
+  }
+
+  #count(what: string, count: number): void {
+    this.#drops.set(what, (this.#drops.get(what) ?? 0) + count);
+  }
+}
+
+const emptyCounters = () => ({ rxBytes: 0, txBytes: 0, rxPackets: 0, txPackets: 0, drops: {} });

@@ -1,0 +1,137 @@
+/** What comes out of the device, as rows of the log. */
+import type { PacketBatch } from "../packet-port.js";
+import { kinds } from "./columns.js";
+import { addressesOf, type PacketFields, takeApart } from "./packet.js";
+import { copyHeader, copyTrailer, type LogRow, RowWriter } from "./row.js";
+
+/** struct virtio_net_hdr in front of each item. */
+export const offloadBytes = 10;
+
+/** What the rows of one COPY hold, to be told when it is done. */
+export interface RowBatch {
+  /** All that COPY … FROM STDIN (FORMAT binary) takes. */
+  data: Buffer;
+  rows: number;
+  /** Nodes that have something to read. */
+  receivers: Map<number, { bytes: number; packets: number }>;
+  /** Packets for nobody. */
+  unknown: number;
+}
+
+/** Numbers packets and collects their rows until they are taken. */
+export class Outgoing {
+  readonly #sender: number;
+  readonly #session: bigint;
+  readonly #nodeAt: (address: Uint8Array) => { id: number } | undefined;
+  #seq = 0n;
+  #writer: RowWriter | undefined;
+  #rows = 0;
+  #unknown = 0;
+  #receivers: RowBatch["receivers"] = new Map();
+
+  constructor(sender: number, session: bigint, nodeAt: (address: Uint8Array) => { id: number } | undefined) {
+    this.#sender = sender;
+    this.#session = session;
+    this.#nodeAt = nodeAt;
+  }
+
+  /** Bytes that were collected. */
+  get length(): number {
+    return this.#writer?.length ?? 0;
+  }
+
+  /** @param batch of super-packets; it is not needed any more afterwards @param now microseconds since 1970 */
+  add(batch: Pick<PacketBatch, "data" | "ends">, now: bigint): void {
+    const { buffer, byteOffset, byteLength } = batch.data;
+    const data = Buffer.from(buffer, byteOffset, byteLength);
+    const writer = this.#open(data.length + batch.ends.length * 512);
+    let from = 0;
+    for (const end of batch.ends) {
+      this.#packet(writer, data.subarray(from, end), now);
+      from = end;
+    }
+  }
+
+  /** Something between nodes. */
+  control(receiver: number, message: Uint8Array, now: bigint): void {
+    const row = { kind: kinds.control, offload: null, fields: null, payload: message };
+    this.#put(this.#open(1024), receiver, row, now);
+    this.#count(receiver, 0, 0);
+  }
+
+  /** Undefined: nothing was collected. */
+  take(): RowBatch | undefined {
+    const writer = this.#writer;
+    if (writer === undefined) return undefined;
+    writer.raw(copyTrailer);
+    const { data, rows, receivers, unknown } = {
+      data: writer.take(),
+      rows: this.#rows,
+      receivers: this.#receivers,
+      unknown: this.#unknown,
+    };
+    this.#writer = undefined;
+    this.#rows = 0;
+    this.#unknown = 0;
+    this.#receivers = new Map();
+    return { data, rows, receivers, unknown };
+  }
+
+  #open(capacity: number): RowWriter {
+    if (this.#writer === undefined) {
+      this.#writer = new RowWriter(capacity + copyHeader.length + copyTrailer.length);
+      this.#writer.raw(copyHeader);
+    }
+    return this.#writer;
+  }
+
+  #packet(writer: RowWriter, item: Buffer, now: bigint): void {
+    const packet = item.subarray(offloadBytes);
+    const splits = (item[1] ?? 0) !== 0;
+    const fields = takeApart(packet);
+    const addresses = addressesOf(packet);
+    const receiver = addresses === undefined ? undefined : this.#nodeAt(addresses.destination)?.id;
+    const packets = splits ? segmentsOf(item, fields) : 1;
+    if (receiver === undefined) this.#unknown += packets;
+    else this.#count(receiver, packet.length, packets);
+    if (fields === undefined) {
+      this.#put(
+        writer,
+        receiver ?? null,
+        { kind: kinds.raw, offload: null, fields: null, payload: packet },
+        now,
+      );
+      return;
+    }
+    const kind = splits ? kinds.super : kinds.packet;
+    const offload = splits ? item.subarray(0, offloadBytes) : null;
+    this.#put(writer, receiver ?? null, { kind, offload, fields, payload: fields.payload }, now);
+  }
+
+  #put(
+    writer: RowWriter,
+    receiver: number | null,
+    row: Pick<LogRow, "kind" | "offload" | "fields" | "payload">,
+    sent: bigint,
+  ): void {
+    this.#seq += 1n;
+    this.#rows += 1;
+    writer.row({ sender: this.#sender, session: this.#session, seq: this.#seq, receiver, sent, ...row });
+  }
+
+  #count(receiver: number, bytes: number, packets: number): void {
+    const sum = this.#receivers.get(receiver);
+    if (sum === undefined) this.#receivers.set(receiver, { bytes, packets });
+    else {
+      sum.bytes += bytes;
+      sum.packets += packets;
+    }
+  }
+}
+
+/** How many packets a super-packet stands for. @param item with its vnet header, little-endian */
+export function segmentsOf(item: Buffer, fields: Pick<PacketFields, "payload"> | undefined): number {
+  const size = item.readUInt16LE(4);
+  if (size === 0 || fields === undefined) return 1;
+  return Math.max(1, Math.ceil(fields.payload.length / size));
+}

@@ -1,0 +1,175 @@
+/** Connects to a PostgreSQL and logs in: sockets of the one maker, pg's TLS and log-in, then our own talk. */
+import { readFile } from "node:fs/promises";
+import { isIP, Socket, type SocketConstructorOpts } from "node:net";
+import type { Duplex } from "node:stream";
+import type { ConnectionOptions } from "node:tls";
+import pg from "pg";
+import { parseEndpoint } from "../../../common/endpoint.js";
+import { VpnError } from "../../../common/errors.js";
+import type { Endpoint } from "../../core/engine.js";
+import type { PostgresAddress } from "../../core/postgres/options.js";
+import type { MakeTcpSocket } from "../tcp/sockets.js";
+import { DatabaseError, WireConnection } from "./wire-connection.js";
+
+export interface ConnectOptions {
+  address: PostgresAddress;
+  /** Undefined: none is needed. */
+  password: string | undefined;
+  makeSocket: MakeTcpSocket;
+  /** Looks "HOST:PORT" up; never rejects. */
+  resolve: (server: string) => Promise<Endpoint[]>;
+  /** What `pg_stat_activity` shows. */
+  applicationName: string;
+}
+
+export interface Connected {
+  connection: WireConnection;
+  /** "ADDR:PORT" of the server. */
+  endpoint: Endpoint;
+  /** Absent: not encrypted. */
+  cipher?: string;
+}
+
+const connectMs = 10_000;
+const keepAliveMs = 5_000;
+
+/**
+ * Tries the servers in their order until one takes writes.
+ * @throws DatabaseError for what a server refused, VpnError `failed` when none can be reached
+ */
+export async function connectDatabase(options: ConnectOptions, signal: AbortSignal): Promise<Connected> {
+  let last: unknown;
+  for (const server of options.address.servers) {
+    const endpoints = await options.resolve(server);
+    if (endpoints.length === 0) {
+      last ??= new VpnError("failed", `${server} has no address`, { hint: "check the name and DNS" });
+    }
+    for (const endpoint of endpoints) {
+      signal.throwIfAborted();
+      try {
+        return await logIn(options, server, endpoint, signal);
+      } catch (error) {
+        // What a server says is worth more than that another one says nothing.
+        if (!(last instanceof DatabaseError)) last = error;
+      }
+    }
+  }
+  signal.throwIfAborted();
+  throw last;
+}
+
+async function logIn(
+  options: ConnectOptions,
+  server: string,
+  endpoint: Endpoint,
+  signal: AbortSignal,
+): Promise<Connected> {
+  const { address } = options;
+  if (address.ssl !== "prefer") return attempt(options, server, endpoint, address.ssl !== "disable", signal);
+  try {
+    return await attempt(options, server, endpoint, true, signal);
+  } catch (error) {
+    if (!(error instanceof Error) || !/does not support SSL/.test(error.message)) throw error;
+    return attempt(options, server, endpoint, false, signal);
+  }
+}
+
+async function attempt(
+  options: ConnectOptions,
+  server: string,
+  endpoint: Endpoint,
+  encrypted: boolean,
+  signal: AbortSignal,
+): Promise<Connected> {
+  const target = parseEndpoint(endpoint);
+  if (target === undefined) throw new VpnError("internal", `${endpoint} is no endpoint`);
+  const { address, password = "", applicationName } = options;
+  const socket = adopt(options.makeSocket({ family: target.family, kind: "tcp", port: 0 }).fd);
+  const client = new pg.Client({
+    host: target.address,
+    port: target.port,
+    user: address.user,
+    database: address.database,
+    // A function: anything empty would be looked for in files of whoever started vpnd.
+    password: () => password,
+    ssl: encrypted ? await tlsOptions(address, server) : false,
+    application_name: applicationName,
+    connectionTimeoutMillis: connectMs,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: keepAliveMs,
+    stream: () => socket,
+  });
+  const onAbort = (): void => void socket.destroy();
+  signal.addEventListener("abort", onAbort, { once: true });
+  // Errors after the first one are of no interest, and must not end the process.
+  client.on("error", () => {});
+  try {
+    await client.connect();
+    const stream = takeStream(client);
+    const connection = new WireConnection(stream);
+    await refuseStandby(connection, endpoint);
+    const cipher = cipherOf(stream);
+    return { connection, endpoint, ...(cipher !== undefined && { cipher }) };
+  } catch (error) {
+    socket.destroy();
+    signal.throwIfAborted();
+    throw explained(error, endpoint);
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+  }
+}
+
+/** pg has logged in; what follows is ours alone. */
+function takeStream(client: pg.Client): Duplex {
+  const { connection } = client as unknown as { connection: { stream: Duplex } };
+  const { stream } = connection;
+  for (const event of ["data", "error", "close", "end"]) stream.removeAllListeners(event);
+  return stream;
+}
+
+/** Of two servers of a pair one takes no writes. */
+async function refuseStandby(connection: WireConnection, endpoint: Endpoint): Promise<void> {
+  const [row] = await connection.run("SELECT pg_is_in_recovery()");
+  if (row?.[0] !== "t") return;
+  connection.destroy(new Error("standby"));
+  throw new DatabaseError({ code: "25006", message: `${endpoint} is a standby` });
+}
+
+async function tlsOptions(address: PostgresAddress, server: string): Promise<ConnectionOptions> {
+  const host = server.slice(0, server.lastIndexOf(":")).replace(/^\[|\]$/g, "");
+  const name = isIP(host) === 0 ? { servername: host } : {};
+  if (address.ssl !== "verify-full") return { ...name, rejectUnauthorized: false };
+  const { rootCertificate } = address;
+  return { ...name, ...(rootCertificate !== undefined && { ca: await readFile(rootCertificate) }) };
+}
+
+function cipherOf(stream: Duplex): string | undefined {
+  if (!("getCipher" in stream) || typeof stream.getCipher !== "function") return undefined;
+  const { standardName } = stream.getCipher() as { standardName?: string };
+  return standardName;
+}
+
+/** Node would read from a socket that it did not connect itself at once, and fail. */
+function adopt(fd: number): Socket {
+  const options: SocketConstructorOpts & { manualStart: boolean } = { fd, manualStart: true };
+  return new Socket(options);
+}
+
+const reasons: Readonly<Record<string, string>> = {
+  ECONNREFUSED: "nobody listens there",
+  ETIMEDOUT: "no answer",
+  EHOSTUNREACH: "there is no way to it",
+  ENETUNREACH: "there is no way to it",
+};
+
+function explained(error: unknown, endpoint: string): Error {
+  if (error instanceof DatabaseError || error instanceof VpnError) return error;
+  if (error instanceof pg.DatabaseError) {
+    return new DatabaseError({ code: error.code ?? "XX000", message: error.message });
+  }
+  if (!(error instanceof Error)) return VpnError.from(error, "failed");
+  const code = "code" in error ? String(error.code) : "";
+  // What pg says when its time is up.
+  const why = reasons[code] ?? (/timeout/.test(error.message) ? "no answer" : error.message);
+  return new VpnError("failed", `cannot connect to ${endpoint}: ${why}`, { cause: error });
+}

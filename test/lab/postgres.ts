@@ -1,0 +1,131 @@
+/** A private PostgreSQL on a lab's host: its own folder, its own Unix user, removed with the test. */
+import { chmodSync, chownSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { must, type Result, run } from "./command.js";
+import type { Machine, Running } from "./machine.js";
+
+const port = 5432;
+const user = "postgres";
+const psqlFlags = ["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"];
+
+/** The newest one that is installed. */
+function binaries(): string {
+  const root = "/usr/lib/postgresql";
+  const newest = readdirSync(root)
+    .filter((version) => /^\d+$/.test(version))
+    .sort((a, b) => Number(b) - Number(a))[0];
+  if (newest === undefined) throw new Error("PostgreSQL is missing\nrun: scripts/setup.sh");
+  return join(root, newest, "bin");
+}
+
+async function idOf(flag: "-u" | "-g"): Promise<number> {
+  return Number(await must("id", [flag, user]));
+}
+
+export class Database {
+  readonly #folder: string;
+  readonly #bin: string;
+  #running: Running | undefined;
+
+  private constructor(
+    readonly host: Machine,
+    /** Where it listens. */
+    readonly address: string,
+    folder: string,
+    bin: string,
+    readonly settings: readonly string[],
+  ) {
+    this.#folder = folder;
+    this.#bin = bin;
+  }
+
+  /**
+   * Roles log in by password over the network; the superuser `postgres` by `sql` here only.
+   * @param settings "NAME=VALUE" each
+   */
+  static async create(host: Machine, address: string, settings: readonly string[] = []): Promise<Database> {
+    const bin = binaries();
+    // Its user has to get there through the lab's folder.
+    chmodSync(dirname(host.folder), 0o711);
+    const folder = join(host.folder, "postgres");
+    mkdirSync(folder, { mode: 0o700 });
+    chownSync(folder, await idOf("-u"), await idOf("-g"));
+    const database = new Database(host, address, folder, bin, settings);
+    const options = ["--no-sync", "--auth=trust", "--encoding=UTF8", "--locale=C", "-U", user];
+    await must("setpriv", database.#as(join(bin, "initdb"), ["-D", database.#data, ...options]));
+    const rules = ["local all all trust", "host all all all scram-sha-256"];
+    writeFileSync(join(database.#data, "pg_hba.conf"), `${rules.join("\n")}\n`);
+    await database.start();
+    return database;
+  }
+
+  get #data(): string {
+    return join(this.#folder, "data");
+  }
+
+  get program(): Running {
+    if (this.#running === undefined) throw new Error("PostgreSQL is not running");
+    return this.#running;
+  }
+
+  async start(): Promise<void> {
+    const settings = [
+      `listen_addresses=${this.address}`,
+      `port=${port}`,
+      `unix_socket_directories=${this.#folder}`,
+    ];
+    const flags = [...settings, ...this.settings].flatMap((setting) => ["-c", setting]);
+    const args = this.#as(join(this.#bin, "postgres"), ["-D", this.#data, ...flags]);
+    this.#running = this.host.spawn("postgres", "setpriv", args);
+    await this.program.until(
+      async () => (await this.#psql("postgres", "SELECT 1")).code === 0,
+      30_000,
+      "PostgreSQL answers",
+    );
+  }
+
+  /** As by `systemctl stop`: connections are ended. */
+  async stop(): Promise<void> {
+    this.program.kill("SIGINT");
+    await this.program.ended();
+  }
+
+  /** As a crash of the machine's memory: SIGKILL; its children end with it. */
+  async crash(): Promise<void> {
+    this.program.kill("SIGKILL");
+    await this.program.ended();
+  }
+
+  /** Statements of the superuser; the answer without decoration. */
+  async sql(text: string, database = "vpnd"): Promise<string> {
+    const result = await this.#psql(database, text);
+    if (result.code !== 0) throw new Error(`psql: ${result.stderr}\n${text}`);
+    return result.stdout.trim();
+  }
+
+  /** Statements of a role, over the network as from its own machine; never rejects. */
+  asRole(role: string, password: string, text: string): Promise<Result> {
+    const where = ["-h", this.address, "-U", role, "-d", "vpnd"];
+    const args = [...psqlFlags, ...where, "-c", text];
+    return this.host.exec(join(this.#bin, "psql"), args, { env: { PGPASSWORD: password } });
+  }
+
+  /** A database of its own for the log, and a role that owns it. */
+  async makeLog(role: string, password: string): Promise<void> {
+    await this.sql(`CREATE ROLE ${role} LOGIN PASSWORD '${password}'`, "postgres");
+    await this.sql(`CREATE DATABASE vpnd OWNER ${role}`, "postgres");
+  }
+
+  url(role: string): string {
+    return `postgres://${role}@${this.address}/vpnd`;
+  }
+
+  #psql(database: string, text: string): Promise<Result> {
+    const where = ["-h", this.#folder, "-U", user, "-d", database];
+    return run(join(this.#bin, "psql"), [...psqlFlags, ...where, "-f", "-"], { input: text });
+  }
+
+  #as(command: string, args: readonly string[]): string[] {
+    return [`--reuid=${user}`, `--regid=${user}`, "--clear-groups", command, ...args];
+  }
+}
