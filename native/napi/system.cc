@@ -1,6 +1,7 @@
 #include "system.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -147,6 +148,19 @@ Napi::Value peer_groups(const Napi::CallbackInfo& info) {
   return out;
 }
 
+// hungUp(fd) -> whether the other end of a Unix socket has closed, also when there is still something to read
+Napi::Value hung_up(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const auto fd = read_number(env, info[0], "fd", 0, kMaxFd);
+  if (!fd) return {};
+  pollfd state{.fd = static_cast<int>(*fd), .events = 0, .revents = 0};
+  if (poll(&state, 1, 0) < 0 || (state.revents & POLLNVAL) != 0) {
+    throw_system_error(env, (state.revents & POLLNVAL) != 0 ? EBADF : errno, "poll");
+    return {};
+  }
+  return Napi::Boolean::New(env, (state.revents & POLLHUP) != 0);
+}
+
 // ciphers() -> names of the data ciphers, this machine's best first
 Napi::Value ciphers(const Napi::CallbackInfo& info) {
   Napi::Array out = Napi::Array::New(info.Env());
@@ -187,6 +201,7 @@ void export_system(Napi::Env env, Napi::Object exports) {
   exports.Set("lockFile", Napi::Function::New<lock_file>(env, "lockFile"));
   exports.Set("peerCredentials", Napi::Function::New<peer_credentials>(env, "peerCredentials"));
   exports.Set("peerGroups", Napi::Function::New<peer_groups>(env, "peerGroups"));
+  exports.Set("hungUp", Napi::Function::New<hung_up>(env, "hungUp"));
   exports.Set("ciphers", Napi::Function::New<ciphers>(env, "ciphers"));
   exports.Set("chooseCrypto", Napi::Function::New<choose_record_crypto>(env, "chooseCrypto"));
 }

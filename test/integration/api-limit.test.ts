@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { connect, type Socket } from "node:net";
 import { after, before, test } from "node:test";
-import { beginning } from "../lab/http2-garbage.js";
+import { beginning, frame } from "../lab/http2-garbage.js";
 import { Bench, until } from "./support/daemon.js";
 import { vpnctlAs } from "./support/people.js";
 
@@ -51,6 +51,32 @@ function watchEvents(): Buffer {
   return Buffer.concat([headers, block, data]);
 }
 
+/** Sends a SETTINGS frame that is cut short, is told GOAWAY, and hangs up. */
+function offend(): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(bench.socket);
+    let heard: Buffer = Buffer.alloc(0);
+    socket.once("error", reject);
+    socket.on("data", (data) => {
+      heard = Buffer.concat([heard, data]);
+      for (let at = 0; at + 9 <= heard.length; at += 9 + heard.readUIntBE(at, 3)) {
+        if (heard[at + 3] === goaway) socket.destroy();
+      }
+    });
+    socket.once("close", () => resolve());
+    socket.write(Buffer.concat([beginning(), frame(settings, 0, 0, Buffer.alloc(5))]));
+  });
+}
+
+const settings = 4;
+const goaway = 7;
+
+async function rejected(reason: string): Promise<number> {
+  const { out } = await vpnctlAs("root", bench, ["metrics"]);
+  const line = new RegExp(`^vpnd_api_connections_rejected_total\\{reason="${reason}"\\} (\\d+)$`, "m");
+  return Number(line.exec(out)?.[1]);
+}
+
 test("when all connections are taken vpnctl says so, and is served again afterwards", { skip }, async () => {
   await bench.readyVpnd();
   const held = await Promise.all(Array.from({ length: 128 }, hold));
@@ -63,10 +89,21 @@ test("when all connections are taken vpnctl says so, and is served again afterwa
       async () => (await vpnctlAs("root", bench, ["version"])).out.includes("vpnd"),
       "a place to be free",
     );
-    const metrics = await vpnctlAs("root", bench, ["metrics"]);
-    assert.match(metrics.out, /^vpnd_api_connections_rejected_total\{reason="limit"\} [1-9]/m);
+    assert.ok((await rejected("limit")) >= 1);
   } finally {
     for (const socket of held) socket.destroy();
   }
   await until(async () => (await vpnctlAs("root", bench, ["metrics"])).code === 0, "vpnctl to be served");
+});
+
+test("who broke the rules and left holds no place, and is counted", { skip }, async () => {
+  const [limit, before] = [await rejected("limit"), await rejected("protocol")];
+  // More than there are places, sooner than any of them is idle for long.
+  await Promise.all(Array.from({ length: 100 }, offend));
+  await Promise.all(Array.from({ length: 100 }, offend));
+  const served = await vpnctlAs("root", bench, ["version"]);
+  assert.equal(served.code, 0, served.err);
+  assert.equal(await rejected("limit"), limit);
+  for (let i = 0; i < 5; i++) await offend();
+  await until(async () => (await rejected("protocol")) >= before + 5, "those who left to be counted");
 });

@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
 import type { Caller } from "../core/access/access.js";
-import { peerCredentials, peerGroups } from "./native.js";
+import { hungUp, peerCredentials, peerGroups } from "./native.js";
 
 /**
  * Who is at the other end of an accepted Unix socket, as the kernel noted at connect.
@@ -8,15 +8,21 @@ import { peerCredentials, peerGroups } from "./native.js";
  */
 export function callerOf(socket: Socket): Caller {
   const fd = descriptorOf(socket);
+  if (fd === undefined) throw new Error("the connection has no descriptor");
   return { ...peerCredentials(fd), groups: peerGroups(fd) };
 }
 
-/** Node has no public way to a socket's descriptor; a test guards this one. */
-function descriptorOf(socket: Socket): number {
+/** Whether nobody is at the other end any more; Node itself learns that only when it reads. */
+export function isGone(socket: Socket): boolean {
+  const fd = descriptorOf(socket);
+  return fd === undefined || hungUp(fd);
+}
+
+/** Node has no public way to a socket's descriptor; a test guards this one. Undefined when it is closed. */
+function descriptorOf(socket: Socket): number | undefined {
   const handle: unknown = Reflect.get(socket, "_handle");
   const fd: unknown = typeof handle === "object" && handle !== null ? Reflect.get(handle, "fd") : undefined;
-  if (typeof fd !== "number" || fd < 0) throw new Error("the connection has no descriptor");
-  return fd;
+  return typeof fd === "number" && fd >= 0 ? fd : undefined;
 }
 
 /**

@@ -16,6 +16,7 @@ import {
   closeFd,
   createMeshEngine,
   dataCiphers,
+  hungUp,
   lockFile,
   makeSocket,
   openTun,
@@ -251,6 +252,26 @@ test("the other end of a Unix socket has our credentials", async () => {
     const line = /^Groups:(.*)$/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1] ?? "";
     assert.deepEqual(peerGroups(accepted._handle.fd), line.split(/\s+/).filter(Boolean).map(Number));
     accepted.destroy();
+  } finally {
+    client.destroy();
+    server.close();
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test("a hang-up is seen though nothing is read", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "vpnd-hup-"));
+  const server = createServer({ pauseOnConnect: true }).listen(join(folder, "s"));
+  const client = createConnection(join(folder, "s"));
+  try {
+    const [accepted] = (await once(server, "connection")) as [Socket & { _handle: { fd: number } }];
+    await new Promise((resolve) => client.write("unread", resolve));
+    assert.equal(hungUp(accepted._handle.fd), false);
+    client.destroy();
+    await once(client, "close");
+    assert.equal(hungUp(accepted._handle.fd), true);
+    accepted.destroy();
+    assert.throws(() => hungUp(1 << 20), { code: "EBADF" });
   } finally {
     client.destroy();
     server.close();

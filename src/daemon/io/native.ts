@@ -49,6 +49,7 @@ interface Addon {
   lockFile(path: string): number | undefined;
   peerCredentials(fd: number): { pid: number; uid: number; gid: number };
   peerGroups(fd: number): number[];
+  hungUp(fd: number): boolean;
   ciphers(): string[];
   chooseCrypto(choice: CryptoChoice): string;
   MeshEngine: new (options: EngineOptions, onEvents: (events: RawEvent[]) => void) => AddonEngine;
@@ -160,6 +161,11 @@ export function peerCredentials(fd: number): { pid: number; uid: number; gid: nu
 /** Supplementary groups of who connected a Unix socket, as they were then (SO_PEERGROUPS). */
 export function peerGroups(fd: number): number[] {
   return addon().peerGroups(fd);
+}
+
+/** Whether the other end of a Unix socket has closed, also when there is still something to read. @throws Error `EBADF` */
+export function hungUp(fd: number): boolean {
+  return addon().hungUp(fd);
 }
 
 /** Data ciphers offered, this machine's best first. */

@@ -21,11 +21,11 @@ export interface ApiOptions extends ApiParts {
 }
 
 /**
- * After some errors of the other side Node reads nothing more from a connection and does not notice its end. What has no call
- * is ended soon, what has one when it answers no ping; a program that is only stopped for a moment keeps its calls.
+ * What has no call is ended, what has one when it answers no ping; a program that is only stopped for a moment keeps its calls.
+ * Not sooner: when vpnd has no time for seconds, a first call may be waiting in a connection that looks idle.
  */
 const deadConnections = {
-  "grpc.max_connection_idle_ms": 2_000,
+  "grpc.max_connection_idle_ms": 10_000,
   "grpc.keepalive_time_ms": 10_000,
   "grpc.keepalive_timeout_ms": 20_000,
 };
@@ -91,8 +91,11 @@ export class Api {
         const caller = callerOf(connection);
         const access = accessOf(caller, policy);
         if (access !== "write") {
-          if (!readers.enter(caller.uid)) return turnAway("user-limit");
-          connection.once("close", () => readers.leave(caller.uid));
+          if (!readers.enter(caller.uid)) {
+            connections.makeRoom(connection);
+            if (!readers.enter(caller.uid)) return turnAway("user-limit");
+          }
+          connections.whenGone(connection, () => readers.leave(caller.uid));
         }
         if (!connections.serve(connection)) return turnAway("limit");
         callers.add(connection, caller);
