@@ -151,7 +151,7 @@ export class Gatekeeper {
     this.#context.emit({ type: "remove-peer", peer: peer.id });
     this.#context.emit({ type: "changed" });
     const event = goneEvent(peer, { code: "removed", message: "the peer was forgotten" });
-    if (event !== undefined) this.#context.emit({ type: "event", event });
+    if (event !== undefined) this.#context.tell(event);
     this.#table.delete(peer);
   }
 

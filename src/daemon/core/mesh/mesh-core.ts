@@ -4,6 +4,7 @@
  */
 import type { CarrierEvent, CarrierView, PeerView, Reason, ServerView } from "../carrier.js";
 import type { Endpoint, EngineEvent, PeerId, Tag } from "../engine.js";
+import { Flaps } from "../events/flaps.js";
 import { NetworkStory } from "../events/network-story.js";
 import { Repeats } from "../events/repeats.js";
 import type { Announcement } from "../routes/announcement.js";
@@ -62,6 +63,7 @@ export class MeshCore implements Context {
   #shownState: CarrierView["state"] = "connecting";
   readonly #story = new NetworkStory();
   readonly #repeats = new Repeats();
+  readonly #flaps = new Flaps();
   readonly #teller = new PeerTeller();
 
   /** @param random gives 0 <= x < 1 */
@@ -87,7 +89,7 @@ export class MeshCore implements Context {
 
   /** When to come with a `tick` at the latest, monotonic milliseconds. */
   wakeAt(): number {
-    const own = Math.min(this.#own.wakeAt(), this.#repeats.wakeAt());
+    const own = Math.min(this.#own.wakeAt(), this.#repeats.wakeAt(), this.#flaps.wakeAt());
     if (this.#own.taken) return own;
     const peers = Math.min(this.#peers.wakeAt(), this.#announcements.wakeAt());
     return Math.min(own, this.#servers.wakeAt(this.at.now), peers);
@@ -135,7 +137,8 @@ export class MeshCore implements Context {
   /** The events of the network's end. */
   end(): CarrierEvent[] {
     const reason = { code: "network-down", message: "the network was stopped" };
-    return [...this.#peers.table.all()].flatMap((peer) => goneEvent(peer, reason) ?? []);
+    const gone = [...this.#peers.table.all()].flatMap((peer) => goneEvent(peer, reason) ?? []);
+    return [...this.#flaps.rest(), ...gone];
   }
 
   pins(): Pin[] {
@@ -171,6 +174,11 @@ export class MeshCore implements Context {
 
   emit(effect: MeshEffect): void {
     this.#effects.push(effect);
+  }
+
+  tell(event: CarrierEvent): void {
+    const told = this.#flaps.take(event, this.at.now);
+    if (told !== undefined) this.emit({ type: "event", event: told });
   }
 
   report(event: CarrierEvent): void {
@@ -282,7 +290,9 @@ export class MeshCore implements Context {
   }
 
   #step(): void {
-    for (const event of this.#repeats.due(this.at.now)) this.emit({ type: "event", event });
+    const { now } = this.at;
+    for (const event of [...this.#repeats.due(now), ...this.#flaps.due(now)])
+      this.emit({ type: "event", event });
     const resting = this.#own.taken;
     this.#own.step(this);
     if (this.#own.taken) {
@@ -299,7 +309,7 @@ export class MeshCore implements Context {
       this.emit({ type: "changed" });
       const reason = state === "connecting" ? this.#waitingFor(this.#servers.view(this.at.now)) : undefined;
       const event = this.#story.became(state, reason);
-      if (event !== undefined) this.emit({ type: "event", event });
+      if (event !== undefined) this.tell(event);
     }
     for (const peer of this.#peers.table.all()) this.#teller.look(peer, this);
   }

@@ -37,7 +37,7 @@ export class PeerTeller {
         peer.pathChanges += 1;
         this.pathChanges += 1;
       }
-      context.emit({ type: "event", event });
+      context.tell(event);
     }
     if (state === shown.state) return;
     peer.since = wall;

@@ -103,6 +103,8 @@ export interface Context {
   readonly config: MeshConfig;
   readonly at: Moment;
   emit(effect: MeshEffect): void;
+  /** Tells what becomes of a peer or the network: each change, unless it changes all the time. */
+  tell(event: CarrierEvent): void;
   /** Tells what strangers can cause at will: once, then how often. */
   report(event: CarrierEvent): void;
   /** 0 <= x < 1. */
