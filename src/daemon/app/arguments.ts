@@ -1,8 +1,6 @@
 import { resolve } from "node:path";
-import { parseArgs } from "node:util";
 import type { Entry } from "../../common/config/layer.js";
-import { logLevels } from "../../common/config/values.js";
-import { VpnError } from "../../common/errors.js";
+import { readFlags, usageErrors } from "../../common/flags.js";
 
 export interface Arguments {
   /** Only with the mode "cleanup": nothing is changed. */
@@ -57,21 +55,11 @@ const options = {
 /** Flags of the manual's later chapters; refused rather than ignored. */
 const notYet = ["takeover"] as const;
 
-const usage = (message: string, hint = "see vpnd --help"): VpnError =>
-  new VpnError("usage", message, { hint });
+const usage = usageErrors("vpnd");
 
 /** @param argv without node and script @throws VpnError `usage` */
 export function parseArguments(argv: readonly string[]): Arguments {
-  const { values, tokens } = parse(argv);
-  const seen = new Set<string>();
-  for (const token of tokens) {
-    if (token.kind !== "option") continue;
-    if (seen.has(token.name)) throw usage(`--${token.name} is given twice`);
-    seen.add(token.name);
-  }
-  for (const flag of notYet) {
-    if (values[flag] !== undefined) throw usage(`--${flag} is not supported by this version`);
-  }
+  const values = readFlags(argv, options, notYet, usage);
   for (const flag of ["config", "state-dir", "socket", "socket-group"] as const) {
     if (values[flag] === "") throw usage(`--${flag} is empty`);
   }
@@ -80,10 +68,6 @@ export function parseArguments(argv: readonly string[]): Arguments {
   if (second !== undefined) throw usage(`--${first} and --${second} exclude each other`);
   for (const flag of ["dry-run", "kill-switch"] as const) {
     if (values[flag] && !values.cleanup) throw usage(`--${flag} goes with --cleanup`);
-  }
-  const level = values["log-level"];
-  if (level !== undefined && !logLevels.some((known) => known === level)) {
-    throw usage(`${level} is no log level`, `use one of ${logLevels.join(", ")}`);
   }
   const overrides: Entry[] = [];
   const override = (flag: string, path: readonly string[], value: string | undefined): void => {
@@ -95,7 +79,7 @@ export function parseArguments(argv: readonly string[]): Arguments {
   override("socket", ["socket"], path(values.socket));
   override("socket-group", ["socket_group"], values["socket-group"]);
   override("metrics", ["metrics", "listen"], values.metrics);
-  override("log-level", ["log", "level"], level);
+  override("log-level", ["log", "level"], values["log-level"]);
   return {
     mode: modeOf(values),
     dryRun: values["dry-run"] ?? false,
@@ -117,14 +101,4 @@ function modeOf(values: {
   if (values["check-config"]) return "check-config";
   if (values["restore-kill-switch"]) return "restore-kill-switch";
   return values.cleanup ? "cleanup" : "run";
-}
-
-function parse(argv: readonly string[]) {
-  try {
-    return parseArgs({ args: [...argv], options, strict: true, allowPositionals: false, tokens: true });
-  } catch (error) {
-    // The parser's text goes on with advice on quoting; its first sentence says it all.
-    const message = error instanceof Error ? error.message : String(error);
-    throw usage((message.split(". ")[0] ?? message).toLowerCase());
-  }
 }

@@ -1,9 +1,7 @@
 import { resolve } from "node:path";
-import { parseArgs } from "node:util";
 import type { Entry } from "../../common/config/layer.js";
-import { logLevels } from "../../common/config/values.js";
 import { formatEndpoint, parseEndpoint } from "../../common/endpoint.js";
-import { VpnError } from "../../common/errors.js";
+import { readFlags, usageErrors } from "../../common/flags.js";
 import { parsePrefix } from "../core/address-filter.js";
 import { mostNodes } from "../core/config.js";
 
@@ -40,28 +38,14 @@ const options = {
 /** Flags of protocols and stores to come; refused rather than ignored. */
 const notYet = ["listen-wss", "tls-cert", "tls-key", "allow-network", "relay"] as const;
 
-const usage = (message: string, hint = "see iexd --help"): VpnError =>
-  new VpnError("usage", message, { hint });
+const usage = usageErrors("iexd");
 
 /** @param argv without node and script @throws VpnError `usage` */
 export function parseArguments(argv: readonly string[]): Arguments {
-  const { values, tokens } = parse(argv);
-  const seen = new Set<string>();
-  for (const token of tokens) {
-    if (token.kind !== "option") continue;
-    if (seen.has(token.name)) throw usage(`--${token.name} is given twice`);
-    seen.add(token.name);
-  }
-  for (const flag of notYet) {
-    if (values[flag] !== undefined) throw usage(`--${flag} is not supported by this version`);
-  }
+  const values = readFlags(argv, options, notYet, usage);
   checkStore(values.store ?? "memory");
   const { config, metrics, listen } = values;
   if (config === "") throw usage("--config is empty");
-  const level = values["log-level"];
-  if (level !== undefined && !logLevels.some((known) => known === level)) {
-    throw usage(`${level} is no log level`, `use one of ${logLevels.join(", ")}`);
-  }
   const overrides: Entry[] = [];
   const override = (flag: string, path: readonly string[], value: unknown): void => {
     if (value !== undefined) overrides.push({ path, value, origin: { file: `--${flag}` } });
@@ -72,7 +56,7 @@ export function parseArguments(argv: readonly string[]): Arguments {
   override("badger-allow", ["badger_allow"], allow === undefined ? undefined : readAllowed(allow));
   const nodes = values["max-nodes"];
   override("max-nodes", ["max_nodes"], nodes === undefined ? undefined : readMaxNodes(nodes));
-  override("log-level", ["log", "level"], level);
+  override("log-level", ["log", "level"], values["log-level"]);
   override(
     "metrics",
     ["metrics", "listen"],
@@ -84,16 +68,6 @@ export function parseArguments(argv: readonly string[]): Arguments {
     configFile: config === undefined ? undefined : resolve(config),
     overrides,
   };
-}
-
-function parse(argv: readonly string[]) {
-  try {
-    return parseArgs({ args: [...argv], options, strict: true, allowPositionals: false, tokens: true });
-  } catch (error) {
-    // The parser's text goes on with advice on quoting; its first sentence says it all.
-    const message = error instanceof Error ? error.message : String(error);
-    throw usage((message.split(". ")[0] ?? message).toLowerCase());
-  }
 }
 
 function checkStore(store: string): void {
