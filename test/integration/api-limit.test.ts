@@ -2,10 +2,9 @@ import assert from "node:assert/strict";
 import { connect, type Socket } from "node:net";
 import { after, before, test } from "node:test";
 import { beginning, frame } from "../lab/http2-garbage.js";
-import { Bench, until } from "./support/daemon.js";
+import { Bench, skip, until } from "./support/daemon.js";
 import { vpnctlAs } from "./support/people.js";
 
-const skip = process.getuid?.() === 0 ? false : "needs root for network namespaces";
 let bench: Bench;
 
 before(() => {

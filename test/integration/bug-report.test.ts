@@ -2,30 +2,23 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, test } from "node:test";
-import { ctl, joinAs, Pair, saysLater } from "./support/pair.js";
+import { test } from "node:test";
+import { skip } from "./support/daemon.js";
+import { ctl, joinAs, pairs, saysLater } from "./support/pair.js";
 import { vpnctlAs } from "./support/people.js";
 import { secretsOnDisk } from "./support/secrets.js";
 
-const skip = process.getuid?.() === 0 ? false : "needs root for network namespaces";
 const psk = Buffer.alloc(32, 9).toString("base64");
-let pair: Pair;
-
-beforeEach(() => {
-  if (!skip) pair = new Pair();
-});
-afterEach(async () => {
-  if (!skip) await pair.close();
-});
+const pair = pairs();
 
 const inside = (archive: string, ...args: string[]): string =>
   execFileSync("tar", ["-xzOf", archive, ...args], { encoding: "utf8" });
 
 test("a report holds what helps, no secret, and says what was taken out", { skip }, async () => {
-  const { alpha, beta } = pair;
+  const { alpha, beta } = pair();
   await alpha.readyVpnd();
   await beta.readyVpnd();
-  await pair.server();
+  await pair().server();
   await joinAs(alpha, "a", "10.7.0.1/24", psk);
   await joinAs(beta, "b", "10.7.0.2/24", psk);
   await saysLater(alpha, /10\.7\.0\.2 .*up/, "peers");
@@ -52,8 +45,8 @@ test("a report holds what helps, no secret, and says what was taken out", { skip
 });
 
 test("without vpnd there is a report too, which says so", { skip }, async () => {
-  const file = join(pair.alpha.folder, "report.tar.gz");
-  const out = await ctl(pair.alpha, "bug-report", "--out", file);
+  const file = join(pair().alpha.folder, "report.tar.gz");
+  const out = await ctl(pair().alpha, "bug-report", "--out", file);
   assert.match(out, /^# missing: answers of vpnd: vpnd is not running/m);
   assert.match(inside(file, "vpnd-bug-report/missing.txt"), /vpnd is not running/);
   assert.ok(readFileSync(file).length > 500);

@@ -7,10 +7,9 @@ import { VpnError } from "../../src/common/errors.js";
 import { KeyService } from "../../src/common/gen/vpnd/v1/key_pb.js";
 import { NetworkService } from "../../src/common/gen/vpnd/v1/network_pb.js";
 import type { Connection } from "../../src/common/grpc/client.js";
-import { Bench, type Running, until } from "./support/daemon.js";
+import { Bench, type Running, skip, until } from "./support/daemon.js";
 import { vpnctlAs } from "./support/people.js";
 
-const skip = process.getuid?.() === 0 ? false : "needs root for network namespaces";
 let bench: Bench;
 let connection: Connection | undefined;
 

@@ -3,10 +3,9 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { Bench } from "./support/daemon.js";
+import { Bench, skip } from "./support/daemon.js";
 import { changed, inNetns, makeForeign, netState } from "./support/net-state.js";
 
-const skip = process.getuid?.() === 0 ? false : "needs root for network namespaces";
 const program = new URL("../../bin/vpnd", import.meta.url).pathname;
 let bench: Bench;
 

@@ -2,26 +2,18 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { appendFileSync, mkdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, test } from "node:test";
-import { until } from "./support/daemon.js";
-import { ctl, joinAs, Pair, saysLater } from "./support/pair.js";
+import { test } from "node:test";
+import { skip, until } from "./support/daemon.js";
+import { ctl, joinAs, pairs, saysLater } from "./support/pair.js";
 
-const skip = process.getuid?.() === 0 ? false : "needs root for network namespaces";
 const psk = Buffer.alloc(32, 9).toString("base64");
-let pair: Pair;
-
-beforeEach(() => {
-  if (!skip) pair = new Pair();
-});
-afterEach(async () => {
-  if (!skip) await pair.close();
-});
+const pair = pairs();
 
 test("peers and networks that come and go are told, and still known after a restart", { skip }, async () => {
-  const { alpha, beta } = pair;
+  const { alpha, beta } = pair();
   const first = await alpha.readyVpnd();
   const other = await beta.readyVpnd();
-  await pair.server();
+  await pair().server();
   assert.equal((await joinAs(alpha, "a", "10.7.0.1/24", psk)).code, 0);
   const watch = spawn(
     process.execPath,
@@ -56,20 +48,20 @@ test("peers and networks that come and go are told, and still known after a rest
 });
 
 test("a peer with another key is an error with its reason", { skip }, async () => {
-  await pair.alpha.readyVpnd();
-  await pair.beta.readyVpnd();
-  await pair.server();
-  await joinAs(pair.alpha, "a", "10.7.0.1/24", psk);
-  await joinAs(pair.beta, "b", "10.7.0.2/24", Buffer.alloc(32, 8).toString("base64"));
-  await saysLater(pair.beta, /error +10\.7\.0\.1 is .*\(wrong-psk\)/, "events");
+  await pair().alpha.readyVpnd();
+  await pair().beta.readyVpnd();
+  await pair().server();
+  await joinAs(pair().alpha, "a", "10.7.0.1/24", psk);
+  await joinAs(pair().beta, "b", "10.7.0.2/24", Buffer.alloc(32, 8).toString("base64"));
+  await saysLater(pair().beta, /error +10\.7\.0\.1 is .*\(wrong-psk\)/, "events");
 });
 
 test("a disk that takes no events is told once, and costs nothing else", { skip }, async () => {
-  const { alpha } = pair;
+  const { alpha } = pair();
   const file = join(alpha.stateDir, "events.jsonl");
   mkdirSync(file, { recursive: true, mode: 0o700 });
   const vpnd = await alpha.readyVpnd();
-  await pair.server();
+  await pair().server();
   assert.equal((await joinAs(alpha, "a", "10.7.0.1/24", psk)).code, 0);
   await saysLater(alpha, /network is up/, "events");
   await saysLater(alpha, /^vpnd_events_lost_total [1-9]/m, "metrics");

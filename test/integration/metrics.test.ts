@@ -5,20 +5,13 @@ import { existsSync, readFileSync, statSync } from "node:fs";
 import { get } from "node:http";
 import { connect } from "node:net";
 import { join } from "node:path";
-import { afterEach, beforeEach, test } from "node:test";
-import { ctl, joinAs, Pair, saysLater } from "./support/pair.js";
+import { test } from "node:test";
+import { skip } from "./support/daemon.js";
+import { ctl, joinAs, pairs, saysLater } from "./support/pair.js";
 
-const skip = process.getuid?.() === 0 ? false : "needs root for network namespaces";
 const psk = Buffer.alloc(32, 9).toString("base64");
 const page = readFileSync(new URL("../../docs/metrics.md", import.meta.url), "utf8");
-let pair: Pair;
-
-beforeEach(() => {
-  if (!skip) pair = new Pair();
-});
-afterEach(async () => {
-  if (!skip) await pair.close();
-});
+const pair = pairs();
 
 function fetchFrom(
   socketPath: string,
@@ -40,10 +33,10 @@ function fetchFrom(
 test("what a pair of nodes does can be read off the metrics, and each of them is documented", {
   skip,
 }, async () => {
-  const { alpha, beta } = pair;
+  const { alpha, beta } = pair();
   await alpha.readyVpnd("--metrics", "127.0.0.1:0");
   await beta.readyVpnd();
-  await pair.server();
+  await pair().server();
   await joinAs(alpha, "a", "10.7.0.1/24", psk);
   await joinAs(beta, "b", "10.7.0.2/24", psk);
   await saysLater(alpha, /vpnd_peer_up\{.*peer="10\.7\.0\.2",name="b"\} 1/, "metrics");
@@ -75,8 +68,8 @@ test("what a pair of nodes does can be read off the metrics, and each of them is
 });
 
 test("the metrics socket serves them as the API does, and nothing else", { skip }, async () => {
-  const vpnd = await pair.alpha.readyVpnd();
-  const socket = join(pair.alpha.folder, "metrics.sock");
+  const vpnd = await pair().alpha.readyVpnd();
+  const socket = join(pair().alpha.folder, "metrics.sock");
   assert.equal(statSync(socket).mode & 0o777 & 0o007, 0);
   const answer = await fetchFrom(socket, "/metrics");
   assert.equal(answer.status, 200);
@@ -92,10 +85,10 @@ test("the metrics socket serves them as the API does, and nothing else", { skip 
 });
 
 test("--write replaces a file in one step, for everybody to read", { skip }, async () => {
-  await pair.alpha.readyVpnd();
-  const file = join(pair.alpha.folder, "vpnd.prom");
-  assert.equal(await ctl(pair.alpha, "metrics", "--write", file), "");
-  await ctl(pair.alpha, "metrics", "--write", file);
+  await pair().alpha.readyVpnd();
+  const file = join(pair().alpha.folder, "vpnd.prom");
+  assert.equal(await ctl(pair().alpha, "metrics", "--write", file), "");
+  await ctl(pair().alpha, "metrics", "--write", file);
   assert.match(readFileSync(file, "utf8"), /^vpnd_build_info/m);
   assert.equal(statSync(file).mode & 0o777, 0o644);
 });

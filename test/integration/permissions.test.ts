@@ -5,10 +5,9 @@ import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
 import { services } from "../../src/daemon/app/api/services.js";
 import { classifiedMethods } from "../../src/daemon/core/access/methods.js";
-import { Bench, type Running, until } from "./support/daemon.js";
+import { Bench, type Running, skip, until } from "./support/daemon.js";
 import { groupName, nobody, vpnctlAs } from "./support/people.js";
 
-const skip = process.getuid?.() === 0 ? false : "needs root for network namespaces";
 const key = Buffer.alloc(32, 9).toString("base64");
 const joining = [
   "join",

@@ -8,9 +8,8 @@ import { VpnError } from "../../src/common/errors.js";
 import { KeyService } from "../../src/common/gen/vpnd/v1/key_pb.js";
 import { NetworkService } from "../../src/common/gen/vpnd/v1/network_pb.js";
 import type { Connection } from "../../src/common/grpc/client.js";
-import { Bench } from "./support/daemon.js";
+import { Bench, skip } from "./support/daemon.js";
 
-const skip = process.getuid?.() === 0 ? false : "needs root for network namespaces";
 const first = Buffer.from("5a".repeat(32));
 const second = Buffer.from("5b".repeat(32));
 const hour = 3600;

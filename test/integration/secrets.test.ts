@@ -1,24 +1,16 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, test } from "node:test";
-import { until } from "./support/daemon.js";
-import { ctl, Pair, saysLater, serverAddress } from "./support/pair.js";
+import { test } from "node:test";
+import { skip, until } from "./support/daemon.js";
+import { ctl, pairs, saysLater, serverAddress } from "./support/pair.js";
 import { vpnctlAs } from "./support/people.js";
 import { formsOf, secretsOnDisk } from "./support/secrets.js";
 
-const skip = process.getuid?.() === 0 ? false : "needs root for network namespaces";
 const psk = Buffer.from(Array.from({ length: 32 }, (_, index) => 0xa0 ^ (index * 7))).toString("base64");
 /** Everything that gRPC can be made to say. */
 const talkative = { GRPC_TRACE: "all", GRPC_VERBOSITY: "DEBUG", NODE_DEBUG: "net,http2,stream" };
-let pair: Pair;
-
-beforeEach(() => {
-  if (!skip) pair = new Pair();
-});
-afterEach(async () => {
-  if (!skip) await pair.close();
-});
+const pair = pairs();
 
 /** Command lines and environments of all processes that run now. */
 function processes(): string {
@@ -43,7 +35,7 @@ function filesBelow(folder: string): string[] {
 test("a secret is in no log at trace level, no gRPC trace, no command line, no report", {
   skip,
 }, async () => {
-  const { alpha, beta } = pair;
+  const { alpha, beta } = pair();
   const before = { ...process.env };
   Object.assign(process.env, talkative);
   const daemons = [
@@ -52,7 +44,7 @@ test("a secret is in no log at trace level, no gRPC trace, no command line, no r
   ];
   for (const name of Object.keys(talkative)) delete process.env[name];
   Object.assign(process.env, before);
-  await pair.server();
+  await pair().server();
   const said: string[] = [];
   const keyFile = join(alpha.folder, "psk");
   writeFileSync(keyFile, psk, { mode: 0o600 });
@@ -100,9 +92,9 @@ test("a secret is in no log at trace level, no gRPC trace, no command line, no r
 });
 
 test("what is on disk is for its owner only, and secrets are in one folder", { skip }, async () => {
-  const { alpha } = pair;
+  const { alpha } = pair();
   await alpha.readyVpnd();
-  await pair.server();
+  await pair().server();
   const where = ["--iex", serverAddress, "--vip", "10.7.0.1/24", "--psk-file", "-"];
   assert.equal((await vpnctlAs("root", alpha, ["join", "home", ...where], { input: psk })).code, 0);
   const secrets = secretsOnDisk(alpha.stateDir);

@@ -3,7 +3,8 @@ import { once } from "node:events";
 import { connect } from "node:net";
 import { test } from "node:test";
 import { VpnError } from "../../src/common/errors.js";
-import { apiScene, fails, type JoinParts, skip } from "./support/api-scene.js";
+import { apiScene, fails, type JoinParts } from "./support/api-scene.js";
+import { skip } from "./support/daemon.js";
 
 const scene = apiScene();
 

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { apiScene, skip } from "./support/api-scene.js";
+import { apiScene } from "./support/api-scene.js";
+import { skip } from "./support/daemon.js";
 
 const scene = apiScene();
 

@@ -1,36 +1,19 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { afterEach, beforeEach, test } from "node:test";
+import { afterEach, test } from "node:test";
 import { NetworkService } from "../../src/common/gen/vpnd/v1/network_pb.js";
 import { PeerService } from "../../src/common/gen/vpnd/v1/peer_pb.js";
 import { StatsService } from "../../src/common/gen/vpnd/v1/stats_pb.js";
 import type { Connection } from "../../src/common/grpc/client.js";
-import { Bench, until } from "./support/daemon.js";
+import { type Bench, skip, until } from "./support/daemon.js";
+import { pairs } from "./support/pair.js";
 
-const skip = process.getuid?.() === 0 ? false : "needs root for network namespaces";
-let alpha: Bench;
-let beta: Bench;
+const pair = pairs();
 let connections: Connection[] = [];
 
-beforeEach(() => {
-  if (skip) return;
-  alpha = new Bench();
-  beta = new Bench();
-  alpha.ip("link", "add", "eth0", "type", "veth", "peer", "name", "eth0", "netns", beta.netns);
-  for (const [bench, address] of [
-    [alpha, "192.0.2.1/24"],
-    [beta, "192.0.2.2/24"],
-  ] as const) {
-    bench.ip("addr", "add", address, "dev", "eth0");
-    bench.ip("link", "set", "eth0", "up");
-  }
-});
-afterEach(async () => {
+afterEach(() => {
   for (const connection of connections) connection.close();
   connections = [];
-  if (skip) return;
-  await alpha.close();
-  await beta.close();
 });
 
 const dial = (bench: Bench): Connection => {
@@ -60,9 +43,9 @@ const ping = (bench: Bench, address: string): string =>
   });
 
 test("two vpnd find each other, carry packets, and count them", { skip }, async () => {
+  const { alpha, beta } = pair();
   await Promise.all([alpha.readyVpnd(), beta.readyVpnd()]);
-  const server = alpha.start("test/integration/support/tiny-server.ts", ["192.0.2.1", "9944"]);
-  await server.said(/ready/);
+  await pair().server();
   const [a, b] = [dial(alpha), dial(beta)];
   await join(a, "10.7.0.1/16", "alpha");
   await join(b, "10.7.0.2/16", "beta");
@@ -89,8 +72,9 @@ test("two vpnd find each other, carry packets, and count them", { skip }, async 
 });
 
 test("a killed vpnd that is started again is back in the mesh by itself", { skip }, async () => {
+  const { alpha, beta } = pair();
   const [first] = await Promise.all([alpha.readyVpnd(), beta.readyVpnd()]);
-  await alpha.start("test/integration/support/tiny-server.ts", ["192.0.2.1", "9944"]).said(/ready/);
+  await pair().server();
   const b = dial(beta);
   const before = dial(alpha);
   await join(before, "10.7.0.1/16", "alpha");
@@ -105,8 +89,9 @@ test("a killed vpnd that is started again is back in the mesh by itself", { skip
 });
 
 test("a wrong PSK yields no tunnel, and both ends say so", { skip }, async () => {
+  const { alpha, beta } = pair();
   await Promise.all([alpha.readyVpnd(), beta.readyVpnd()]);
-  await alpha.start("test/integration/support/tiny-server.ts", ["192.0.2.1", "9944"]).said(/ready/);
+  await pair().server();
   const [a, b] = [dial(alpha), dial(beta)];
   await join(a, "10.7.0.1/16", "alpha");
   await join(b, "10.7.0.2/16", "beta", "5b");

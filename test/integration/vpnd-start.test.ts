@@ -5,7 +5,8 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
 import { VpnError } from "../../src/common/errors.js";
-import { apiScene, skip } from "./support/api-scene.js";
+import { apiScene } from "./support/api-scene.js";
+import { skip } from "./support/daemon.js";
 
 const scene = apiScene();
 

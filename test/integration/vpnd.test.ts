@@ -3,8 +3,8 @@ import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { HealthCheckResponse_ServingStatus } from "../../src/common/gen/grpc/health/v1/health_pb.js";
-import { apiScene, fails, skip } from "./support/api-scene.js";
-import { until } from "./support/daemon.js";
+import { apiScene, fails } from "./support/api-scene.js";
+import { skip, until } from "./support/daemon.js";
 
 const scene = apiScene();
 

@@ -10,9 +10,8 @@ import { NetworkService } from "../../../src/common/gen/vpnd/v1/network_pb.js";
 import { PeerService } from "../../../src/common/gen/vpnd/v1/peer_pb.js";
 import { StatsService } from "../../../src/common/gen/vpnd/v1/stats_pb.js";
 import type { Connection } from "../../../src/common/grpc/client.js";
-import { Bench, type Running } from "./daemon.js";
+import { Bench, type Running, skip } from "./daemon.js";
 
-export const skip = process.getuid?.() === 0 ? false : "needs root for network namespaces";
 const psk = Buffer.from("5a".repeat(32));
 
 export interface JoinParts {

@@ -9,6 +9,9 @@ import { Connection } from "../../../src/common/grpc/client.js";
 const root = new URL("../../..", import.meta.url).pathname;
 let counter = 0;
 
+/** What tests with network namespaces are given as `skip`. */
+export const skip = process.getuid?.() === 0 ? false : "needs root for network namespaces";
+
 /** Programs run by this test in one network namespace of its own, with a folder for state and sockets. */
 export class Bench {
   readonly netns = `vd-${process.pid}-${counter++}`;

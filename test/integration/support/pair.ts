@@ -1,4 +1,5 @@
-import { Bench, until } from "./daemon.js";
+import { afterEach, beforeEach } from "node:test";
+import { Bench, skip, until } from "./daemon.js";
 import { type Said, vpnctlAs } from "./people.js";
 
 export const serverAddress = "192.0.2.1:9944";
@@ -31,6 +32,21 @@ export class Pair {
     await this.alpha.close();
     await this.beta.close();
   }
+}
+
+/** A pair for each test of a file. */
+export function pairs(): () => Pair {
+  let pair: Pair | undefined;
+  if (!skip) {
+    beforeEach(() => {
+      pair = new Pair();
+    });
+    afterEach(() => pair?.close());
+  }
+  return () => {
+    if (pair === undefined) throw new Error("a pair is there during a test only");
+    return pair;
+  };
 }
 
 /** @throws Error with vpnctl's own words when it fails */
