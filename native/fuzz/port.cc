@@ -24,15 +24,6 @@ void check_super(const test::Written& w) {
   EXPECT(where.protocol != 17 || w.packets <= Coalescer::kMaxDatagrams);
 }
 
-struct Batched {
-  Bytes data;
-  std::vector<uint32_t> ends;
-  void add(View item) {
-    data.insert(data.end(), item.begin(), item.end());
-    ends.push_back(static_cast<uint32_t>(data.size()));
-  }
-};
-
 // A super-packet that the kernel might have made, a little altered.
 Bytes almost_right(Input& in) {
   test::PacketSpec spec;

@@ -43,4 +43,9 @@ struct Association {
   uint64_t next_source_event_ms = 0;  // foreign_waiting: innerSource events are limited
 };
 
+// There is no session yet, and nobody has been admitted.
+inline bool half_open(const Association& a) {
+  return a.state == Association::State::handshake || a.state == Association::State::hello;
+}
+
 }  // namespace vpnd

@@ -1,16 +1,14 @@
 #include "coalesce.h"
 
 #include "checksum.h"
+#include "ip_protocol.h"
 
 namespace vpnd {
 
 namespace {
 
-constexpr uint8_t kTcp = 6, kUdp = 17;
-constexpr size_t kTcpHeader = 20, kUdpHeader = 8;
 // Linux cuts TCP no smaller, so it is not asked to.
 constexpr size_t kMinTcpSegment = 8;
-constexpr size_t kTcpChecksum = 16, kUdpChecksum = 6;
 constexpr uint8_t kPush = 0x08, kAck = 0x10;
 constexpr size_t kMaxSize = 65535;
 constexpr uint32_t kDontFragment = 0x4000;

@@ -34,6 +34,7 @@ class Handshakes {
 
  private:
   using State = Association::State;
+  static constexpr uint64_t kClosingMs = 3'000;  // an association that was refused or closed repeats itself for so long
 
   Association* find(uint32_t id);
   Association& add(const Endpoint& remote, Role role, uint32_t tag, std::unique_ptr<Dtls> dtls);

@@ -2,14 +2,12 @@
 
 #include <algorithm>
 
+#include "ip_protocol.h"
+
 namespace vpnd {
 
 namespace {
 
-constexpr uint8_t kIcmp = 1;
-constexpr uint8_t kIcmpV6 = 58;
-constexpr size_t kV4Header = 20;
-constexpr size_t kV6Header = 40;
 constexpr size_t kIcmpHeader = 8;
 constexpr uint8_t kTtl = 64;
 

@@ -1,15 +1,12 @@
 #include "mss_clamp.h"
 
 #include "bytes.h"
+#include "ip_protocol.h"
 
 namespace vpnd {
 
 namespace {
 
-constexpr uint8_t kTcp = 6;
-constexpr size_t kTcpHeader = 20;
-constexpr size_t kV4Header = 20;
-constexpr size_t kV6Header = 40;
 constexpr uint8_t kSyn = 2;
 constexpr uint8_t kEnd = 0;
 constexpr uint8_t kNop = 1;
@@ -92,7 +89,7 @@ bool clamp_mss(uint8_t* packet, size_t size, size_t mtu, ChecksumField field) no
     const uint16_t before = load16(tcp + i + 2);
     if (before <= most) return false;
     store16(tcp + i + 2, most);
-    if (field == ChecksumField::whole) store16(tcp + 16, adjusted(load16(tcp + 16), before, most, i % 2 == 1));
+    if (field == ChecksumField::whole) store16(tcp + kTcpChecksum, adjusted(load16(tcp + kTcpChecksum), before, most, i % 2 == 1));
     return true;
   }
   return false;

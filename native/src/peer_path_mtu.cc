@@ -2,16 +2,11 @@
 #include <cerrno>
 
 #include "control_message.h"
+#include "ip_protocol.h"
 #include "peers.h"
 #include "record.h"
 
 namespace vpnd {
-
-namespace {
-constexpr size_t kUdpHeader = 8;
-constexpr size_t kV4Header = 20;
-constexpr size_t kV6Header = 40;
-}  // namespace
 
 void Peers::start_path_mtu(Entry& e, const Endpoint& to) {
   const size_t ip = to.address.family == 4 ? kV4Header : kV6Header;

@@ -3,15 +3,13 @@
 #include <algorithm>
 
 #include "checksum.h"
+#include "ip_protocol.h"
 
 namespace vpnd {
 
 namespace {
 
-constexpr uint8_t kTcp = 6, kUdp = 17;
 constexpr uint8_t kHopByHop = 0, kRouting = 43, kDestination = 60;
-constexpr size_t kUdpHeader = 8, kMinTcpHeader = 20;
-constexpr size_t kTcpChecksum = 16, kUdpChecksum = 6;
 constexpr uint8_t kFin = 0x01, kPush = 0x08, kCwr = 0x80;
 
 // The lengths in the IP header are those of the bytes.
@@ -81,10 +79,10 @@ bool Segmenter::find_transport(uint8_t protocol) noexcept {
     }
     if (next != protocol) return false;
   }
-  if (transport_ + (tcp_ ? kMinTcpHeader : kUdpHeader) > packet_.size()) return false;
+  if (transport_ + (tcp_ ? kTcpHeader : kUdpHeader) > packet_.size()) return false;
   const size_t length = tcp_ ? (p[transport_ + 12] >> 4) * size_t{4} : kUdpHeader;
   headers_ = transport_ + length;
-  return (!tcp_ || length >= kMinTcpHeader) && headers_ <= packet_.size() && headers_ <= kMaxHeaders;
+  return (!tcp_ || length >= kTcpHeader) && headers_ <= packet_.size() && headers_ <= kMaxHeaders;
 }
 
 // Keeps the headers, with zero where packets differ, and what they add to the checksums.

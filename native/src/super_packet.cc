@@ -4,13 +4,12 @@
 
 #include "checksum.h"
 #include "coalesce.h"
+#include "ip_protocol.h"
 
 namespace vpnd {
 
 namespace {
 
-constexpr uint8_t kTcp = 6, kUdp = 17;
-constexpr uint16_t kTcpChecksum = 16, kUdpChecksum = 6;
 constexpr uint8_t kSyn = 0x02, kReset = 0x04, kUrgent = 0x20, kCwr = 0x80;
 
 void little_endian(VnetHeader& header) noexcept {

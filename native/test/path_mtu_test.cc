@@ -34,6 +34,13 @@ struct Path {
     }
     CHECK(!"never settles");
   }
+  // A search that has come to its end.
+  PathMtu searched(size_t top) {
+    PathMtu mtu(top);
+    mtu.start(kOverhead, now);
+    settle(mtu);
+    return mtu;
+  }
   void later(PathMtu& mtu, uint64_t ms) {
     now += ms;
     traffic = now;
@@ -70,9 +77,7 @@ TEST(path_mtu_any, "path MTU: never more than fits, nearly all of it, never prob
   for (size_t top = 68; top <= 9000; top += top < 1600 ? 97 : 1111) {
     for (size_t fits = 514; fits <= 9100; fits += 61) {
       Path path{.fits = fits, .refuses = fits % 2 == 0};
-      PathMtu mtu(top);
-      mtu.start(kOverhead, path.now);
-      path.settle(mtu);
+      PathMtu mtu = path.searched(top);
       CHECK(mtu.settled() && path.largest <= top);
       CHECK(mtu.mtu() <= std::max<size_t>(fits, std::min<size_t>(top, 514)));
       CHECK(mtu.mtu() + 24 > std::min(top, fits));
@@ -83,9 +88,7 @@ TEST(path_mtu_any, "path MTU: never more than fits, nearly all of it, never prob
 
 TEST(path_mtu_dead, "path MTU: a peer that answers nothing changes nothing") {
   Path path{.fits = 0};
-  PathMtu mtu(1400);
-  mtu.start(kOverhead, path.now);
-  path.settle(mtu);
+  PathMtu mtu = path.searched(1400);
   CHECK(mtu.mtu() == 1400 && mtu.settled());
   path.later(mtu, 20'000);
   CHECK(mtu.mtu() == 1400);
@@ -96,9 +99,7 @@ TEST(path_mtu_dead, "path MTU: a peer that answers nothing changes nothing") {
 
 TEST(path_mtu_hole, "path MTU: a black hole is found while traffic flows, and never without") {
   Path path{.fits = 1400};
-  PathMtu mtu(1400);
-  mtu.start(kOverhead, path.now);
-  path.settle(mtu);
+  PathMtu mtu = path.searched(1400);
   path.fits = 1218;
   const size_t sent = path.sent;
   path.now += 100'000;
@@ -110,9 +111,7 @@ TEST(path_mtu_hole, "path MTU: a black hole is found while traffic flows, and ne
 
 TEST(path_mtu_raise, "path MTU: a path that grew is noticed after ten minutes, at once when it is a new one") {
   Path path{.fits = 1218};
-  PathMtu mtu(1400);
-  mtu.start(kOverhead, path.now);
-  path.settle(mtu);
+  PathMtu mtu = path.searched(1400);
   path.fits = 1400;
   path.later(mtu, PathMtu::kConfirmMs + 1);
   CHECK(mtu.mtu() == 1218);
@@ -130,9 +129,7 @@ TEST(path_mtu_raise, "path MTU: a path that grew is noticed after ten minutes, a
 
 TEST(path_mtu_suspect, "path MTU: what the kernel refuses lowers it at once, and a suspicion is limited") {
   Path path{.fits = 1400, .refuses = true};
-  PathMtu mtu(1400);
-  mtu.start(kOverhead, path.now);
-  path.settle(mtu);
+  PathMtu mtu = path.searched(1400);
   path.fits = 1238;
   mtu.suspect(path.now);
   CHECK(mtu.settled());

@@ -1,9 +1,26 @@
-// A device that keeps what a packet port writes to it.
+// What a packet port writes to a device in tests: the batch, and a device that keeps it.
 #pragma once
 #include "merging.h"
 #include "port_writer.h"
+#include "super_packet.h"
+#include "tcp_udp_packets.h"
 
 namespace vpnd::test {
+
+struct Batched {
+  Bytes data;
+  std::vector<uint32_t> ends;
+  void add(View item) {
+    data.insert(data.end(), item.begin(), item.end());
+    ends.push_back(static_cast<uint32_t>(data.size()));
+  }
+  void add(const Super& super) {
+    Bytes item(sizeof(VnetHeader));
+    store_vnet(item.data(), super.header);
+    item.insert(item.end(), super.packet.begin(), super.packet.end());
+    add(item);
+  }
+};
 
 class PortDevice final : public PortWriter::Device {
  public:

@@ -20,21 +20,6 @@ namespace {
 constexpr size_t kMtu = 1400;
 constexpr TunOffloads kAll{.vnet = true, .checksum = true, .tso = true, .uso = true};
 
-struct Batched {
-  Bytes data;
-  std::vector<uint32_t> ends;
-  void add(View item) {
-    data.insert(data.end(), item.begin(), item.end());
-    ends.push_back(static_cast<uint32_t>(data.size()));
-  }
-  void add(const Super& super) {
-    Bytes item(sizeof(VnetHeader));
-    store_vnet(item.data(), super.header);
-    item.insert(item.end(), super.packet.begin(), super.packet.end());
-    add(item);
-  }
-};
-
 struct Port {
   explicit Port(PortItems items, TunOffloads offloads = kAll, size_t mtu = kMtu) : writer(items, mtu, offloads, device, counters) {}
   void write(Batched batch) { writer.write(batch.data, batch.ends); }
