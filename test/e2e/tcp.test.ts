@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Result } from "../lab/command.js";
+import { type Result, waitFor } from "../lab/command.js";
 import { type Host, repository } from "../lab/lab.js";
 import type { Running } from "../lab/machine.js";
 import { type Daemon, pskGenerate, vpnd } from "../lab/programs.js";
@@ -66,6 +66,23 @@ function keyFile(host: Host, name: string, psk: string): string {
 }
 
 const port = 55_555;
+
+interface Routes {
+  routes: { prefix: string; state: string }[];
+}
+
+async function subnet(daemon: Daemon, prefix: string, state: string): Promise<void> {
+  let last: Routes | undefined;
+  await waitFor(
+    async () => {
+      last = await daemon.json<Routes>(["routes", "list"]);
+      return last.routes.some((route) => route.prefix === prefix && route.state === state);
+    },
+    30_000,
+    `${prefix} is ${state} at ${daemon.host.name}`,
+    () => last,
+  );
+}
 
 labSuite<Scene>(
   "tcp",
@@ -163,6 +180,35 @@ labSuite<Scene>(
       const other = await a.ctl(["join", "--tcp-listen", "55556", "--vip", "10.6.0.1/24", "--name", "alpha"]);
       assert.equal(other.code, 1);
       assert.match(other.stderr, /--tcp-listen/);
+    });
+
+    step("a subnet behind one end is reached from the other, also after restarts", async ({ a, b }, lab) => {
+      const lan = await lab.isolatedHost("lan");
+      await lab.wire(a.host, "eth1", lan, "eth0");
+      await a.host.ip("addr", "add", "172.20.1.1/24", "dev", "eth1");
+      await lan.ip("addr", "add", "172.20.1.10/24", "dev", "eth0");
+      await lan.ip("route", "add", "default", "via", "172.20.1.1");
+      await a.ok(["routes", "offer", "172.20.1.0/24"]);
+      await subnet(b, "172.20.1.0/24", "offered");
+      assert.doesNotMatch(await b.host.ip("route"), /172\.20/, "nothing is taken unasked");
+      await b.ok(["routes", "accept", "alpha"]);
+      await reachable(b.host, "172.20.1.10");
+      assert.match((await b.peers()).peers[0]?.nodeKey ?? "", /^[0-9a-f]{64}$/);
+      await a.crash();
+      await subnet(b, "172.20.1.0/24", "offline");
+      assert.match(await b.host.ip("route"), /172\.20/, "packets do not go elsewhere meanwhile");
+      await a.start();
+      await reachable(b.host, "172.20.1.10", 60_000);
+      assert.equal(await b.stop(), 0);
+      await b.start();
+      await reachable(b.host, "172.20.1.10", 60_000);
+      await a.ok(["routes", "withdraw"]);
+      await waitFor(
+        async () => !/172\.20/.test(await b.host.ip("route")),
+        20_000,
+        "the withdrawn subnet's route goes",
+      );
+      await b.ok(["routes", "reject", "alpha"]);
     });
 
     step("hostile connections end nothing and are counted", async ({ a, b }) => {

@@ -24,6 +24,7 @@ export interface PeerJson {
   lastHandshake?: string;
   foreign?: boolean;
   cipher?: string;
+  nodeKey?: string;
 }
 
 export interface PeersJson {

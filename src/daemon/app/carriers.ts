@@ -32,6 +32,7 @@ export function carriers(platform: Pick<Platform, "makeSocket">, log: Logger): M
       tcp,
       virtualIp,
       nodeName: config.nodeName,
+      nodeSeed: secrets.nodeSeed,
       mtu: config.mtu,
       psks,
       port,

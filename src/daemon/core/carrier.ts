@@ -5,6 +5,7 @@
 import type { EngineCounters, EngineFeatures } from "./engine.js";
 import type { PskEpoch } from "./keys/psk-ring.js";
 import type { Announcement } from "./routes/announcement.js";
+import type { TcpOptions } from "./tcp/options.js";
 
 export type PathKind = "direct" | "relay" | "gateway" | "postgres" | "tcp" | "none";
 export type PeerState = "up" | "connecting" | "idle" | "offline" | "refused";
@@ -54,6 +55,14 @@ export interface AnnouncedPeer {
   /** Packets reach it now. */
   up: boolean;
   what: Announcement;
+}
+
+/** Settings that a carrier may be able to change while it lives. */
+export interface LiveSettings {
+  /** "HOST:PORT" of each rendezvous server. */
+  iex: readonly string[];
+  nodeName: string;
+  tcp?: TcpOptions;
 }
 
 /** Something that happened to a network, or to one of its peers. Holds no secret and no fingerprint of one. */
@@ -117,6 +126,11 @@ export interface Carrier {
   forgetPeer(virtualIp: string): Promise<boolean>;
   /** The PSKs changed, the preferred one first; sessions are renewed without a gap. Absent: the carrier has no PSK. */
   setPsks?(psks: readonly PskEpoch[]): void;
+  /**
+   * Takes over settings of `liveOptions` (core/network/settings.ts) without giving its device up. Absent: it can change none.
+   * @throws VpnError when it cannot have them; then it is as it was
+   */
+  reconfigure?(settings: LiveSettings): Promise<void>;
   /** Tells peers what this node offers, now and whenever they connect. Absent: the carrier cannot. */
   announce?(what: Announcement): void;
   /** What peers announced; `onChange` is called when it changes. */

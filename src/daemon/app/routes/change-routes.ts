@@ -118,8 +118,8 @@ const routingOf = (network: Network): Routing => network.config.routing ?? noRou
 
 function refuseOthers(network: Network): void {
   if (network.carrier === undefined || network.routes.possible) return;
-  throw new VpnError("failed", `the carrier of network ${network.name} has no announcements`, {
-    hint: "subnet routes need a mesh",
+  throw new VpnError("failed", `network ${network.name} carries Ethernet frames and has no subnet routes`, {
+    hint: "use a mesh, or a link without --tap",
   });
 }
 

@@ -1,23 +1,29 @@
 /** A link to one other end over TCP: vpnd, or a classic simpletun (docs/tcp.md). */
 import { randomBytes } from "node:crypto";
-import type { Server, Socket } from "node:net";
-import type { Duplex } from "node:stream";
-import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
 import { VpnError } from "../../../common/errors.js";
-import type { Carrier, CarrierEvent, CarrierView, Reason } from "../../core/carrier.js";
+import type {
+  AnnouncedPeer,
+  Carrier,
+  CarrierEvent,
+  CarrierView,
+  LiveSettings,
+  Reason,
+} from "../../core/carrier.js";
 import type { Endpoint } from "../../core/engine.js";
+import { type SigningKey, signingKey } from "../../core/keys/ed25519.js";
 import type { PskEpoch } from "../../core/keys/psk-ring.js";
-import { backoffMs } from "../../core/mesh/backoff.js";
-import { overlaps, parseCidr } from "../../core/network/cidr.js";
 import type { PacketBatch, PacketPort, PortItems } from "../../core/packet-port.js";
+import type { Announcement } from "../../core/routes/announcement.js";
 import { type LinkHello, nonceBytes } from "../../core/tcp/hello.js";
 import { LinkPeer } from "../../core/tcp/link-peer.js";
-import { openLinkWarning, splitListen, type TcpOptions, tcpLinkText } from "../../core/tcp/options.js";
+import { openLinkWarning, type TcpOptions, tcpLinkText } from "../../core/tcp/options.js";
 import { resolveServer } from "../../io/server-names.js";
 import { Connection } from "../../io/tcp/connection.js";
-import { close, dial, listen, type MakeTcpSocket, prepared, remoteOf } from "../../io/tcp/sockets.js";
-import { secureClient, secureServer } from "../../io/tcp/tls.js";
+import type { MakeTcpSocket } from "../../io/tcp/sockets.js";
+import { LinkAnnouncements } from "./link-announcements.js";
+import { LinkCounts } from "./link-counts.js";
+import { type Candidate, LinkWay, reasonOf } from "./link-way.js";
 
 export interface TcpCarrierOptions {
   /** Label, for logs. */
@@ -26,6 +32,8 @@ export interface TcpCarrierOptions {
   /** Own address in CIDR notation, canonical. */
   virtualIp: string;
   nodeName: string;
+  /** Ed25519 seed, 32 bytes. */
+  nodeSeed: Uint8Array;
   /** Of the device, bytes. */
   mtu: number;
   /** Accepted PSKs, the preferred one first; not used without TLS. */
@@ -41,77 +49,67 @@ export interface TcpCarrierOptions {
   deadMs?: number;
 }
 
-/** A stream that is the link's, or would be. */
-interface Candidate {
-  stream: Duplex;
-  endpoint: string;
-  cipher?: string;
-  epoch?: PskEpoch;
-}
+/** Who has the key has so long to show who it is, milliseconds. */
+const showMs = 5_000;
 
 interface Living extends Candidate {
   connection: Connection;
-  since: number;
 }
-
-const redial = { firstMs: 500, maxMs: 30_000 };
-/** A connection that lasted so long was a good one, milliseconds. */
-const goodMs = 10_000;
-const mostHandshakes = 16;
 
 export class TcpCarrier implements Carrier {
   onChange: () => void = () => {};
   onEvent: (event: CarrierEvent) => void = () => {};
+  /** Absent with TAPs: there a route needs the next hop's Ethernet address, and that is the user's business. */
+  readonly announce?: (what: Announcement) => void;
   readonly #options: TcpCarrierOptions;
   readonly #log: Logger;
+  readonly #key: SigningKey;
   readonly #peer: LinkPeer;
-  readonly #stopping = new AbortController();
+  readonly #announcements = new LinkAnnouncements(() => this.onChange());
+  readonly #counts = new LinkCounts();
   readonly #items: PortItems;
+  #tcp: TcpOptions;
+  #nodeName: string;
   #psks: readonly PskEpoch[];
   #port: PacketPort | undefined;
-  #servers: Server[] = [];
+  #way: LinkWay | undefined;
   #living: Living | undefined;
+  /** Has the key, but has not shown yet that it is the end that the link has already. */
+  #waiting: Living | undefined;
   #reason: Reason | undefined;
-  /** Ends what waits for the connection's end. */
-  #ended: () => void = () => {};
-  #dialling: Promise<void> = Promise.resolve();
-  #handshaking = new Set<Socket>();
+  #freed: () => void = () => {};
   #stopped: Promise<void> | undefined;
   #toldState: CarrierView["state"] | undefined;
   readonly #up: Promise<void>;
   #isUp: () => void = () => {};
-  readonly #drops = new Map<string, number>();
-  readonly #handshakes: Record<string, number> = {};
-  /** Of the device, but nobody was there to get it. */
-  readonly #unsent = { packets: 0, bytes: 0 };
 
   constructor(options: TcpCarrierOptions) {
     this.#options = options;
+    this.#tcp = options.tcp;
+    this.#nodeName = options.nodeName;
     this.#psks = options.psks;
     this.#log = options.log.child({ network: options.network });
     this.#items = options.tcp.tap ? "frames" : "packets";
+    this.#key = signingKey(options.nodeSeed);
     this.#peer = new LinkPeer(options.tcp, options.virtualIp, Date.now());
+    if (!options.tcp.tap) {
+      this.announce = (what) => {
+        if (this.#announcements.set(what)) this.#tellAnnouncement();
+      };
+    }
     this.#up = new Promise((resolve) => {
       this.#isUp = resolve;
     });
   }
 
   async start(): Promise<void> {
-    if (this.#port !== undefined || this.#stopped !== undefined) return;
-    const { tcp, makeSocket } = this.#options;
-    if (tcp.role === "listen") {
-      this.#servers = await listen(
-        makeSocket,
-        splitListen(tcp.address),
-        (socket) => void this.#accept(socket),
-      );
-    }
+    if (this.#way !== undefined || this.#stopped !== undefined) return;
+    await this.#open(this.#tcp);
     const port = this.#options.port(this.#items);
     this.#port = port;
     port.onPackets = (batch) => this.#send(batch);
     port.start();
-    if (tcp.role === "connect") this.#dialling = this.#dialAll();
-    else this.#isUp();
+    if (this.#tcp.role === "listen") this.#isUp();
     this.#tellState();
   }
 
@@ -137,30 +135,19 @@ export class TcpCarrier implements Carrier {
   }
 
   view(): CarrierView {
-    const { tls } = this.#options.tcp;
-    const counters = this.#port?.counters() ?? emptyCounters();
-    const drops: Record<string, number> = { ...counters.drops };
-    for (const [reason, count] of this.#drops) drops[reason] = count;
-    const leftOut = this.#living?.connection.leftOut ?? 0;
-    if (leftOut > 0) drops["too-big-for-frame"] = (drops["too-big-for-frame"] ?? 0) + leftOut;
-    const { packets, bytes } = this.#unsent;
-    const traffic = {
-      rxBytes: counters.rxBytes,
-      rxPackets: counters.rxPackets,
-      txBytes: Math.max(0, counters.txBytes - bytes),
-      txPackets: Math.max(0, counters.txPackets - packets),
-    };
+    const { tls } = this.#tcp;
+    const connection = this.#living?.connection;
+    const { traffic, ...counted } = this.#counts.view(this.#port?.counters(), connection?.leftOut ?? 0);
     const features = this.#port?.features();
     const crypto = tls ? `OpenSSL ${process.versions.openssl}` : "none";
     const buffers = { receiveBufferBytes: 0, sendBufferBytes: 0 };
-    const peer = this.#peer.view(traffic, this.#options.mtu, this.#living?.connection.rttSeconds);
+    const peer = this.#peer.view(traffic, this.#options.mtu, connection?.rttSeconds);
     return {
       state: this.#state(),
       ...(this.#reason !== undefined && this.#state() !== "up" && { reason: this.#reason }),
       servers: [],
       peers: peer === undefined ? [] : [peer],
-      counters: { ...counters, drops },
-      handshakes: { ...this.#handshakes },
+      ...counted,
       unknownDestinations: [],
       ciphers: tls ? ["TLS_AES_128_GCM_SHA256"] : [],
       ...(features !== undefined && { features: { ...features, ...buffers, crypto } }),
@@ -179,14 +166,39 @@ export class TcpCarrier implements Carrier {
     this.#end({ code: "psk", message: "its PSK is accepted no more" });
   }
 
+  async reconfigure({ tcp = this.#tcp, nodeName }: LiveSettings): Promise<void> {
+    const had = this.#tcp;
+    this.#nodeName = nodeName;
+    const reason = { code: "changed", message: "the link's settings were changed" };
+    if (had.role === tcp.role && had.address === tcp.address) {
+      // The name is told at the beginning of a connection.
+      this.#end(reason);
+      return;
+    }
+    await this.#close(reason);
+    try {
+      await this.#open(tcp);
+    } catch (error) {
+      await this.#open(had);
+      throw error;
+    }
+    this.#tellState();
+  }
+
+  announcements(): AnnouncedPeer[] {
+    const { heard } = this.#announcements;
+    if (heard === undefined) return [];
+    return [{ ...this.#peer.names, ...heard, up: this.#peer.isUp(heard.nodeKey) }];
+  }
+
   async ping(virtualIp: string, timeoutSeconds: number): Promise<number> {
     const connection = this.#living?.connection;
     if (connection !== undefined && connection.peer === undefined) {
       const hint = `measure with packets instead: ping ${virtualIp}`;
       throw new VpnError("failed", `${virtualIp} is not vpnd and answers no probes`, { hint });
     }
-    return await new Promise<number>((resolve, reject) => {
-      let forget = (): void => {};
+    let forget = (): void => {};
+    return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         forget();
         const hint = "see: vpnctl peers";
@@ -202,147 +214,143 @@ export class TcpCarrier implements Carrier {
 
   #state(): CarrierView["state"] {
     if (this.#port === undefined) return "connecting";
-    return this.#options.tcp.role === "listen" || this.#living !== undefined ? "up" : "connecting";
+    return this.#tcp.role === "listen" || this.#living !== undefined ? "up" : "connecting";
+  }
+
+  async #open(tcp: TcpOptions): Promise<void> {
+    const { virtualIp, makeSocket, resolve = resolveServer } = this.#options;
+    const way = new LinkWay({
+      tcp,
+      virtualIp,
+      psks: () => this.#psks,
+      makeSocket,
+      resolve,
+      taken: () => this.#living !== undefined,
+      onCandidate: (candidate) => this.#take(candidate),
+      onFailure: (endpoint, error) => this.#failed(endpoint, error),
+      onDrop: (reason) => this.#counts.drop(reason),
+    });
+    this.#tcp = tcp;
+    this.#peer.configure(tcp);
+    await way.open();
+    this.#way = way;
+  }
+
+  async #close(reason: Reason): Promise<void> {
+    const closing = this.#way?.close();
+    this.#way = undefined;
+    this.#waiting?.connection.close();
+    this.#waiting = undefined;
+    this.#end(reason);
+    await closing;
   }
 
   async #stop(): Promise<void> {
-    this.#stopping.abort(new VpnError("cancelled", "the network was stopped"));
-    for (const socket of this.#handshaking) socket.destroy();
-    const closing = close(this.#servers);
-    this.#end({ code: "stopped", message: "the network was stopped" });
-    await closing;
-    await this.#dialling;
+    this.#announcements.stop();
+    await this.#close({ code: "stopped", message: "the network was stopped" });
     await this.#port?.stop();
   }
 
   #send(batch: PacketBatch): void {
     const living = this.#living;
     if (living === undefined) {
-      this.#unsent.packets += batch.ends.length;
-      this.#unsent.bytes += batch.data.length;
-      this.#count("not-connected", batch.ends.length);
+      this.#counts.unsent(batch);
       batch.release();
       return;
     }
     if (!living.connection.send(batch)) this.#port?.pause();
   }
 
-  /** Somebody connected: the first one has the link, but with TLS whoever has the key may come back before the old one is dead. */
-  async #accept(socket: Socket): Promise<void> {
-    const endpoint = remoteOf(socket);
-    const { tls } = this.#options.tcp;
-    if (this.#stopping.signal.aborted || this.#handshaking.size >= mostHandshakes || (!tls && this.#living)) {
-      socket.destroy();
-      this.#count(this.#living ? "second-connection" : "too-many-connections", 1);
+  /** Resolves when the link is free again. */
+  async #take(candidate: Candidate): Promise<void> {
+    if (candidate.cipher !== undefined) this.#counts.handshake("ok");
+    if (this.#living !== undefined) {
+      this.#hear(candidate);
       return;
     }
-    prepared(socket);
-    if (!tls) return this.#use({ stream: socket, endpoint });
-    this.#handshaking.add(socket);
-    try {
-      const { stream, cipher, epoch } = await secureServer(socket, this.#psks);
-      this.#end({ code: "replaced", message: "the other end connected again" });
-      this.#countHandshake("ok");
-      this.#use({ stream, endpoint, cipher, epoch });
-    } catch (error) {
-      this.#failedHandshake(endpoint, VpnError.from(error));
-    } finally {
-      this.#handshaking.delete(socket);
-    }
-  }
-
-  async #dialAll(): Promise<void> {
-    const { signal } = this.#stopping;
-    for (let failures = 0; !signal.aborted; ) {
-      const began = performance.now();
-      const error = await this.#dialOnce(signal);
-      if (signal.aborted) return;
-      failures = error === undefined && performance.now() - began > goodMs ? 1 : failures + 1;
-      if (error !== undefined) this.#fail(reasonOf(error));
-      await delay(backoffMs(redial, failures, Math.random()), undefined, { signal, ref: false }).catch(
-        () => {},
-      );
-    }
-  }
-
-  /** Connects, and returns when the connection is over; with an error when there was none. */
-  async #dialOnce(signal: AbortSignal): Promise<VpnError | undefined> {
-    const { tcp, makeSocket, resolve = resolveServer } = this.#options;
-    const endpoints = await resolve(tcp.address);
-    let error = new VpnError("failed", `${tcp.address} has no address`, { hint: "check the name and DNS" });
-    for (const endpoint of endpoints) {
-      if (signal.aborted) return error;
-      try {
-        this.#refuseLoop(endpoint);
-        const socket = await dial(makeSocket, endpoint, signal);
-        const over = new Promise<void>((resolve) => {
-          this.#ended = resolve;
-        });
-        this.#use(await this.#secured(socket, endpoint));
-        await over;
-        return undefined;
-      } catch (thrown) {
-        error = VpnError.from(thrown);
-      }
-    }
-    return error;
-  }
-
-  async #secured(socket: Socket, endpoint: string): Promise<Candidate> {
-    if (!this.#options.tcp.tls) return { stream: socket, endpoint };
-    try {
-      const { stream, cipher, epoch } = await secureClient(socket, this.#psks);
-      this.#countHandshake("ok");
-      return { stream, endpoint, cipher, epoch };
-    } catch (error) {
-      this.#countHandshake(reasonOf(VpnError.from(error)).code);
-      throw error;
-    }
-  }
-
-  /** A link through itself would never come up. */
-  #refuseLoop(endpoint: string): void {
-    const own = parseCidr(this.#options.virtualIp);
-    const address = endpoint.slice(0, endpoint.lastIndexOf(":")).replace(/^\[|\]$/g, "");
-    const target = parseCidr(`${address}/${address.includes(":") ? 128 : 32}`);
-    if (own === undefined || target === undefined || !overlaps(own, target)) return;
-    throw new VpnError("failed", `${endpoint} is inside the link's own network ${own.prefix}`, {
-      hint: "connect to the address that the other end has outside the link",
+    const freed = new Promise<void>((resolve) => {
+      this.#freed = resolve;
     });
+    this.#use(this.#connect(candidate));
+    await freed;
   }
 
-  #use(candidate: Candidate): void {
-    if (this.#stopping.signal.aborted) {
-      candidate.stream.destroy();
-      this.#ended();
-      return;
-    }
-    const { virtualIp, nodeName, mtu, tcp, pingMs = 5_000, deadMs = 15_000 } = this.#options;
+  /** Lets who has the key show that it is the link's other end, whose old connection is dead. */
+  #hear(candidate: Candidate): void {
+    this.#waiting?.connection.close();
+    const waiting = this.#connect(candidate);
+    this.#waiting = waiting;
+    const giveUp = (): void => {
+      if (this.#waiting !== waiting) return;
+      this.#waiting = undefined;
+      waiting.connection.close();
+    };
+    setTimeout(giveUp, showMs).unref();
+  }
+
+  #connect(candidate: Candidate): Living {
+    const { virtualIp, mtu, pingMs = 5_000, deadMs = 15_000 } = this.#options;
+    const { tap } = this.#tcp;
     const hello: LinkHello = {
       nonce: new Uint8Array(randomBytes(nonceBytes)),
-      tap: tcp.tap,
-      supers: !tcp.tap,
+      tap,
+      supers: !tap,
       mtu,
       virtualIp: virtualIp.slice(0, virtualIp.indexOf("/")),
-      name: nodeName,
+      name: this.#nodeName,
     };
-    const connection = new Connection(candidate.stream, {
+    const isLiving = (): boolean => this.#living?.connection === connection;
+    const connection: Connection = new Connection(candidate.stream, {
       hello,
+      key: this.#key,
+      binding: candidate.binding,
       pingMs,
       deadMs,
       events: {
         onItems: (items, data, ends) => {
+          if (!isLiving()) return;
           if (this.#peer.wantsAddress) this.#learn(data.subarray(0, ends[0] ?? 0));
           this.#port?.write(data, ends, items);
         },
-        onPeer: (peer) => this.#met(peer),
-        onDrain: () => this.#port?.resume(),
-        onEnd: (reason) => this.#end(reason),
+        onPeer: (peer) => {
+          if (isLiving()) this.#met(peer);
+        },
+        onIdentity: (nodeKey) => (isLiving() ? this.#identified(nodeKey) : this.#decide(connection, nodeKey)),
+        onControl: (data) => {
+          if (isLiving()) this.#onControl(data);
+        },
+        onDrain: () => {
+          if (isLiving()) this.#port?.resume();
+        },
+        onEnd: (reason) => {
+          if (isLiving()) this.#end(reason);
+          else if (this.#waiting?.connection === connection) this.#waiting = undefined;
+        },
       },
     });
-    this.#living = { ...candidate, connection, since: Date.now() };
+    return { ...candidate, connection };
+  }
+
+  /** Somebody with the key, while there is another end: that one again, or a third. */
+  #decide(connection: Connection, nodeKey: string): void {
+    const waiting = this.#waiting;
+    if (waiting?.connection !== connection) return;
+    this.#waiting = undefined;
+    if (nodeKey !== this.#peer.nodeKey && this.#living !== undefined) {
+      this.#counts.drop("second-connection");
+      connection.refuse();
+      return;
+    }
+    this.#end({ code: "replaced", message: "the other end connected again" });
+    this.#use(waiting);
+    if (connection.peer !== undefined) this.#met(connection.peer);
+    this.#identified(nodeKey);
+  }
+
+  #use(living: Living): void {
+    this.#living = living;
     this.#reason = undefined;
-    const { endpoint, cipher, epoch } = candidate;
+    const { endpoint, cipher, epoch } = living;
     this.#log.info({ endpoint, cipher }, "link is up");
     this.#isUp();
     this.#change(() =>
@@ -354,8 +362,26 @@ export class TcpCarrier implements Carrier {
   }
 
   #met(peer: LinkHello): void {
-    if (peer.supers && !this.#options.tcp.tap) this.#port?.choose("supers");
+    if (peer.supers && !this.#tcp.tap) this.#port?.choose("supers");
     this.#change(() => this.#peer.met(peer));
+  }
+
+  #identified(nodeKey: string): void {
+    this.#peer.identified(nodeKey);
+    this.#tellAnnouncement();
+    this.onChange();
+  }
+
+  #tellAnnouncement(): void {
+    const living = this.#living;
+    if (living?.connection.peer === undefined) return;
+    const message = this.#announcements.message();
+    if (message !== undefined) living.connection.tell(message);
+  }
+
+  #onControl(data: Uint8Array): void {
+    const { nodeKey } = this.#peer;
+    if (this.announce !== undefined && nodeKey !== undefined) this.#announcements.hear(nodeKey, data);
   }
 
   #learn(item: Uint8Array): void {
@@ -368,12 +394,12 @@ export class TcpCarrier implements Carrier {
     if (living === undefined) return;
     this.#living = undefined;
     living.connection.close();
-    this.#count("too-big-for-frame", living.connection.leftOut);
+    this.#counts.drop("too-big-for-frame", living.connection.leftOut);
     this.#port?.choose(this.#items);
     this.#port?.resume();
     this.#log.info({ endpoint: living.endpoint, reason }, "link is down");
     this.#fail(reason);
-    this.#ended();
+    this.#freed();
   }
 
   #fail(reason: Reason): void {
@@ -381,10 +407,12 @@ export class TcpCarrier implements Carrier {
     this.#change(() => this.#peer.disconnected(reason, Date.now()));
   }
 
-  #failedHandshake(endpoint: string, error: VpnError): void {
+  #failed(endpoint: string, error: VpnError): void {
     const reason = reasonOf(error);
-    this.#countHandshake(reason.code);
-    this.#log.warn({ endpoint, reason }, "link refused");
+    // Who cannot even be reached ended no handshake.
+    const shook = this.#tcp.role === "listen" || reason.code === "wrong-psk";
+    if (this.#tcp.tls && shook) this.#counts.handshake(reason.code);
+    if (this.#tcp.role === "listen") this.#log.warn({ endpoint, reason }, "link refused");
     if (this.#living === undefined) this.#fail(reason);
   }
 
@@ -404,7 +432,7 @@ export class TcpCarrier implements Carrier {
       type: state === "up" ? "up" : "down",
       state,
       ...(reason !== undefined && { reason }),
-      message: tcpLinkText(this.#options.tcp),
+      message: tcpLinkText(this.#tcp),
     });
   }
 
@@ -414,19 +442,4 @@ export class TcpCarrier implements Carrier {
     if (theirs === undefined || theirs === mtu) return [];
     return [`the other end's device has an MTU of ${theirs}, this one ${mtu}: give both the same with --mtu`];
   }
-
-  #count(what: string, count: number): void {
-    if (count > 0) this.#drops.set(what, (this.#drops.get(what) ?? 0) + count);
-  }
-
-  #countHandshake(result: string): void {
-    this.#handshakes[result] = (this.#handshakes[result] ?? 0) + 1;
-  }
 }
-
-function reasonOf(error: VpnError): Reason {
-  const code = error.code === "not-permitted" ? "wrong-psk" : "unreachable";
-  return { code, message: error.message };
-}
-
-const emptyCounters = () => ({ rxBytes: 0, txBytes: 0, rxPackets: 0, txPackets: 0, drops: {} });

@@ -3,6 +3,8 @@
 export type LinkControl = { type: "ping" | "pong"; token: number };
 
 const codes = { ping: 1, pong: 2 } as const;
+/** The link has its two ends, and the receiver is neither. */
+export const takenControl = Buffer.from([4]);
 
 /** @param message.token 32 bits */
 export function encodeLinkControl({ type, token }: LinkControl): Buffer {

@@ -1,7 +1,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { encodeAck, encodeHello, isAck, type LinkHello, nonceBytes, parseHello } from "./hello.js";
+import {
+  encodeAck,
+  encodeHello,
+  encodeTaken,
+  isAck,
+  isTaken,
+  type LinkHello,
+  nonceBytes,
+  parseHello,
+} from "./hello.js";
 
 const hello: LinkHello = {
   nonce: new Uint8Array(nonceBytes).fill(7),
@@ -24,6 +33,15 @@ test("the hello comes back as it was, on both kinds of device", () => {
   for (const one of [hello, { ...hello, tap: true, supers: false, virtualIp: "fd00::1", name: "" }]) {
     assert.deepEqual(parseHello(encodeHello(one), one.tap), one);
     assert.equal(parseHello(encodeHello(one), !one.tap), undefined);
+  }
+});
+
+test("who is one too many is told so, and nothing else means that", () => {
+  for (const tap of [false, true]) {
+    assert.equal(isTaken(encodeTaken(tap), tap), true);
+    assert.equal(isTaken(encodeTaken(tap), !tap), false);
+    assert.equal(isTaken(encodeHello({ ...hello, tap }), tap), false);
+    assert.equal(parseHello(encodeTaken(tap), tap), undefined);
   }
 });
 

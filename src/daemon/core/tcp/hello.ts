@@ -24,6 +24,7 @@ const magic = Buffer.from("vpndlink", "latin1");
 const version = 1;
 const typeHello = 1;
 const typeAck = 2;
+const typeTaken = 3;
 const ipHeader = 20;
 const udpHeader = 8;
 const ethernetHeader = 14;
@@ -48,6 +49,15 @@ export function encodeHello(hello: LinkHello): Buffer {
 /** What says "I understood your hello, and from here on I speak our own framing". @param nonce of that hello */
 export function encodeAck(nonce: Uint8Array, tap: boolean): Buffer {
   return wrap(tap, Buffer.concat([magic, Buffer.from([version, typeAck]), nonce]));
+}
+
+/** What a further end is told before its connection is closed: the link has its two ends. */
+export function encodeTaken(tap: boolean): Buffer {
+  return wrap(tap, Buffer.concat([magic, Buffer.from([version, typeTaken])]));
+}
+
+export function isTaken(item: Uint8Array, tap: boolean): boolean {
+  return unwrap(item, tap, typeTaken) !== undefined;
 }
 
 /** Undefined: ordinary traffic. */

@@ -15,12 +15,15 @@ export type Traffic = Pick<PeerView, "rxBytes" | "txBytes" | "rxPackets" | "txPa
 
 /** What is known of the other end. Times are milliseconds since 1970. */
 export class LinkPeer {
-  readonly #tcp: TcpOptions;
+  #tcp: TcpOptions;
   readonly #own: string;
   #virtualIp: string | undefined;
   #name: string | undefined;
   #path: LinkPath | undefined;
   #isVpnd = false;
+  #nodeKey: string | undefined;
+  /** Of the newest connection, living or not. */
+  #endpoint: string | undefined;
   #reason: Reason | undefined;
   #since: number;
   #connectedAt: number | undefined;
@@ -39,6 +42,11 @@ export class LinkPeer {
     this.#known = tcp.role === "connect" || this.#virtualIp !== undefined;
   }
 
+  /** The link is to be found in another way from now on. */
+  configure(tcp: TcpOptions): void {
+    this.#tcp = tcp;
+  }
+
   /** Its items should be looked at for its address. */
   get wantsAddress(): boolean {
     return !this.#sure;
@@ -47,7 +55,9 @@ export class LinkPeer {
   connected(path: LinkPath, now: number): CarrierEvent[] {
     return this.#change(() => {
       this.#path = path;
+      this.#endpoint = path.endpoint;
       this.#isVpnd = false;
+      this.#nodeKey = undefined;
       this.#name = undefined;
       this.#sure = otherOfTwo(this.#own) !== undefined;
       this.#known = true;
@@ -65,6 +75,27 @@ export class LinkPeer {
       this.#virtualIp = hello.virtualIp;
       this.#name = hello.name === "" ? undefined : hello.name;
     });
+  }
+
+  /** It showed that it has this node key, lower-case hex. */
+  identified(nodeKey: string): void {
+    this.#nodeKey = nodeKey;
+  }
+
+  /** Of the newest connection's other end, once it showed it; lower-case hex. */
+  get nodeKey(): string | undefined {
+    return this.#nodeKey;
+  }
+
+  /** Packets reach the node with this key now. */
+  isUp(nodeKey: string): boolean {
+    return this.#path !== undefined && this.#nodeKey === nodeKey;
+  }
+
+  /** How it is called. */
+  get names(): { virtualIp: string; name?: string } {
+    const { virtualIp, name } = this.#snapshot();
+    return { virtualIp, ...(name !== undefined && { name }) };
   }
 
   /** Looks for its address in an item. */
@@ -89,14 +120,15 @@ export class LinkPeer {
   /** Undefined: nobody was there yet. */
   view(traffic: Traffic, mtu: number, rttSeconds: number | undefined): PeerView | undefined {
     if (!this.#known) return undefined;
-    const { endpoint, ...session } = this.#path ?? { endpoint: undefined };
+    const { endpoint: _, ...session } = this.#path ?? { endpoint: undefined };
     return {
       ...this.#snapshot(),
       ...traffic,
       ...session,
       foreign: this.#path !== undefined && !this.#isVpnd,
       since: this.#since,
-      endpoints: endpoint === undefined ? [] : [endpoint],
+      endpoints: this.#endpoint === undefined ? [] : [this.#endpoint],
+      ...(this.#nodeKey !== undefined && { nodeKey: this.#nodeKey }),
       ...(this.#path !== undefined && { mtu }),
       ...(this.#path !== undefined && rttSeconds !== undefined && { rttSeconds }),
       ...(this.#connectedAt !== undefined && { lastHandshake: this.#connectedAt }),

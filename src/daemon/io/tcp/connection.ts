@@ -1,7 +1,8 @@
 /** One living TCP connection of a link: frames both ways, who the other end is, and whether it still is. */
 import type { Duplex } from "node:stream";
+import type { SigningKey } from "../../core/keys/ed25519.js";
 import type { PacketBatch, PortItems } from "../../core/packet-port.js";
-import { encodeLinkControl, parseLinkControl } from "../../core/tcp/control.js";
+import { encodeLinkControl, parseLinkControl, takenControl } from "../../core/tcp/control.js";
 import {
   encodeClassic,
   encodeControl,
@@ -10,13 +11,18 @@ import {
   type Framing,
   kinds,
 } from "../../core/tcp/frames.js";
-import { encodeAck, encodeHello, isAck, type LinkHello, parseHello } from "../../core/tcp/hello.js";
+import { encodeAck, encodeHello, isAck, isTaken, type LinkHello, parseHello } from "../../core/tcp/hello.js";
+import { encodeIdentity, readIdentity } from "../../core/tcp/identity.js";
 
 export interface ConnectionEvents {
   /** Items for the device; the memory is the receiver's. */
   onItems(items: PortItems, data: Uint8Array, ends: Uint32Array): void;
   /** The other end is vpnd, and from now on gets our own framing. */
   onPeer(hello: LinkHello): void;
+  /** It showed who it is; node key in lower-case hex. Once. */
+  onIdentity(nodeKey: string): void;
+  /** A control message of a type from 0x20 on, of an end that showed who it is; the memory is the sender's. */
+  onControl(data: Uint8Array): void;
   /** What waited is sent. */
   onDrain(): void;
   /** Once, at its end, for whatever reason; `code` as in `Reason`. */
@@ -25,6 +31,10 @@ export interface ConnectionEvents {
 
 export interface ConnectionOptions {
   hello: LinkHello;
+  /** This node. */
+  key: SigningKey;
+  /** Keying material of TLS; empty without it. */
+  binding: Uint8Array;
   /** How often the other end is asked for a sign of life, and how long it may be silent, milliseconds. */
   pingMs: number;
   deadMs: number;
@@ -33,6 +43,10 @@ export interface ConnectionOptions {
 
 /** So much may wait in this process, bytes; what is more waits in the device's queue, which is bounded. */
 const mostWaiting = 512 << 10;
+/** Who is refused has so long to read why, milliseconds. */
+const refuseMs = 2_000;
+/** Control messages from this type on are not the connection's own business. */
+const firstForeign = 0x20;
 
 export class Connection {
   readonly #stream: Duplex;
@@ -43,6 +57,7 @@ export class Connection {
   /** Of what is sent. What is read may still be of the other one. */
   #framing: Framing = "classic";
   #peer: LinkHello | undefined;
+  #identified = false;
   #first = true;
   #lastToken = 0;
   #heardAt = performance.now();
@@ -94,6 +109,11 @@ export class Connection {
     return this.#stream.writableLength < mostWaiting || !this.#stream.writableNeedDrain;
   }
 
+  /** Tells a vpnd something; a classic end gets nothing. */
+  tell(message: Uint8Array): void {
+    if (this.#framing === "own") this.#stream.write(encodeControl(message));
+  }
+
   /** Calls back with the round trip when the other end answers; only for vpnd. @returns what takes it back */
   ping(answered: (rttSeconds: number) => void): () => void {
     this.#lastToken = (this.#lastToken + 1) >>> 0;
@@ -101,6 +121,14 @@ export class Connection {
     this.#pings.set(token, { at: performance.now(), answered });
     this.#stream.write(encodeControl(encodeLinkControl({ type: "ping", token })));
     return () => this.#pings.delete(token);
+  }
+
+  /** Tells a vpnd that the link has its two ends, and ends it without `onEnd`. */
+  refuse(): void {
+    this.tell(takenControl);
+    this.#ended = true;
+    this.#stream.end();
+    setTimeout(() => this.#release(), refuseMs).unref();
   }
 
   /** Ends it without `onEnd`. */
@@ -147,19 +175,43 @@ export class Connection {
       if (ping === undefined) return;
       this.#pings.delete(message.token);
       ping.answered((performance.now() - ping.at) / 1000);
+    } else if (bytes[0] === takenControl[0]) {
+      this.#end("taken", taken);
+    } else if ((bytes[0] ?? 0) >= firstForeign) {
+      if (this.#identified) this.#options.events.onControl(bytes);
+    } else if (!this.#identified) {
+      this.#identify(bytes);
     }
   }
 
+  #identify(bytes: Uint8Array): void {
+    const { hello, binding, events } = this.#options;
+    if (this.#peer === undefined) return;
+    const nodeKey = readIdentity(bytes, { signer: this.#peer.nonce, reader: hello.nonce, binding });
+    if (nodeKey === undefined) return;
+    this.#identified = true;
+    events.onIdentity(nodeKey);
+  }
+
   #onClassicItem(item: Uint8Array): "pass" | "take" | "own" {
-    const { hello, events } = this.#options;
+    const { hello, events, key, binding } = this.#options;
     if (this.#first) {
       // Only the very first item: what comes later may be of anybody on the other machine.
       this.#first = false;
+      if (isTaken(item, hello.tap)) {
+        this.#end("taken", taken);
+        return "take";
+      }
       const peer = parseHello(item, hello.tap);
       if (peer === undefined) return "pass";
+      if (Buffer.compare(peer.nonce, hello.nonce) === 0) {
+        this.#end("loop", "the other end sends back what it gets");
+        return "take";
+      }
       this.#peer = peer;
       this.#stream.write(encodeClassic(encodeAck(peer.nonce, hello.tap)));
       this.#framing = "own";
+      this.tell(encodeIdentity(key, { signer: hello.nonce, reader: peer.nonce, binding }));
       events.onPeer(peer);
       this.#measure();
       return "take";
@@ -186,6 +238,8 @@ export class Connection {
     });
   }
 }
+
+const taken = "the other end is linked with somebody else; a link has two ends";
 
 const known: Readonly<Record<string, [string, string]>> = {
   ECONNRESET: ["disconnected", "the other end reset the connection"],

@@ -17,6 +17,8 @@ export interface Secured {
   stream: TLSSocket;
   cipher: string;
   epoch: PskEpoch;
+  /** Keying material that only these two ends of this connection have. */
+  binding: Uint8Array;
 }
 
 /**
@@ -35,7 +37,7 @@ export async function secureClient(socket: Socket, psks: readonly PskEpoch[]): P
     checkServerIdentity: () => undefined,
   });
   await finished(stream, "secureConnect", () => false);
-  return { stream, cipher: stream.getCipher().standardName, epoch };
+  return { stream, cipher: stream.getCipher().standardName, epoch, binding: bindingOf(stream) };
 }
 
 /** The same for who was connected to. */
@@ -58,8 +60,11 @@ export async function secureServer(socket: Socket, psks: readonly PskEpoch[]): P
     stream.destroy();
     throw otherPsk();
   }
-  return { stream, cipher: stream.getCipher().standardName, epoch };
+  return { stream, cipher: stream.getCipher().standardName, epoch, binding: bindingOf(stream) };
 }
+
+const bindingOf = (stream: TLSSocket): Uint8Array =>
+  stream.exportKeyingMaterial(32, "EXPORTER-vpnd-link", Buffer.alloc(0));
 
 function finished(
   stream: TLSSocket,
