@@ -95,6 +95,36 @@ test("a declared network is joined by itself, and is the config's", { skip }, as
   await stop(again);
 });
 
+test("a link over TCP is declared, encrypted and opened again by its section", { skip }, async () => {
+  const link = (more: string): string => `[network.branch]\nvip = "10.5.0.1/24"\n${more}\n`;
+  write("vpnd.toml", link(`tcp_listen = 55555\ntls_psk_file = "${at("office.psk")}"`));
+  const vpnd = await start();
+  const shown = async () => (await api().getNetwork({ network: "branch" })).network;
+  assert.equal((await shown())?.carrier, "tcp");
+  assert.equal((await shown())?.tcp?.encrypted, true);
+  const key = await nodeKey("branch");
+  const fingerprint = (await shown())?.pskFingerprint;
+  await assert.rejects(api().leave({ network: "branch" }), /declared in .*vpnd\.toml:1/);
+
+  writeKey("office.psk", "6b".repeat(32));
+  await reload(vpnd, reloaded);
+  assert.notEqual((await shown())?.pskFingerprint, fingerprint);
+  write("vpnd.toml", link('tcp_listen = "127.0.0.1:55556"\nmtu = 1300'));
+  await reload(vpnd, reloaded);
+  assert.deepEqual(
+    { ...(await shown())?.tcp, pskFingerprint: (await shown())?.pskFingerprint },
+    { ...(await shown())?.tcp, address: "127.0.0.1:55556", encrypted: false, pskFingerprint: "" },
+  );
+  assert.equal(await nodeKey("branch"), key);
+  assert.match(bench.ip("addr", "show", "dev", "vpn-branch"), /mtu 1300/);
+  assert.doesNotMatch(readFileSync(join(bench.stateDir, "secrets/branch.json"), "utf8"), /formerPsks/);
+  write("vpnd.toml", link(`tcp_listen = "127.0.0.1:55556"\ntls_psk_file = "${at("office.psk")}"`));
+  await reload(vpnd, reloaded);
+  assert.equal((await shown())?.tcp?.encrypted, true);
+  assert.doesNotMatch(readFileSync(join(bench.stateDir, "secrets/branch.json"), "utf8"), /formerPsks/);
+  await stop(vpnd);
+});
+
 test("SIGHUP applies differences only", { skip }, async () => {
   write("vpnd.toml", section("office", "10.7.0.10/16"));
   const vpnd = await start();

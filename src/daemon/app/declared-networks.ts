@@ -1,6 +1,7 @@
 import type { Logger } from "pino";
 import { formatOrigin } from "../../common/config/layer.js";
 import { VpnError } from "../../common/errors.js";
+import { hasPsk } from "../core/network/config.js";
 import { declaredConfig, isAsDeclared } from "../core/network/declared.js";
 import type { ReadyNetwork } from "../io/config/load.js";
 import type { StoredNetwork } from "../io/state/store.js";
@@ -139,7 +140,7 @@ export class DeclaredNetworks {
       const same = isAsDeclared(existing.config, wanted.options);
       // A `vpnctl down` holds until the next start, unless the config itself says something new.
       const sameUp = before?.up === wanted.up || existing.config.up === wanted.up;
-      const rotated = await this.#rotate(existing, wanted.psk);
+      const rotated = await this.#rotate(existing, wanted);
       if (same && sameUp) return rotated;
       const up = sameUp ? existing.config.up : wanted.up;
       await this.#change(existing, { ...wanted, up });
@@ -150,7 +151,8 @@ export class DeclaredNetworks {
   }
 
   /** A new key in the file is a rotation: the one before it is accepted for a while, as after `vpnctl psk set`. */
-  async #rotate(network: Network, psk: Uint8Array): Promise<boolean> {
+  async #rotate(network: Network, { options, psk }: ReadyNetwork): Promise<boolean> {
+    if (!hasPsk(options) || !hasPsk(network.config.asked)) return false;
     if (Buffer.compare(network.secrets.psk, psk) === 0) return false;
     await network.psks.set(psk, graceMs);
     return true;
@@ -171,7 +173,10 @@ export class DeclaredNetworks {
     await network.stop();
     const config = declaredConfig(wanted, had, hostName, now());
     try {
-      await network.become(config, network.secrets);
+      // A link that is encrypted from now on, or no more, has no key to rotate from.
+      const { nodeSeed } = network.secrets;
+      const keyed = hasPsk(wanted.options) && hasPsk(had.asked);
+      await network.become(config, keyed ? network.secrets : { psk: wanted.psk, nodeSeed });
     } catch (error) {
       if (had.up) await network.startInBackground();
       throw error;

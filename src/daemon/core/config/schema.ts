@@ -8,8 +8,8 @@ const absolute = z.string().regex(/^\/[^\0]*$/, { error: "must be an absolute pa
 /** A network that is joined because the config says so. */
 const network = z
   .strictObject({
-    iex: z.array(z.string()).min(1, { error: "names no rendezvous server" }).register(about, {
-      text: 'Rendezvous servers, "HOST:PORT" each.',
+    iex: z.array(z.string()).min(1, { error: "names no rendezvous server" }).optional().register(about, {
+      text: 'Rendezvous servers of a mesh, "HOST:PORT" each.',
       reload: "live",
       example: '["iex.example.net:9944"]',
     }),
@@ -18,11 +18,34 @@ const network = z
       reload: "live",
       example: '"10.0.0.10/16"',
     }),
-    psk_file: absolute.register(about, {
-      text: "File with the PSK. It must not be readable by others. Made with: vpnctl psk generate --out FILE",
+    psk_file: absolute.optional().register(about, {
+      text: "File with the PSK of a mesh. It must not be readable by others. Made with: vpnctl psk generate --out FILE",
       reload: "live",
       example: '"/etc/vpnd/office.psk"',
     }),
+    tcp_listen: z
+      .union([z.string(), z.int()], { error: 'must be a port, or "ADDRESS:PORT"' })
+      .default("")
+      .register(about, {
+        text: 'A link over TCP instead of a mesh, which waits here for its other end: a port, or "ADDRESS:PORT".',
+        reload: "live",
+      }),
+    tcp_connect: z.string().default("").register(about, {
+      text: 'A link over TCP instead of a mesh, to the end that listens at "HOST:PORT".',
+      reload: "live",
+    }),
+    tap: z.boolean().default(false).register(about, {
+      text: "Ethernet frames on a TAP device; of a link.",
+      reload: "live",
+    }),
+    tls_psk_file: z
+      .string()
+      .regex(/^(\/[^\0]*)?$/, { error: "must be an absolute path" })
+      .default("")
+      .register(about, {
+        text: 'File with the key that encrypts a link, as psk_file; "": not encrypted.',
+        reload: "live",
+      }),
     badger: z.boolean().default(false).register(about, {
       text: "Speak the Badger protocol with the servers and with Badger's nodes.",
       reload: "live",

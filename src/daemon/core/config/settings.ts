@@ -6,14 +6,15 @@ import { VpnError } from "../../../common/errors.js";
 import type { CryptoChoice } from "../engine.js";
 import { checkJoinOptions, type JoinOptions, makeConfig, type NetworkConfig } from "../network/config.js";
 import { checkOverlap } from "../network/overlap.js";
+import { carrierOf, pskFileOf } from "./carrier-section.js";
 import { type NetworkSection, type VpndFile, vpndSchema } from "./schema.js";
 
 /** A network that the config declares. */
 export interface DeclaredNetwork {
   /** Checked. */
   options: JoinOptions;
-  /** Absolute path. */
-  pskFile: string;
+  /** Absolute path; absent: a link that is not encrypted. */
+  pskFile?: string;
   up: boolean;
   /** Where its section is. */
   origin: Origin;
@@ -56,7 +57,7 @@ export function evaluateSettings(entries: readonly Entry[]): EvaluatedSettings {
     const origin = originOf(evaluated.entries, ["network", name]);
     const options = joinOptions(name, section);
     if (options instanceof VpnError) problems.push(problemOf(options, name, origin));
-    else networks.push({ options, pskFile: section.psk_file, up: section.up, origin });
+    else networks.push({ options, ...pskFileOf(section), up: section.up, origin });
   }
   problems.push(...collisions(networks));
   const settings = problems.length === 0 ? toSettings(value, networks) : undefined;
@@ -85,10 +86,8 @@ function joinOptions(network: string, section: NetworkSection): JoinOptions | Vp
   try {
     return checkJoinOptions({
       network,
-      iex: section.iex,
+      ...carrierOf(section),
       virtualIp: section.vip,
-      badger: section.badger,
-      listenPort: section.listen_port,
       device: section.device,
       mtu: section.mtu,
       nodeName: section.name,

@@ -9,6 +9,7 @@ export function declaredConfig(
   now: number,
 ): NetworkConfig {
   const fresh = makeConfig(wanted.options, hostName, had?.joined ?? now);
+  if (fresh.carrier !== "mesh") return { ...fresh, up: wanted.up, declared: true };
   // A port that vpnd chose is kept, also when other things change: firewalls and NATs may know it.
   const port = fresh.port === 0 && had?.asked.listenPort === 0 ? had.port : fresh.port;
   return { ...fresh, port, up: wanted.up, declared: true };

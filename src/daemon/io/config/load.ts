@@ -21,7 +21,7 @@ export interface ConfigSource {
 
 /** A declared network with its key: what it takes to join it. */
 export interface ReadyNetwork extends DeclaredNetwork {
-  /** As `parsePsk` returned it. */
+  /** As `parsePsk` returned it; empty for a link that is not encrypted. */
   psk: Uint8Array;
 }
 
@@ -102,6 +102,7 @@ async function evaluateFiles({ configFile, overrides }: ConfigSource) {
 }
 
 async function readPsk({ pskFile, options }: DeclaredNetwork): Promise<Uint8Array | VpnError> {
+  if (pskFile === undefined) return new Uint8Array(0);
   try {
     return parsePsk(await readSecretFile(pskFile), { badger: options.badger });
   } catch (error) {
@@ -109,7 +110,7 @@ async function readPsk({ pskFile, options }: DeclaredNetwork): Promise<Uint8Arra
   }
 }
 
-function pskProblem({ options, pskFile, origin }: DeclaredNetwork, error: VpnError): Problem {
+function pskProblem({ options, pskFile = "", origin }: DeclaredNetwork, error: VpnError): Problem {
   const what = error.message.includes(pskFile) ? error.message : `${pskFile}: ${error.message}`;
   return { origin, message: `network ${options.network}: ${what}`, hint: error.hint ?? "see docs/config.md" };
 }
