@@ -41,6 +41,36 @@ labSuite<Scene>(
       await assertUnchanged(a.host, before);
     });
 
+    step("a persistent TAP is given back without what a link set in it", async (_scene, lab) => {
+      const host = await lab.publicHost("t1");
+      const daemon = await vpnd(host);
+      await host.ip("tuntap", "add", "dev", "mytap", "mode", "tap");
+      await host.sysctl("net.ipv6.conf.mytap.addr_gen_mode", "1");
+      const before = await snapshot(host);
+      // What was asked for but cannot be had is forgotten by the kernel at each opening.
+      const offloads = async () =>
+        (await host.exec("ethtool", ["-k", "mytap"])).stdout.replaceAll(" [requested on]", "");
+      const flags = () => host.ip("tuntap", "show");
+      const [plain, kind] = [await offloads(), await flags()];
+      const join = ["join", "--tap", "--tcp-listen", "55555", "--vip", "10.53.0.1/24", "--device", "mytap"];
+      const isAsBefore = async () => {
+        assert.equal(await offloads(), plain);
+        assert.equal(await flags(), kind);
+        await assertUnchanged(host, before);
+      };
+      await daemon.ok(join);
+      assert.match(await flags(), /vnet_hdr/);
+      await daemon.ok(["leave"]);
+      await isAsBefore();
+      // A killed one's, too.
+      await daemon.ok(join);
+      await daemon.crash();
+      assert.match(await flags(), /vnet_hdr/);
+      await daemon.start();
+      await daemon.ok(["leave"]);
+      await isAsBefore();
+    });
+
     step("MTU 1500 with --badger: full-size packets cross in fragments", async (scene, lab) => {
       const common = { iex: scene.iex, psk: "badger", badger: true, mtu: 1500 };
       const [a, b] = await Promise.all([

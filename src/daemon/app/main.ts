@@ -18,7 +18,12 @@ import { version } from "./version.js";
 
 const native: Native = {
   openTun: (name, use = "one-queue") =>
-    openTun({ name, tap: use === "tap", plain: use === "plain", multiQueue: use === "queues" }),
+    openTun({
+      name,
+      tap: use === "tap" || use === "plain-tap",
+      plain: use === "plain" || use === "plain-tap",
+      multiQueue: use === "queues",
+    }),
   makeSocket: (options) => makeSocket({ ...options, mark: socketMark }),
   closeFd,
   lockFile,

@@ -7,7 +7,7 @@ export type Action =
   | { type: "nft"; input: string }
   | { type: "sysctl"; key: string; value: string }
   /** Turns off what an engine turned on in a persistent device, unless somebody else has it open. */
-  | { type: "reset-tun"; name: string };
+  | { type: "reset-tun"; name: string; mode?: "tap" };
 
 const family = (address: string): string => (address.includes(":") ? "-6" : "-4");
 
@@ -74,7 +74,7 @@ export function undoActions(step: Step, machine: Machine): Action[] {
     case "attach-tun":
       // Offloads outlive the engine, and programs that do not know them would be handed packets of 64 KiB.
       return isSame(machine.links.get(step.name), step.ifindex)
-        ? [{ type: "reset-tun", name: step.name }]
+        ? [{ type: "reset-tun", name: step.name, ...(step.mode && { mode: step.mode }) }]
         : [];
     case "set-link": {
       const link = machine.links.get(step.device);

@@ -86,7 +86,7 @@ test("what a killed process left is taken back from the journal", async () => {
   assert.equal((await journal.load()).state, "here");
   const done = await newDoor(journal).undoAll();
   assert.equal(done.length, 3);
-  assert.ok(machine.done.includes("reset tun7"));
+  assert.ok(machine.done.includes("reset tun tun7"));
   assert.deepEqual(machine.links.get("tun7"), before);
   assert.equal((await new Journal(path(), place).load()).state, "empty");
 });

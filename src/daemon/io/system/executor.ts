@@ -4,8 +4,8 @@ import { VpnError } from "../../../common/errors.js";
 import type { Action } from "../../core/system/undo.js";
 import { errorCode } from "../atomic-file.js";
 
-/** What a TUN is opened for; "plain": without vnet headers, as other programs leave it. */
-export type TunUse = "one-queue" | "queues" | "plain" | "tap";
+/** What a device is opened for; "plain": without vnet headers, as other programs leave it. */
+export type TunUse = "one-queue" | "queues" | "plain" | "tap" | "plain-tap";
 
 /** How the door touches the machine; replaced in tests. */
 export interface Executor {
@@ -81,10 +81,14 @@ const sysctlPath = (key: string): string => {
   return `/proc/sys/${key}`;
 };
 
-/** Opening a TUN turns its offloads off. */
-function resetTun(tun: Pick<Executor, "openTun" | "closeFd">, name: string): void {
+/** Opening a device turns its offloads off. */
+function resetTun(
+  tun: Pick<Executor, "openTun" | "closeFd">,
+  name: string,
+  use: "plain" | "plain-tap",
+): void {
   try {
-    tun.closeFd(tun.openTun(name, "plain").fd);
+    tun.closeFd(tun.openTun(name, use).fd);
   } catch (error) {
     if (!(error instanceof VpnError && error.code === "conflict")) throw error;
   }
@@ -94,7 +98,9 @@ function resetTun(tun: Pick<Executor, "openTun" | "closeFd">, name: string): voi
 export function machineExecutor(tun: Pick<Executor, "openTun" | "closeFd">): Executor {
   return {
     async run(action) {
-      if (action.type === "reset-tun") return resetTun(tun, action.name);
+      if (action.type === "reset-tun") {
+        return resetTun(tun, action.name, action.mode === "tap" ? "plain-tap" : "plain");
+      }
       if (action.type === "sysctl") return writeFile(sysctlPath(action.key), action.value);
       const { code, stderr } =
         action.type === "ip"

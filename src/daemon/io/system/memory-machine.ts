@@ -11,7 +11,7 @@ function textOf(action: Action): string {
     case "sysctl":
       return `sysctl ${action.key}`;
     case "reset-tun":
-      return `reset ${action.name}`;
+      return `reset ${action.mode ?? "tun"} ${action.name}`;
   }
 }
 
