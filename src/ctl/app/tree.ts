@@ -9,6 +9,7 @@ import { lazy } from "./lazy.js";
 import { dryRunFlag, interval, networkArgument, off, peerArgument, text, value } from "./parameters.js";
 import { probe, psk } from "./psk-commands.js";
 import { routes } from "./routes-commands.js";
+import { setCommand } from "./set-command.js";
 
 interface DryRun {
   readonly dryRun?: boolean;
@@ -221,6 +222,7 @@ const peer = buildRouteMap<"show" | "remove", CtlContext>({
 export const tree: RouteMap<CtlContext> = buildRouteMap({
   routes: {
     join: joinCommand,
+    set: setCommand,
     leave,
     up,
     down,

@@ -9,6 +9,7 @@ import type { MetricsService } from "../../common/gen/vpnd/v1/metrics_pb.js";
 import type { NetworkService } from "../../common/gen/vpnd/v1/network_pb.js";
 import type { PeerService } from "../../common/gen/vpnd/v1/peer_pb.js";
 import type { RouteService } from "../../common/gen/vpnd/v1/route_pb.js";
+import type { SettingsService } from "../../common/gen/vpnd/v1/settings_pb.js";
 import type { StatsService } from "../../common/gen/vpnd/v1/stats_pb.js";
 import type { SystemService } from "../../common/gen/vpnd/v1/system_pb.js";
 import type { TypedClient } from "../../common/grpc/client.js";
@@ -23,6 +24,7 @@ export interface Api {
   readonly networks: TypedClient<(typeof NetworkService)["method"]>;
   readonly peers: TypedClient<(typeof PeerService)["method"]>;
   readonly routes: TypedClient<(typeof RouteService)["method"]>;
+  readonly settings: TypedClient<(typeof SettingsService)["method"]>;
   readonly stats: TypedClient<(typeof StatsService)["method"]>;
   readonly system: TypedClient<(typeof SystemService)["method"]>;
   close(): void;
@@ -31,7 +33,7 @@ export interface Api {
 /** Connects to vpnd; gRPC is loaded here, so that commands which do not dial start fast. */
 export async function dial(socket: string): Promise<Api> {
   await probe(socket);
-  const [grpc, daemon, event, key, killSwitch, metrics, network, peer, route, stats, system] =
+  const [grpc, daemon, event, key, killSwitch, metrics, network, peer, route, settings, stats, system] =
     await Promise.all([
       import("../../common/grpc/client.js"),
       import("../../common/gen/vpnd/v1/daemon_pb.js"),
@@ -42,6 +44,7 @@ export async function dial(socket: string): Promise<Api> {
       import("../../common/gen/vpnd/v1/network_pb.js"),
       import("../../common/gen/vpnd/v1/peer_pb.js"),
       import("../../common/gen/vpnd/v1/route_pb.js"),
+      import("../../common/gen/vpnd/v1/settings_pb.js"),
       import("../../common/gen/vpnd/v1/stats_pb.js"),
       import("../../common/gen/vpnd/v1/system_pb.js"),
     ]);
@@ -55,6 +58,7 @@ export async function dial(socket: string): Promise<Api> {
     networks: connection.service(network.NetworkService),
     peers: connection.service(peer.PeerService),
     routes: connection.service(route.RouteService),
+    settings: connection.service(settings.SettingsService),
     stats: connection.service(stats.StatsService),
     system: connection.service(system.SystemService),
     close: () => connection.close(),

@@ -249,6 +249,32 @@ export class Network {
     this.#parts.onChange();
   }
 
+  /** Settings that its carrier changes while it lives. Call under `exclusive`; on failure it stays what it was. */
+  async adapt(config: NetworkConfig): Promise<void> {
+    const had = this.config;
+    const tell = async ({ asked, nodeName }: NetworkConfig): Promise<void> => {
+      const { iex, tcp } = asked;
+      await this.carrier?.reconfigure?.({ iex, nodeName, ...(tcp && { tcp }) });
+    };
+    await tell(config);
+    try {
+      await this.#parts.store.saveConfig(config);
+    } catch (error) {
+      await tell(had);
+      throw error;
+    }
+    this.config = config;
+    this.#parts.onChange();
+  }
+
+  /** @throws VpnError `conflict` when a network like this would take what others have; its own device is no reason */
+  async checkPlace(config: NetworkConfig): Promise<void> {
+    const { door, others } = this.#parts;
+    const local = await door.localPrefixes();
+    const foreign = local.filter(({ device }) => device !== this.config.device);
+    checkOverlap(config, others(this.name), foreign);
+  }
+
   async setUp(up: boolean): Promise<void> {
     if (this.config.up === up) return;
     const config = { ...this.config, up };

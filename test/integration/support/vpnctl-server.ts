@@ -11,6 +11,7 @@ import { MetricsService } from "../../../src/common/gen/vpnd/v1/metrics_pb.js";
 import { type JoinRequest, NetworkService } from "../../../src/common/gen/vpnd/v1/network_pb.js";
 import { PeerService } from "../../../src/common/gen/vpnd/v1/peer_pb.js";
 import { RouteService } from "../../../src/common/gen/vpnd/v1/route_pb.js";
+import { SettingsService } from "../../../src/common/gen/vpnd/v1/settings_pb.js";
 import { StatsService } from "../../../src/common/gen/vpnd/v1/stats_pb.js";
 import { SystemService } from "../../../src/common/gen/vpnd/v1/system_pb.js";
 import { type CallContext, handlers, type ServiceImpl } from "../../../src/common/grpc/server.js";
@@ -82,6 +83,7 @@ export class CannedServer {
     this.#server.addService(serviceDefinition(StatsService), handlers(StatsService, this.#stats));
     this.#server.addService(serviceDefinition(KeyService), handlers(KeyService, this.#keys));
     this.#server.addService(serviceDefinition(RouteService), handlers(RouteService, this.#routes));
+    this.#server.addService(serviceDefinition(SettingsService), handlers(SettingsService, this.#settings));
     this.#server.addService(serviceDefinition(EventService), handlers(EventService, this.#events));
     this.#server.addService(
       serviceDefinition(KillSwitchService),
@@ -114,6 +116,20 @@ export class CannedServer {
       killSwitch: this.killSwitch,
     }),
     getVersion: async () => ({ version: this.version, nodeVersion: "20.0.0", opensslVersion: "3.0.0" }),
+  };
+
+  readonly #settings: ServiceImpl<(typeof SettingsService)["method"]> = {
+    changeSettings: async ({ network, mtu, dryRun }) => {
+      if (mtu === 1400) return { network: { ...home, name: network || "home" }, effect: "none" };
+      const plan = ["change --mtu from 1400 to 1300", "restart network home: its device is made anew"];
+      return {
+        network: { ...home, name: network || "home" },
+        changes: [{ option: "--mtu", from: "1400", to: "1300" }],
+        effect: "restart",
+        notes: ["the network was restarted: its device was made anew"],
+        plan: dryRun ? plan : [],
+      };
+    },
   };
 
   readonly #networks: ServiceImpl<(typeof NetworkService)["method"]> = {

@@ -8,6 +8,7 @@ import { MetricsService } from "../../../common/gen/vpnd/v1/metrics_pb.js";
 import { NetworkService } from "../../../common/gen/vpnd/v1/network_pb.js";
 import { PeerService } from "../../../common/gen/vpnd/v1/peer_pb.js";
 import { RouteService } from "../../../common/gen/vpnd/v1/route_pb.js";
+import { SettingsService } from "../../../common/gen/vpnd/v1/settings_pb.js";
 import { StatsService } from "../../../common/gen/vpnd/v1/stats_pb.js";
 import { SystemService } from "../../../common/gen/vpnd/v1/system_pb.js";
 import { handlers, type ServiceImpl } from "../../../common/grpc/server.js";
@@ -27,6 +28,7 @@ import { killSwitchService } from "./kill-switch-service.js";
 import { networkService } from "./network-service.js";
 import { peerService } from "./peer-service.js";
 import { routeService } from "./route-service.js";
+import { settingsService } from "./settings-service.js";
 import { statsService } from "./stats-service.js";
 import { systemService } from "./system-service.js";
 
@@ -54,6 +56,7 @@ export const services = [
   EventService,
   MetricsService,
   RouteService,
+  SettingsService,
   SystemService,
   KillSwitchService,
 ] as const;
@@ -78,6 +81,7 @@ export function addServices(server: Server, parts: ApiParts, guard: Guard, stopp
     getMetrics: async () => ({ contentType: metrics.contentType, text: await metrics.text() }),
   });
   add(RouteService, routeService(networks));
+  add(SettingsService, settingsService(networks));
   add(SystemService, systemService(networks, door, killSwitch, { stateDir: about.stateDir, socket: path }));
   add(KillSwitchService, killSwitchService(killSwitch));
   const names = services.map((desc) => desc.typeName);

@@ -1,7 +1,7 @@
 /** The mesh as a carrier: the pure core wired to an engine, names, time and what is kept on disk. */
 import type { Logger } from "pino";
 import { VpnError } from "../../../common/errors.js";
-import type { AnnouncedPeer, Carrier, CarrierEvent, CarrierView } from "../../core/carrier.js";
+import type { AnnouncedPeer, Carrier, CarrierEvent, CarrierView, LiveSettings } from "../../core/carrier.js";
 import type { EngineEvent, EngineIdentity, MeshEngine, PeerCounters, PeerId } from "../../core/engine.js";
 import { signingKey } from "../../core/keys/ed25519.js";
 import type { PskEpoch } from "../../core/keys/psk-ring.js";
@@ -156,6 +156,10 @@ export class MeshCarrier implements Carrier {
     if (this.#engine === undefined || this.#identity === undefined || this.#stopping !== undefined) return;
     this.#engine.setIdentity(this.#identity.forEngine(psks));
     this.#feed({ type: "epochs", epochs: this.#identity.epochs(psks) });
+  }
+
+  async reconfigure({ iex }: LiveSettings): Promise<void> {
+    this.#feed({ type: "servers", servers: iex });
   }
 
   announce(what: Announcement): void {

@@ -32,6 +32,7 @@ const kinds: Readonly<Record<string, MethodKind>> = {
   "vpnd.v1.RouteService/WithdrawRoutes": "change",
   "vpnd.v1.RouteService/AcceptRoutes": "change",
   "vpnd.v1.RouteService/RejectRoutes": "change",
+  "vpnd.v1.SettingsService/ChangeSettings": "change",
   "vpnd.v1.SystemService/GetPlan": "look",
   "vpnd.v1.SystemService/GetFootprint": "look",
   "vpnd.v1.KillSwitchService/GetKillSwitch": "look",

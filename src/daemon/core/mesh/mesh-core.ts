@@ -204,6 +204,11 @@ export class MeshCore implements Context {
         this.config = { ...this.config, epochs: input.epochs };
         this.#peers.onEpochs();
         return;
+      case "servers":
+        this.config = { ...this.config, servers: input.servers };
+        this.#servers.set(input.servers);
+        this.emit({ type: "changed" });
+        return;
       case "resolved":
         this.#servers.resolved(input.server, input.endpoints, this);
         return;

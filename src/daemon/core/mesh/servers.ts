@@ -38,7 +38,7 @@ interface Server {
 }
 
 export class Servers {
-  readonly #servers: Server[];
+  #servers: readonly Server[] = [];
   readonly #codec: MapCodec;
   #subnets: readonly Subnet[] = [];
   #listed: { maps: readonly NodeMap[]; listing: ReadonlyMap<string, readonly MapEntry[]> };
@@ -46,16 +46,14 @@ export class Servers {
   constructor(names: readonly string[], codec: MapCodec) {
     this.#codec = codec;
     this.#listed = { maps: [], listing: new Map() };
-    this.#servers = [...new Set(names)].map((name) => ({
-      name,
-      addresses: [],
-      active: 0,
-      beats: 0,
-      nextBeatAt: 0,
-      resolving: false,
-      nextResolveAt: 0,
-      resolves: 0,
-    }));
+    this.set(names);
+  }
+
+  /** Those that are known already go on as they are; the maps of those that are left out count no more. */
+  set(names: readonly string[]): void {
+    this.#servers = [...new Set(names)].map(
+      (name) => this.#servers.find((one) => one.name === name) ?? newServer(name),
+    );
   }
 
   setSubnets(subnets: readonly Subnet[]): void {
@@ -195,6 +193,19 @@ export class Servers {
     const best = candidates.find((subnet) => inSubnet(host, subnet)) ?? candidates[0];
     return best && formatEndpoint(best.address, port);
   }
+}
+
+function newServer(name: string): Server {
+  return {
+    name,
+    addresses: [],
+    active: 0,
+    beats: 0,
+    nextBeatAt: 0,
+    resolving: false,
+    nextResolveAt: 0,
+    resolves: 0,
+  };
 }
 
 function answers(server: Server, now: number): boolean {

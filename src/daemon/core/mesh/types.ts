@@ -64,6 +64,8 @@ export type MeshInput =
   /** The PSKs changed; the engine knows already. */
   | { type: "epochs"; epochs: readonly MeshEpoch[] }
   | { type: "engine"; event: EngineEvent }
+  /** "HOST:PORT" of each rendezvous server from now on. */
+  | { type: "servers"; servers: readonly string[] }
   /** What this node tells its peers from now on. */
   | { type: "announce"; what: Announcement }
   /** Prefixes besides their own addresses that peers carry, by node key in lower-case hex; all others carry none. */

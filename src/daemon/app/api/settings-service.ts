@@ -1,0 +1,33 @@
+import { hostname } from "node:os";
+import type { ChangeSettingsRequest, SettingsService } from "../../../common/gen/vpnd/v1/settings_pb.js";
+import type { ServiceImpl } from "../../../common/grpc/server.js";
+import type { SettingsPatch } from "../../core/network/settings.js";
+import type { Networks } from "../networks.js";
+import { changeSettings } from "../settings/change-settings.js";
+import { networkMessage } from "./convert.js";
+
+export function settingsService(networks: Networks): ServiceImpl<(typeof SettingsService)["method"]> {
+  return {
+    async changeSettings(request) {
+      const { network: asked, dryRun } = request;
+      const patch = patchOf(request);
+      const result = await changeSettings(networks, { network: asked, patch, dryRun, hostName: hostname() });
+      const origin = networks.declared.originOf(result.network.name);
+      return { ...result, network: networkMessage(result.network, origin) };
+    },
+  };
+}
+
+function patchOf(request: ChangeSettingsRequest): SettingsPatch {
+  const { iex, virtualIp, name, device, mtu, listenPort, tcpEnd } = request;
+  return {
+    ...(iex.length > 0 && { iex }),
+    ...(virtualIp !== undefined && { virtualIp }),
+    ...(name !== undefined && { nodeName: name }),
+    ...(device !== undefined && { device }),
+    ...(mtu !== undefined && { mtu }),
+    ...(listenPort !== undefined && { listenPort }),
+    ...(tcpEnd.case === "tcpListen" && { tcp: { role: "listen", address: tcpEnd.value } as const }),
+    ...(tcpEnd.case === "tcpConnect" && { tcp: { role: "connect", address: tcpEnd.value } as const }),
+  };
+}

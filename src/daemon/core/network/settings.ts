@@ -1,0 +1,112 @@
+/** Changing what a network was joined with. */
+import { VpnError } from "../../../common/errors.js";
+import type { TcpOptions } from "../tcp/options.js";
+import {
+  type CarrierName,
+  checkJoinOptions,
+  type JoinOptions,
+  makeConfig,
+  type NetworkConfig,
+} from "./config.js";
+
+/** What is absent stays as it is; empty or 0 is automatic, as at `join`. */
+export interface SettingsPatch {
+  iex?: readonly string[];
+  virtualIp?: string;
+  nodeName?: string;
+  device?: string;
+  mtu?: number;
+  listenPort?: number;
+  tcp?: Pick<TcpOptions, "role" | "address">;
+}
+
+export interface Setting {
+  /** As `vpnctl set` names it. */
+  option: string;
+  from: string;
+  to: string;
+}
+
+/** `live`: tunnels go on. `restart`: the device is made anew. `stored`: it is down, and has them from its next start on. */
+export type Effect = "none" | "stored" | "live" | "restart";
+
+/** Options that carriers take over while they live (`Carrier.reconfigure`). */
+export const liveOptions: Readonly<Record<CarrierName, readonly string[]>> = {
+  mesh: ["--iex"],
+  tcp: ["--tcp-listen", "--tcp-connect", "--name"],
+  postgres: [],
+};
+
+/** The network with other settings. @throws VpnError `usage` for what makes no sense, or is of another carrier */
+export function patched(had: NetworkConfig, patch: SettingsPatch, hostName: string): NetworkConfig {
+  const { tcp, ...plain } = patch;
+  refuseOthers(had, patch);
+  const asked = checkJoinOptions({
+    ...had.asked,
+    ...plain,
+    ...(tcp !== undefined && had.asked.tcp !== undefined && { tcp: { ...had.asked.tcp, ...tcp } }),
+  });
+  const fresh = makeConfig(asked, hostName, had.joined);
+  return {
+    ...had,
+    asked,
+    device: fresh.device,
+    mtu: fresh.mtu,
+    // A host that got another name since is not renamed by the way.
+    nodeName: asked.nodeName === had.asked.nodeName ? had.nodeName : fresh.nodeName,
+    port: asked.listenPort === 0 ? had.port : asked.listenPort,
+  };
+}
+
+/** What is different, in the order of `vpnctl set --help`. */
+export function settingsChanged(had: NetworkConfig, next: NetworkConfig): Setting[] {
+  const [before, after] = [texts(had), texts(next)];
+  return Object.entries(after).flatMap(([option, to]) => {
+    const from = before[option] ?? "";
+    return from === to ? [] : [{ option, from, to }];
+  });
+}
+
+/** @param runs the network has a carrier now */
+export function effectOf(config: NetworkConfig, changes: readonly Setting[], runs: boolean): Effect {
+  if (changes.length === 0) return "none";
+  if (!runs) return config.up ? "restart" : "stored";
+  const live = liveOptions[config.carrier];
+  return changes.every(({ option }) => live.includes(option)) ? "live" : "restart";
+}
+
+function texts({ carrier, asked, nodeName, device, mtu }: NetworkConfig): Record<string, string> {
+  const { tcp } = asked;
+  const end = (role: TcpOptions["role"]): string => (tcp?.role === role ? tcp.address : "");
+  return {
+    "--iex": asked.iex.join(","),
+    "--vip": asked.virtualIp,
+    // In force: a default that is spelled out is the same thing.
+    "--name": nodeName,
+    "--device": device,
+    "--mtu": String(mtu),
+    "--listen-port": carrier === "mesh" ? portText(asked) : "",
+    "--tcp-listen": end("listen"),
+    "--tcp-connect": end("connect"),
+  };
+}
+
+const portText = ({ listenPort }: JoinOptions): string => (listenPort === 0 ? "auto" : String(listenPort));
+
+const kinds: Readonly<Record<CarrierName, string>> = {
+  mesh: "a mesh",
+  tcp: "a TCP link",
+  postgres: "a network over PostgreSQL",
+};
+
+function refuseOthers({ name, carrier }: NetworkConfig, { iex, listenPort, tcp }: SettingsPatch): void {
+  const foreign = [
+    ...(iex !== undefined && carrier !== "mesh" ? ["--iex"] : []),
+    ...(listenPort !== undefined && carrier !== "mesh" ? ["--listen-port"] : []),
+    ...(tcp !== undefined && carrier !== "tcp" ? [`--tcp-${tcp.role}`] : []),
+  ][0];
+  if (foreign === undefined) return;
+  throw new VpnError("usage", `${foreign} is not an option of ${name}, ${kinds[carrier]}`, {
+    hint: `to change what it runs on, leave it and join again: vpnctl leave ${name}`,
+  });
+}
