@@ -5,7 +5,7 @@ import { repository } from "../test/lab/lab.js";
 
 const file = join(repository, "docs/performance.md");
 
-export type Section = "mesh" | "paper" | "micro";
+export type Section = "mesh" | "paper" | "micro" | "tcp";
 
 /** The page with the section's text replaced. Throws when the page has no such section. */
 export function replaced(page: string, section: Section, text: string): string {

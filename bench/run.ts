@@ -9,6 +9,7 @@ const benches: Readonly<Record<string, () => Promise<{ main(args: readonly strin
   port: () => import("./port.js"),
   profile: () => import("./profile.js"),
   soak: () => import("./soak.js"),
+  tcp: () => import("./tcp.js"),
 };
 
 async function run([name = "", ...args]: readonly string[]): Promise<number> {
