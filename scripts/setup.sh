@@ -23,6 +23,7 @@ needed=(
   "iperf3 iperf3"
   "ethtool ethtool"
   "tcpdump tcpdump"
+  "dig bind9-dnsutils"
   "openssl openssl"
   "gnutls-cli gnutls-bin"
   "g++ g++"

@@ -3,23 +3,29 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { giveResolvConf, takeResolvConf } from "../support/resolv-conf.js";
 import { Bench, skip } from "./support/daemon.js";
 import { changed, inNetns, makeForeign, netState } from "./support/net-state.js";
 
 const program = new URL("../../bin/vpnd", import.meta.url).pathname;
+/** Longer than what takes its place, so that a half written one shows. */
+const resolvConf = `${"# of the machine\n".repeat(30)}nameserver 192.0.2.53\n`;
 let bench: Bench;
 
 before(() => {
   if (skip) return;
   bench = new Bench();
   makeForeign(bench.netns);
+  giveResolvConf(bench.netns, resolvConf);
   bench.ip("tuntap", "add", "dev", "tun7", "mode", "tun");
   bench.ip("link", "set", "tun7", "mtu", "1300");
   bench.ip("addr", "add", "198.51.100.1/24", "dev", "tun7");
   bench.ip("addr", "add", "2001:db8:51::1/64", "dev", "tun7");
 });
 after(async () => {
-  if (!skip) await bench.close();
+  if (skip) return;
+  takeResolvConf(bench.netns);
+  await bench.close();
 });
 
 async function scene(killAt: number): Promise<{ killed: boolean; output: string }> {

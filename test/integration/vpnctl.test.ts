@@ -158,7 +158,6 @@ const usageErrors: [string, RegExp][] = [
   ["join --postgres postgres://user@host/db --vip 10.0.0.1/16 --iex h", /--iex is not an option/],
   ["join --iex h --vip 10.0.0.1/16 --fast", /--fast is not an option of a mesh\n/],
   ["join --postgres postgres://user@host/db --max-size huge", /no size\n/],
-  ["join --no-dns", /this version has no name service\n/],
   ["join --relay off", /this version has no relays\n/],
   ["completion tcsh", /no completion for tcsh\n/],
 ];

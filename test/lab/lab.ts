@@ -9,6 +9,7 @@ import { appendFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { takeResolvConf } from "../support/resolv-conf.js";
 import { must, run, runSync } from "./command.js";
 import { Machine } from "./machine.js";
 import { type NatKind, type NatOptions, ruleset, translates } from "./nat.js";
@@ -179,6 +180,7 @@ export class Lab {
     for (const machine of this.#machines) {
       await killInside(machine.netns);
       await run("ip", ["netns", "del", machine.netns]);
+      takeResolvConf(machine.netns);
     }
     this.#finish();
   }
@@ -192,6 +194,7 @@ export class Lab {
       machine.killAll();
       for (const pid of runSync("ip", ["netns", "pids", machine.netns]).split("\n")) kill(pid);
       runSync("ip", ["netns", "del", machine.netns]);
+      takeResolvConf(machine.netns);
     }
     this.#finish();
   }
@@ -272,6 +275,7 @@ async function sweep(): Promise<void> {
     if (pid === undefined || existsSync(`/proc/${pid}`)) continue;
     await killInside(netns);
     await run("ip", ["netns", "del", netns]);
+    takeResolvConf(netns);
   }
   for (const name of readdirSync(tmpdir())) {
     const pid = /^vl-(\d+)-\w+$/.exec(name)?.[1];

@@ -45,6 +45,7 @@ export const joinCommand: Command<CtlContext> = buildCommand<JoinFlags & LaterFl
       device: value("DEVICE", "Name of the TUN device; default is vpn-NETWORK", parseDevice),
       mtu: value("N|auto", "MTU of the device in bytes; default auto", parseMtu),
       listenPort: value("PORT", "UDP port; default is a random one, which is kept", parsePort),
+      noDns: off("Answer no names, and leave this machine's resolver alone"),
       noWait: off("Do not wait for a server; keep trying in the background"),
       expectPeers: value("N", "Also wait until so many peers are up", (input: string) =>
         integer("--expect-peers", input, 0, mostPeers),
@@ -73,7 +74,6 @@ export const joinCommand: Command<CtlContext> = buildCommand<JoinFlags & LaterFl
       inviteFile: later("inviteFile"),
       prefix: later("prefix"),
       relay: later("relay"),
-      noDns: later("noDns"),
     },
     positional: {
       kind: "tuple",

@@ -74,7 +74,6 @@ export const laterOptions = {
   inviteFile: "invitations",
   prefix: "offered routes",
   relay: "relays",
-  noDns: "name service",
 } as const;
 
 /** Refuses an option of `laterOptions`. */

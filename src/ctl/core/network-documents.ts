@@ -1,5 +1,5 @@
 import type { GetStatusResponse, GetVersionResponse } from "../../common/gen/vpnd/v1/daemon_pb.js";
-import type { Network, NetworkDetails, Reason } from "../../common/gen/vpnd/v1/network_pb.js";
+import type { Dns, Network, NetworkDetails, Reason } from "../../common/gen/vpnd/v1/network_pb.js";
 import type { PostgresLog } from "../../common/gen/vpnd/v1/postgres_pb.js";
 import type { TcpLink } from "../../common/gen/vpnd/v1/tcp_pb.js";
 import { killSwitchMembers } from "./kill-switch-documents.js";
@@ -31,6 +31,7 @@ export function networkJson(network: Network): { [key: string]: Json } {
     declaredIn: filled(network.declaredIn),
     tcp: network.tcp && tcpJson(network.tcp),
     postgres: network.postgres && postgresJson(network.postgres),
+    dns: network.dns && dnsJson(network.dns),
   };
 }
 
@@ -44,6 +45,18 @@ function postgresJson({ url, fast, retentionSeconds, maxBytes }: PostgresLog): J
     fast,
     retentionSeconds: retentionSeconds || undefined,
     maxBytes: Number(maxBytes) || undefined,
+  };
+}
+
+function dnsJson(dns: Dns): Json {
+  return {
+    domain: dns.domain,
+    name: filled(dns.ownName),
+    server: dns.server,
+    state: dns.state,
+    reason: reasonJson(dns.reason),
+    askedBy: dns.askedBy,
+    everything: dns.everything,
   };
 }
 

@@ -4,6 +4,7 @@ import type { GetStatusResponse } from "../../common/gen/vpnd/v1/daemon_pb.js";
 import type { Network, NetworkDetails, Reason } from "../../common/gen/vpnd/v1/network_pb.js";
 import type { PostgresLog } from "../../common/gen/vpnd/v1/postgres_pb.js";
 import type { TcpLink } from "../../common/gen/vpnd/v1/tcp_pb.js";
+import { howToAsk, namesLine } from "./dns-text.js";
 import { killSwitchLine } from "./kill-switch-text.js";
 import { type Look, plain } from "./look.js";
 import { ago } from "./present.js";
@@ -62,6 +63,7 @@ export function networkText(network: Network, details: NetworkDetails | undefine
     ["declared in", network.declaredIn],
     ["address", network.virtualIp],
     ["name", network.nodeName],
+    ["names", namesLine(network.dns)],
     ["device", network.device],
     ["mtu", network.mtu === 0 ? undefined : `${network.mtu}${network.mtuAuto ? " (auto)" : ""}`],
     ["psk fingerprint", network.pskFingerprint],
@@ -78,7 +80,7 @@ export function networkText(network: Network, details: NetworkDetails | undefine
     ...(details?.unknownDestinations ?? []).map(
       (unknown) => ["nobody has", `${unknown.address} (${unknown.packets} packets)`] as const,
     ),
-  ]).concat(notes(details?.notes ?? []));
+  ]).concat(notes([...(details?.notes ?? []), ...howToAsk([network])]));
 }
 
 function linkText(link: TcpLink | undefined): string | undefined {
@@ -109,5 +111,5 @@ function buffersText(details: NetworkDetails | undefined): string | undefined {
 export function statusText(status: GetStatusResponse, now: Date, look: Look = plain): string {
   const since = ago(status.started, now);
   const started = since === undefined ? "" : `, started ${since}`;
-  return `vpnd ${status.version} is running (pid ${status.pid}${started})\n${networksText(status.networks, look)}${killSwitchLine(status.killSwitch, now)}`;
+  return `vpnd ${status.version} is running (pid ${status.pid}${started})\n${networksText(status.networks, look)}${notes(howToAsk(status.networks))}${killSwitchLine(status.killSwitch, now)}`;
 }

@@ -13,6 +13,7 @@ export function measureNetworks(networks: Networks): NetworkMeasure[] {
       handshakes: view?.handshakes ?? {},
       peers: view?.peers ?? [],
       pathChanges: view?.pathChanges ?? 0,
+      nameQueries: network.names.counts,
       formerPsks: network.psks
         .epochs()
         .flatMap(({ id, until }) => (until === undefined ? [] : [{ epoch: id, until }])),
@@ -25,6 +26,7 @@ export function measureNetworks(networks: Networks): NetworkMeasure[] {
     handshakes: {},
     peers: [],
     pathChanges: 0,
+    nameQueries: {},
     formerPsks: [],
   }));
   return [...usable, ...damaged];

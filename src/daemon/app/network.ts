@@ -12,6 +12,8 @@ import { hostSubnets } from "../io/host-subnets.js";
 import type { Learned, NetworkSecrets, StateStore, StoredNetwork } from "../io/state/store.js";
 import type { PlannedStep, SystemDoor } from "../io/system/door.js";
 import { Mutex } from "./mutex.js";
+import type { NameZones } from "./names/name-zones.js";
+import { NetworkNames } from "./names/network-names.js";
 import type { MakeCarrier, Platform } from "./platform.js";
 import { PskKeeper } from "./psk-keeper.js";
 import type { Forwarding } from "./routes/forwarding.js";
@@ -24,6 +26,7 @@ export interface NetworkParts {
   platform: Platform;
   makeCarrier: MakeCarrier;
   forwarding: Forwarding;
+  nameZones: NameZones;
   /** Packet threads. */
   threads: number;
   log: Logger;
@@ -59,6 +62,7 @@ export class Network {
   config: NetworkConfig;
   readonly psks: PskKeeper;
   readonly routes: NetworkRoutes;
+  readonly names: NetworkNames;
   /** Milliseconds since 1970 of the last change of state. */
   since: number;
   /** False once it was left: whoever waited for it must look again. */
@@ -94,6 +98,14 @@ export class Network {
       door: parts.door,
       forwarding: parts.forwarding,
       subnets: hostSubnets,
+      config: () => this.config,
+      log: parts.log,
+      onChange: parts.onChange,
+    });
+    this.names = new NetworkNames({
+      door: parts.door,
+      platform: parts.platform,
+      zones: parts.nameZones,
       config: () => this.config,
       log: parts.log,
       onChange: parts.onChange,
@@ -162,11 +174,13 @@ export class Network {
     try {
       const carrier = await this.#bringUp();
       carrier.onChange = () => {
+        this.names.poke();
         this.#parts.onChange();
         this.routes.poke();
       };
       this.#enter({ state: "running", carrier, stopped: new AbortController() });
       this.routes.start(carrier);
+      this.names.start(carrier);
       return carrier;
     } catch (error) {
       this.#enter({ state: "down" });
@@ -182,6 +196,7 @@ export class Network {
 
   async #halt(): Promise<void> {
     const life = this.#life;
+    await this.names.stop();
     await this.routes.stop();
     if (life.state === "running") {
       life.stopped.abort(new VpnError("cancelled", `network ${this.name} is stopped`));

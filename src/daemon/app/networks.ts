@@ -15,6 +15,7 @@ import type { ReadyNetwork } from "../io/config/load.js";
 import type { DamagedNetwork, StoredNetwork } from "../io/state/store.js";
 import { ChangeFeed } from "./change-feed.js";
 import { DeclaredNetworks } from "./declared-networks.js";
+import { NameZones } from "./names/name-zones.js";
 import { Network, type NetworkParts } from "./network.js";
 import { Forwarding } from "./routes/forwarding.js";
 import { type JoinWait, waitForJoin } from "./wait-for-join.js";
@@ -50,7 +51,7 @@ export class Networks {
   readonly #stopping = new AbortController();
 
   constructor(
-    parts: Omit<NetworkParts, "onChange" | "onEvent" | "others" | "forwarding">,
+    parts: Omit<NetworkParts, "onChange" | "onEvent" | "others" | "forwarding" | "nameZones">,
     more: { random: (bytes: number) => Uint8Array; hostName: string },
   ) {
     this.#random = more.random;
@@ -58,6 +59,7 @@ export class Networks {
     this.#parts = {
       ...parts,
       forwarding: new Forwarding(parts.door),
+      nameZones: new NameZones(),
       onChange: () => this.feed.changed(),
       others: (name) => this.#others(name),
     };

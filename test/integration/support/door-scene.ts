@@ -81,6 +81,14 @@ const own: Item[] = [
       },
     ],
   },
+  {
+    kind: "resolver",
+    device: "vpn-x",
+    servers: ["10.7.0.1"],
+    domains: ["x.vpn"],
+    everything: true,
+    resolvConf: "nameserver 10.7.0.1\n",
+  },
 ];
 const existing: Item[] = [
   { kind: "existing-tun", name: "tun7" },

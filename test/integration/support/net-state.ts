@@ -19,6 +19,7 @@ const views: readonly [string, ...string[]][] = [
   ["ip", "-6", "rule", "show"],
   ["ip", "neigh", "show", "nud", "permanent"],
   ["nft", "-a", "list", "ruleset"],
+  ["sh", "-c", "cat /etc/resolv.conf || true"],
   ["iptables-nft-save"],
   ["ip6tables-nft-save"],
   ["sh", "-c", "grep -r . /proc/sys/net/ipv4 /proc/sys/net/ipv6 2>/dev/null | sort"],

@@ -20,6 +20,7 @@ const suite = "trixie";
 const packages = [
   "systemd",
   "systemd-sysv",
+  "systemd-resolved",
   "dbus",
   "iproute2",
   "nftables",
@@ -29,7 +30,7 @@ const packages = [
   "ca-certificates",
 ];
 /** Changes whenever what is done to the tree afterwards does. */
-const edition = 1;
+const edition = 2;
 
 const masked = [
   "apt-daily.timer",
@@ -106,6 +107,8 @@ async function build(root: string): Promise<void> {
   }
   writeFileSync(at("etc/machine-id"), "");
   for (const unit of masked) await must("ln", ["-sfn", "/dev/null", at(`etc/systemd/system/${unit}`)]);
+  // There for the test that starts it.
+  await must("systemctl", ["--root", root, "disable", "systemd-resolved.service"]);
   mkdirSync(at("etc/systemd/journald.conf.d"), { recursive: true });
   writeFileSync(
     at("etc/systemd/journald.conf.d/test.conf"),

@@ -12,6 +12,7 @@ export interface JoinFlags extends CarrierFlags {
   readonly name?: string;
   readonly device?: string;
   readonly mtu?: number;
+  readonly noDns?: boolean;
   readonly noWait?: boolean;
   readonly expectPeers?: number;
   readonly dryRun?: boolean;
@@ -33,6 +34,7 @@ const join: CtlCommand<JoinFlags, [string?]> = async (context, flags, positional
         mtu: flags.mtu ?? 0,
         name: flags.name ?? "",
         timeoutSeconds: context.globals.timeoutSeconds,
+        noDns: flags.noDns ?? false,
         noWait: flags.noWait ?? false,
         expectPeers: flags.expectPeers ?? 0,
         dryRun,

@@ -44,6 +44,7 @@ export function networkMessage(
     iex: [...config.asked.iex],
     badger: config.asked.badger,
     declaredIn: declaredIn ?? "",
+    dns: network.names.view(),
     ...tcpOf(network),
     ...postgresOf(network),
   };

@@ -63,6 +63,7 @@ function join(networks: Networks, request: JoinRequest, context: CallContext) {
         device: request.device,
         mtu: request.mtu,
         nodeName: request.name,
+        ...(request.noDns && { noDns: true }),
       },
       psk,
       ...(password !== undefined && { password }),

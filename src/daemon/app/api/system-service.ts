@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { MessageInitShape } from "@bufbuild/protobuf";
+import { formatEndpoint } from "../../../common/endpoint.js";
 import { VpnError } from "../../../common/errors.js";
 import type { NetworkPlanSchema, SystemService } from "../../../common/gen/vpnd/v1/system_pb.js";
 import type { ServiceImpl } from "../../../common/grpc/server.js";
@@ -41,6 +42,7 @@ export function systemService(
         ...(await door.footprint()),
         ...(await killSwitch.footprint()),
         ...networks.all().flatMap(udpSocket),
+        ...networks.all().flatMap(nameSockets),
         apiSocket(places.socket),
         ...files.map((file) => fileTrace(file, places.stateDir, networks.names())),
       ];
@@ -64,6 +66,17 @@ function udpSocket(network: Network): Trace[] {
   if (!network.carrier) return [];
   const { port } = network.config;
   return [{ kind: "socket", name: `udp ${port}`, detail: "", network: network.name, present: true }];
+}
+
+function nameSockets(network: Network): Trace[] {
+  const { state, server } = network.names.view();
+  if (state !== "on") return [];
+  const at = formatEndpoint(server, 53);
+  const common = { kind: "socket", detail: "names", network: network.name, present: true } as const;
+  return [
+    { ...common, name: `udp ${at}` },
+    { ...common, name: `tcp ${at}` },
+  ];
 }
 
 function apiSocket(path: string): Trace {

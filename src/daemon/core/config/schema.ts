@@ -69,6 +69,10 @@ const network = z
       .max(65_535)
       .default(0)
       .register(about, { text: "UDP port; 0 is a random one that is kept.", reload: "live" }),
+    dns: z.boolean().default(true).register(about, {
+      text: "Answer names of the network's nodes; false also leaves this machine's resolver alone (docs/dns.md).",
+      reload: "live",
+    }),
     up: z.boolean().default(true).register(about, {
       text: "false keeps the network, its node key and what it knows of peers, and leaves it down.",
       reload: "live",

@@ -91,6 +91,7 @@ function joinOptions(network: string, section: NetworkSection): JoinOptions | Vp
       device: section.device,
       mtu: section.mtu,
       nodeName: section.name,
+      ...(!section.dns && { noDns: true }),
     });
   } catch (error) {
     return VpnError.from(error);

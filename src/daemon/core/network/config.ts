@@ -18,6 +18,8 @@ export interface JoinOptions {
   device: string;
   mtu: number;
   nodeName: string;
+  /** Names are not answered, and the resolver is left alone. */
+  noDns?: true;
 }
 
 export type CarrierName = "mesh" | "tcp" | "postgres";
@@ -120,6 +122,7 @@ export function differences(config: NetworkConfig, asked: JoinOptions): string[]
   const filled = makeConfig(asked, config.nodeName, 0);
   compare("--device", config.device === filled.device);
   compare("--mtu", config.mtu === filled.mtu);
+  compare("--no-dns", had.noDns === asked.noDns);
   compare("--name", had.nodeName === asked.nodeName || config.nodeName === asked.nodeName);
   return differs;
 }

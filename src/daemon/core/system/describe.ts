@@ -1,4 +1,5 @@
 import type { Rule, Step } from "./items.js";
+import { describeResolver, describeResolverUndo } from "./resolver.js";
 
 /** One line for people (`--dry-run`, `plan`, logs). */
 export function describeStep(step: Step): string {
@@ -19,6 +20,9 @@ export function describeStep(step: Step): string {
       return `set ${step.key.replaceAll("/", ".")} to ${step.value} (was ${step.before})`;
     case "add-nft-table":
       return `add nftables table ${step.family} ${step.name}`;
+    case "set-link-dns":
+    case "replace-resolv-conf":
+      return describeResolver(step);
   }
 }
 
@@ -43,6 +47,9 @@ export function describeUndo(step: Step): string {
       return `set ${step.key.replaceAll("/", ".")} back to ${step.before}`;
     case "add-nft-table":
       return `remove nftables table ${step.family} ${step.name}`;
+    case "set-link-dns":
+    case "replace-resolv-conf":
+      return describeResolverUndo(step);
   }
 }
 

@@ -1,6 +1,7 @@
 import { ruleText } from "./describe.js";
 import type { Link, Machine, Step } from "./items.js";
 import { routeKey, ruleKey } from "./keys.js";
+import { resolverInForce, resolverTrace } from "./resolver.js";
 
 export const traceKinds = [
   "device",
@@ -10,6 +11,7 @@ export const traceKinds = [
   "rule",
   "sysctl",
   "nft-table",
+  "resolver",
   "socket",
   "file",
 ] as const;
@@ -63,6 +65,9 @@ export function inForce(step: Step, machine: Machine): boolean {
       return machine.sysctls.get(step.key) === step.value;
     case "add-nft-table":
       return machine.nftTables.has(`${step.family} ${step.name}`);
+    case "set-link-dns":
+    case "replace-resolv-conf":
+      return resolverInForce(step, machine);
   }
 }
 
@@ -104,6 +109,9 @@ function traces(step: Step, machine: Machine, routes: readonly ConnectedRoute[])
     }
     case "add-nft-table":
       return [{ kind: "nft-table", name: `${step.family} ${step.name}`, detail: "", present }];
+    case "set-link-dns":
+    case "replace-resolv-conf":
+      return [{ kind: "resolver", ...resolverTrace(step), present }];
   }
 }
 

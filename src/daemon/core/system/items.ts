@@ -3,6 +3,8 @@
  * (steps), and how each step is said to people. The half that executes is src/daemon/io/system.
  */
 
+import type { ResolverItem, ResolverState, ResolverStep } from "./resolver-items.js";
+
 /** What a network wants to be true while it is up. Order matters: an item may need those before it. */
 export type Item =
   /** A TUN (or TAP) device that we make; its life is that of the descriptor. */
@@ -19,7 +21,8 @@ export type Item =
   /** Key as below /proc/sys, such as "net/ipv4/ip_forward". */
   | { kind: "sysctl"; key: string; value: string }
   /** A whole table of our own; `commands` are nft JSON commands that fill it. */
-  | { kind: "nft-table"; family: "inet" | "ip" | "ip6"; name: string; commands: readonly unknown[] };
+  | { kind: "nft-table"; family: "inet" | "ip" | "ip6"; name: string; commands: readonly unknown[] }
+  | ResolverItem;
 
 /** A policy routing rule; it is ours only if all of it is as we made it. */
 export interface Rule {
@@ -59,6 +62,8 @@ export interface Machine {
   routes: ReadonlySet<string>;
   /** Keys of rules, as `ruleKey` makes them. */
   rules: ReadonlySet<string>;
+  /** Absent: nobody asked. */
+  resolver?: ResolverState;
 }
 
 /** One change, with all that is needed to take it back. Journaled as JSON. */
@@ -70,7 +75,8 @@ export type Step =
   | { kind: "add-route"; device: string; prefix: string; source?: string; table?: string; ifindex?: number }
   | { kind: "add-rule"; rule: Rule }
   | { kind: "set-sysctl"; key: string; value: string; before: string }
-  | { kind: "add-nft-table"; family: string; name: string; commands: readonly unknown[] };
+  | { kind: "add-nft-table"; family: string; name: string; commands: readonly unknown[] }
+  | ResolverStep;
 
 /** How an existing link was before us. */
 export interface LinkBefore {

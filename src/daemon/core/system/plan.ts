@@ -1,6 +1,7 @@
 import { VpnError } from "../../../common/errors.js";
 import type { Item, Link, LinkBefore, Machine, Step } from "./items.js";
 import { routeKey, ruleKey } from "./keys.js";
+import { planResolver } from "./resolver.js";
 
 /**
  * Which steps bring the items about on this machine, in order; what is so already needs none.
@@ -62,6 +63,8 @@ function planItem(item: Item, machine: Machine, created: ReadonlySet<string>): S
         });
       }
       return [{ kind: "add-nft-table", family: item.family, name: item.name, commands: item.commands }];
+    case "resolver":
+      return planResolver(item, machine);
   }
 }
 

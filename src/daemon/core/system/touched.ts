@@ -9,6 +9,8 @@ export interface Touched {
   /** Families with a rule of ours. */
   rules: (4 | 6)[];
   nft: boolean;
+  /** Devices whose DNS settings to look at; undefined: the resolver is of no interest. */
+  resolver?: string[];
 }
 
 export function touchedBy(things: readonly (Item | Step)[]): Touched {
@@ -17,6 +19,7 @@ export function touchedBy(things: readonly (Item | Step)[]): Touched {
   const rules = new Set<4 | 6>();
   const tables = new Map<string, Touched["tables"][number]>();
   let nft = false;
+  let resolver: string[] | undefined;
   for (const thing of things) {
     switch (thing.kind) {
       case "tun":
@@ -45,6 +48,14 @@ export function touchedBy(things: readonly (Item | Step)[]): Touched {
         tables.set(`${thing.device} ${table} ${family}`, { device: thing.device, table, family });
         break;
       }
+      case "resolver":
+      case "set-link-dns":
+        devices.add(thing.device);
+        resolver = [...(resolver ?? []), thing.device];
+        break;
+      case "replace-resolv-conf":
+        resolver ??= [];
+        break;
       default:
         devices.add(thing.device);
     }
@@ -55,5 +66,6 @@ export function touchedBy(things: readonly (Item | Step)[]): Touched {
     tables: [...tables.values()],
     rules: [...rules],
     nft,
+    ...(resolver !== undefined && { resolver }),
   };
 }

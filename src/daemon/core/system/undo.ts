@@ -1,5 +1,7 @@
 import type { Machine, Rule, Step } from "./items.js";
 import { routeKey, ruleKey } from "./keys.js";
+import { applyResolver, undoResolver } from "./resolver.js";
+import type { ResolverAction } from "./resolver-items.js";
 
 /** What the executing half can be told to do; arguments go to the program as they are, never through a shell. */
 export type Action =
@@ -7,7 +9,8 @@ export type Action =
   | { type: "nft"; input: string }
   | { type: "sysctl"; key: string; value: string }
   /** Turns off what an engine turned on in a persistent device, unless somebody else has it open. */
-  | { type: "reset-tun"; name: string; mode?: "tap" };
+  | { type: "reset-tun"; name: string; mode?: "tap" }
+  | ResolverAction;
 
 const family = (address: string): string => (address.includes(":") ? "-6" : "-4");
 
@@ -56,6 +59,9 @@ export function applyActions(step: Step): Action[] {
       const add = { add: { table: { family: step.family, name: step.name } } };
       return [{ type: "nft", input: JSON.stringify({ nftables: [add, ...step.commands] }) }];
     }
+    case "set-link-dns":
+    case "replace-resolv-conf":
+      return applyResolver(step);
   }
 }
 
@@ -124,6 +130,9 @@ export function undoActions(step: Step, machine: Machine): Action[] {
           }),
         },
       ];
+    case "set-link-dns":
+    case "replace-resolv-conf":
+      return undoResolver(step, machine);
   }
 }
 

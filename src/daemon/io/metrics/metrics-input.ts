@@ -12,6 +12,8 @@ export interface NetworkMeasure {
   peers: readonly PeerView[];
   /** Of all peers since the network came up. */
   pathChanges: number;
+  /** Questions for names by what became of them. */
+  nameQueries: Readonly<Record<string, number>>;
   /** PSKs that are accepted for some time yet; `until`: milliseconds since 1970. */
   formerPsks: readonly { epoch: number; until: number }[];
 }

@@ -33,6 +33,7 @@ async function lines(perPeer: boolean): Promise<string[]> {
           peer("10.0.0.3", { state: "offline", pathChanges: 1 }),
         ],
         pathChanges: 9,
+        nameQueries: { refused: 3 },
         formerPsks: [{ epoch: 1, until: 1_700_000_000_500 }],
       },
     ],
@@ -70,6 +71,10 @@ test("without series of each peer there are the network's sums, and no peer is n
     'vpnd_peer_path_changes_total{network="home"} 9',
   ]);
   assert.ok(!all.some((line) => /10\.0\.0|nas/.test(line)));
+});
+
+test("questions for names are told by outcome", async () => {
+  assert.ok((await lines(true)).includes('vpnd_name_queries_total{network="home",outcome="refused"} 3'));
 });
 
 test("the end of a former PSK and connections that were ended are told", async () => {

@@ -56,6 +56,7 @@ export class Metrics {
     for (const reason of rejections) this.#rejected.inc({ reason }, 0);
     addNetworks(registers, input);
     addPeers(registers, input);
+    addNames(registers, input);
     addEvents(registers, input);
   }
 
@@ -154,6 +155,20 @@ function addNetworks(registers: Registry[], { networks }: MetricsInput): void {
     (add) => {
       for (const { name: network, handshakes } of networks())
         for (const [result, count] of Object.entries(handshakes)) add({ network, result }, count);
+    },
+  );
+}
+
+/** Apart from the rest of a network, as only those that ask have to do with it. */
+function addNames(registers: Registry[], { networks }: MetricsInput): void {
+  mirror(
+    "vpnd_name_queries_total",
+    "Questions to the network's DNS responder, by what became of them",
+    ["network", "outcome"],
+    registers,
+    (add) => {
+      for (const { name: network, nameQueries } of networks())
+        for (const [outcome, count] of Object.entries(nameQueries)) add({ network, outcome }, count);
     },
   );
 }

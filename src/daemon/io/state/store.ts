@@ -217,6 +217,7 @@ function parseConfig(file: Record<string, unknown>, name: string): NetworkConfig
     nodeName: asked.nodeName as string,
     ...(tcp !== undefined && { tcp }),
     ...(postgres !== undefined && { postgres }),
+    ...(asked.noDns === true && { noDns: true }),
   });
   const declared = file.declared === true ? ({ declared: true } as const) : {};
   const routing = file.routing === undefined ? {} : { routing: readRouting(file.routing) };

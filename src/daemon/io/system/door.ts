@@ -4,6 +4,7 @@ import { describeStep, describeUndo } from "../../core/system/describe.js";
 import { footprint, inForce, type Trace } from "../../core/system/footprint.js";
 import type { Item } from "../../core/system/items.js";
 import { planSteps } from "../../core/system/plan.js";
+import type { ResolvConf, ResolverState } from "../../core/system/resolver-items.js";
 import { applyActions, undoActions } from "../../core/system/undo.js";
 import type { Executor } from "./executor.js";
 import type { Journal, JournalEntry } from "./journal.js";
@@ -107,6 +108,19 @@ export class SystemDoor {
   /** Whether a link of this name exists. */
   async hasLink(name: string): Promise<boolean> {
     return (await readLink(this.#executor, name)) !== undefined;
+  }
+
+  /** Who resolves names on this machine. */
+  resolver(): Promise<ResolverState> {
+    return this.#executor.readResolver([]);
+  }
+
+  /** resolv.conf as it was before it was replaced; undefined: it was not. */
+  formerResolvConf(): ResolvConf | undefined {
+    for (const { step } of this.#journal.entries) {
+      if (step.kind === "replace-resolv-conf") return step.before;
+    }
+    return undefined;
   }
 
   localPrefixes(): Promise<LocalPrefix[]> {

@@ -1,8 +1,10 @@
 import { execFile } from "node:child_process";
 import { readFile, writeFile } from "node:fs/promises";
 import { VpnError } from "../../../common/errors.js";
+import type { ResolverState } from "../../core/system/resolver-items.js";
 import type { Action } from "../../core/system/undo.js";
 import { errorCode } from "../atomic-file.js";
+import { resolverExecutor } from "./resolver.js";
 
 /** What a device is opened for; "plain": without vnet headers, as other programs leave it. */
 export type TunUse = "one-queue" | "queues" | "plain" | "tap" | "plain-tap";
@@ -15,6 +17,8 @@ export interface Executor {
   readSysctl(key: string): Promise<string | undefined>;
   /** "family name" of each table; empty when nft is not installed. */
   nftTables(): Promise<string[]>;
+  /** Who resolves names here, with the settings of these devices, which exist. */
+  readResolver(devices: readonly string[]): Promise<ResolverState>;
   /** Opens (and thereby makes, if there is none) a TUN device. */
   openTun(name: string, use?: TunUse): { fd: number };
   closeFd(fd: number): void;
@@ -45,11 +49,17 @@ function runProgram(program: string, args: readonly string[]): Promise<Run> {
   });
 }
 
+const packages: Readonly<Record<string, string>> = {
+  ip: "iproute2",
+  nft: "nftables",
+  resolvectl: "systemd-resolved",
+};
+
 function cannotRun(program: string, error: Error): VpnError {
   const code = errorCode(error);
   if (code === "ENOENT") {
     return new VpnError("failed", `cannot run ${program}: it is not installed`, {
-      hint: `install it: apt install ${program === "ip" ? "iproute2" : "nftables"}`,
+      hint: `install it: apt install ${packages[program] ?? program}`,
       cause: error,
     });
   }
@@ -96,11 +106,13 @@ function resetTun(
 
 /** The real machine. TUN devices come from the addon. */
 export function machineExecutor(tun: Pick<Executor, "openTun" | "closeFd">): Executor {
+  const resolver = resolverExecutor(runProgram);
   return {
     async run(action) {
       if (action.type === "reset-tun") {
         return resetTun(tun, action.name, action.mode === "tap" ? "plain-tap" : "plain");
       }
+      if (action.type === "resolvectl" || action.type === "resolv-conf") return resolver.run(action);
       if (action.type === "sysctl") return writeFile(sysctlPath(action.key), action.value);
       const { code, stderr } =
         action.type === "ip"
@@ -140,6 +152,7 @@ export function machineExecutor(tun: Pick<Executor, "openTun" | "closeFd">): Exe
         .map((line) => line.replace(/^table /, "").trim())
         .filter((line) => line !== "");
     },
+    readResolver: resolver.read,
     ...tun,
   };
 }

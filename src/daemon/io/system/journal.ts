@@ -84,6 +84,8 @@ const kinds = new Set<unknown>([
   "add-rule",
   "set-sysctl",
   "add-nft-table",
+  "set-link-dns",
+  "replace-resolv-conf",
 ]);
 
 // The folder is root's alone, so this guards against damage, not against an attacker.

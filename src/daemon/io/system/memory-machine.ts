@@ -1,4 +1,5 @@
 import type { Link } from "../../core/system/items.js";
+import type { LinkDns, ResolvConf, ResolverState } from "../../core/system/resolver-items.js";
 import type { Action } from "../../core/system/undo.js";
 import type { Executor } from "./executor.js";
 
@@ -12,6 +13,10 @@ function textOf(action: Action): string {
       return `sysctl ${action.key}`;
     case "reset-tun":
       return `reset ${action.mode ?? "tun"} ${action.name}`;
+    case "resolvectl":
+      return `resolvectl ${action.args.join(" ")}`;
+    case "resolv-conf":
+      return "resolv.conf";
   }
 }
 
@@ -23,6 +28,9 @@ export class MemoryMachine implements Executor {
   readonly sysctls = new Map<string, string>();
   /** "family name" of each nftables table, and the input that was last about it. */
   readonly tables = new Map<string, string>();
+  /** As systemd-resolved would have it; undefined: there is none. */
+  resolved: Map<string, LinkDns> | undefined;
+  resolvConf: ResolvConf = { type: "absent" };
   readonly done: string[] = [];
   /** Makes the action whose text holds this fail. */
   failOn: string | undefined;
@@ -39,6 +47,8 @@ export class MemoryMachine implements Executor {
     if (action.type === "sysctl") this.sysctls.set(action.key, action.value);
     if (action.type === "ip") this.#ip(action.args);
     if (action.type === "nft") this.#nft(action.input);
+    if (action.type === "resolv-conf") this.resolvConf = action.content;
+    if (action.type === "resolvectl") this.#resolvectl(action.args);
   }
 
   async readIp(args: readonly string[]): Promise<unknown> {
@@ -68,6 +78,17 @@ export class MemoryMachine implements Executor {
     return [...this.tables.keys()];
   }
 
+  async readResolver(): Promise<ResolverState> {
+    const { resolvConf: file } = this;
+    return {
+      resolved: this.resolved !== undefined,
+      links: this.resolved ?? new Map(),
+      file,
+      text: file.type === "file" ? file.text : "",
+      inPlace: false,
+    };
+  }
+
   openTun(name: string): { fd: number } {
     const fd = this.#next++;
     const link = this.links.get(name);
@@ -94,6 +115,16 @@ export class MemoryMachine implements Executor {
 
   #put(link: Link): void {
     this.links.set(link.name, link);
+  }
+
+  #resolvectl([verb = "", device = "", ...values]: readonly string[]): void {
+    if (!this.resolved) throw new Error("no systemd-resolved");
+    const before = this.resolved.get(device) ?? { servers: [], domains: [], defaultRoute: false };
+    const set = values.filter((value) => value !== "");
+    if (verb === "revert") this.resolved.delete(device);
+    if (verb === "dns") this.resolved.set(device, { ...before, servers: set });
+    if (verb === "domain") this.resolved.set(device, { ...before, domains: set });
+    if (verb === "default-route") this.resolved.set(device, { ...before, defaultRoute: set[0] === "yes" });
   }
 
   #nft(input: string): void {

@@ -62,7 +62,10 @@ export async function observe(executor: Executor, things: readonly (Item | Step)
     }
   }
   const nftTables = new Set(touched.nft ? await executor.nftTables() : []);
-  return { links, sysctls, routes, rules, nftTables };
+  const machine: Machine = { links, sysctls, routes, rules, nftTables };
+  if (touched.resolver === undefined) return machine;
+  const present = touched.resolver.filter((device) => links.has(device));
+  return { ...machine, resolver: await executor.readResolver(present) };
 }
 
 /** Undefined: it says more than rules of ours do. */

@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file vpnd/v1/network.proto.
  */
 export const file_vpnd_v1_network: GenFile = /*@__PURE__*/
-  fileDesc("ChV2cG5kL3YxL25ldHdvcmsucHJvdG8SB3ZwbmQudjEiZQoLTWVzaE9wdGlvbnMSCwoDaWV4GAEgAygJEhIKCnZpcnR1YWxfaXAYAiABKAkSEAoDcHNrGAMgASgMQgOAAQESDgoGYmFkZ2VyGAQgASgIEhMKC2xpc3Rlbl9wb3J0GAUgASgNIp0CCgtKb2luUmVxdWVzdBIPCgduZXR3b3JrGAEgASgJEiQKBG1lc2gYAiABKAsyFC52cG5kLnYxLk1lc2hPcHRpb25zSAASIgoDdGNwGAogASgLMhMudnBuZC52MS5UY3BPcHRpb25zSAASLAoIcG9zdGdyZXMYCyABKAsyGC52cG5kLnYxLlBvc3RncmVzT3B0aW9uc0gAEg4KBmRldmljZRgDIAEoCRILCgNtdHUYBCABKA0SDAoEbmFtZRgFIAEoCRIXCg90aW1lb3V0X3NlY29uZHMYBiABKAESDwoHbm9fd2FpdBgHIAEoCBIUCgxleHBlY3RfcGVlcnMYCCABKA0SDwoHZHJ5X3J1bhgJIAEoCEIJCgdjYXJyaWVyImYKDEpvaW5SZXNwb25zZRIhCgduZXR3b3JrGAEgASgLMhAudnBuZC52MS5OZXR3b3JrEhYKDmFscmVhZHlfam9pbmVkGAIgASgIEg0KBW5vdGVzGAMgAygJEgwKBHBsYW4YBCADKAkiMAoMTGVhdmVSZXF1ZXN0Eg8KB25ldHdvcmsYASABKAkSDwoHZHJ5X3J1bhgCIAEoCCIuCg1MZWF2ZVJlc3BvbnNlEg8KB25ldHdvcmsYASABKAkSDAoEcGxhbhgCIAMoCSItCglVcFJlcXVlc3QSDwoHbmV0d29yaxgBIAEoCRIPCgdkcnlfcnVuGAIgASgIIlEKClVwUmVzcG9uc2USIQoHbmV0d29yaxgBIAEoCzIQLnZwbmQudjEuTmV0d29yaxISCgphbHJlYWR5X3VwGAIgASgIEgwKBHBsYW4YAyADKAkiPAoLRG93blJlcXVlc3QSDwoHbmV0d29yaxgBIAEoCRILCgNhbGwYAiABKAgSDwoHZHJ5X3J1bhgDIAEoCCIuCgxEb3duUmVzcG9uc2USEAoIbmV0d29ya3MYASADKAkSDAoEcGxhbhgCIAMoCSIVChNMaXN0TmV0d29ya3NSZXF1ZXN0IjoKFExpc3ROZXR3b3Jrc1Jlc3BvbnNlEiIKCG5ldHdvcmtzGAEgAygLMhAudnBuZC52MS5OZXR3b3JrIiQKEUdldE5ldHdvcmtSZXF1ZXN0Eg8KB25ldHdvcmsYASABKAkiYQoSR2V0TmV0d29ya1Jlc3BvbnNlEiEKB25ldHdvcmsYASABKAsyEC52cG5kLnYxLk5ldHdvcmsSKAoHZGV0YWlscxgCIAEoCzIXLnZwbmQudjEuTmV0d29ya0RldGFpbHMikgMKB05ldHdvcmsSDAoEbmFtZRgBIAEoCRIPCgdjYXJyaWVyGAIgASgJEg0KBXN0YXRlGAMgASgJEh8KBnJlYXNvbhgEIAEoCzIPLnZwbmQudjEuUmVhc29uEhIKCnZpcnR1YWxfaXAYBSABKAkSDgoGZGV2aWNlGAYgASgJEgsKA210dRgHIAEoDRIRCglub2RlX25hbWUYCCABKAkSEAoIcGVlcnNfdXAYCSABKA0SEwoLcGVlcnNfa25vd24YCiABKA0SFwoPcHNrX2ZpbmdlcnByaW50GAsgASgJEikKBXNpbmNlGAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBILCgNpZXgYDSADKAkSDgoGYmFkZ2VyGA4gASgIEhAKCG10dV9hdXRvGA8gASgIEhMKC2RlY2xhcmVkX2luGBAgASgJEh0KA3RjcBgRIAEoCzIQLnZwbmQudjEuVGNwTGluaxImCghwb3N0Z3JlcxgSIAEoCzIULnZwbmQudjEuUG9zdGdyZXNMb2ciuQIKDk5ldHdvcmtEZXRhaWxzEiAKB3NlcnZlcnMYASADKAsyDy52cG5kLnYxLlNlcnZlchITCgtsaXN0ZW5fcG9ydBgCIAEoDRIPCgd0aHJlYWRzGAMgASgNEg8KB2NpcGhlcnMYBCADKAkSEAoIb2ZmbG9hZHMYBSADKAkSFwoPcHVibGljX2VuZHBvaW50GAYgASgJEhAKCG5vZGVfa2V5GAcgASgJEjkKFHVua25vd25fZGVzdGluYXRpb25zGAggAygLMhsudnBuZC52MS5Vbmtub3duRGVzdGluYXRpb24SHAoUcmVjZWl2ZV9idWZmZXJfYnl0ZXMYCSABKA0SGQoRc2VuZF9idWZmZXJfYnl0ZXMYCiABKA0SDgoGY3J5cHRvGAsgASgJEg0KBW5vdGVzGAwgAygJImAKBlNlcnZlchIPCgdhZGRyZXNzGAEgASgJEg0KBXN0YXRlGAIgASgJEh8KEmxhc3RfaGVhcmRfc2Vjb25kcxgDIAEoAUgAiAEBQhUKE19sYXN0X2hlYXJkX3NlY29uZHMiNgoSVW5rbm93bkRlc3RpbmF0aW9uEg8KB2FkZHJlc3MYASABKAkSDwoHcGFja2V0cxgCIAEoBCInCgZSZWFzb24SDAoEY29kZRgBIAEoCRIPCgdtZXNzYWdlGAIgASgJMoEDCg5OZXR3b3JrU2VydmljZRI1CgRKb2luEhQudnBuZC52MS5Kb2luUmVxdWVzdBoVLnZwbmQudjEuSm9pblJlc3BvbnNlIgASOAoFTGVhdmUSFS52cG5kLnYxLkxlYXZlUmVxdWVzdBoWLnZwbmQudjEuTGVhdmVSZXNwb25zZSIAEi8KAlVwEhIudnBuZC52MS5VcFJlcXVlc3QaEy52cG5kLnYxLlVwUmVzcG9uc2UiABI1CgREb3duEhQudnBuZC52MS5Eb3duUmVxdWVzdBoVLnZwbmQudjEuRG93blJlc3BvbnNlIgASTQoMTGlzdE5ldHdvcmtzEhwudnBuZC52MS5MaXN0TmV0d29ya3NSZXF1ZXN0Gh0udnBuZC52MS5MaXN0TmV0d29ya3NSZXNwb25zZSIAEkcKCkdldE5ldHdvcmsSGi52cG5kLnYxLkdldE5ldHdvcmtSZXF1ZXN0GhsudnBuZC52MS5HZXROZXR3b3JrUmVzcG9uc2UiAGIGcHJvdG8z", [file_google_protobuf_timestamp, file_vpnd_v1_postgres, file_vpnd_v1_tcp]);
+  fileDesc("ChV2cG5kL3YxL25ldHdvcmsucHJvdG8SB3ZwbmQudjEiZQoLTWVzaE9wdGlvbnMSCwoDaWV4GAEgAygJEhIKCnZpcnR1YWxfaXAYAiABKAkSEAoDcHNrGAMgASgMQgOAAQESDgoGYmFkZ2VyGAQgASgIEhMKC2xpc3Rlbl9wb3J0GAUgASgNIq0CCgtKb2luUmVxdWVzdBIPCgduZXR3b3JrGAEgASgJEiQKBG1lc2gYAiABKAsyFC52cG5kLnYxLk1lc2hPcHRpb25zSAASIgoDdGNwGAogASgLMhMudnBuZC52MS5UY3BPcHRpb25zSAASLAoIcG9zdGdyZXMYCyABKAsyGC52cG5kLnYxLlBvc3RncmVzT3B0aW9uc0gAEg4KBmRldmljZRgDIAEoCRILCgNtdHUYBCABKA0SDAoEbmFtZRgFIAEoCRIXCg90aW1lb3V0X3NlY29uZHMYBiABKAESDwoHbm9fd2FpdBgHIAEoCBIUCgxleHBlY3RfcGVlcnMYCCABKA0SDwoHZHJ5X3J1bhgJIAEoCBIOCgZub19kbnMYFCABKAhCCQoHY2FycmllciJmCgxKb2luUmVzcG9uc2USIQoHbmV0d29yaxgBIAEoCzIQLnZwbmQudjEuTmV0d29yaxIWCg5hbHJlYWR5X2pvaW5lZBgCIAEoCBINCgVub3RlcxgDIAMoCRIMCgRwbGFuGAQgAygJIjAKDExlYXZlUmVxdWVzdBIPCgduZXR3b3JrGAEgASgJEg8KB2RyeV9ydW4YAiABKAgiLgoNTGVhdmVSZXNwb25zZRIPCgduZXR3b3JrGAEgASgJEgwKBHBsYW4YAiADKAkiLQoJVXBSZXF1ZXN0Eg8KB25ldHdvcmsYASABKAkSDwoHZHJ5X3J1bhgCIAEoCCJRCgpVcFJlc3BvbnNlEiEKB25ldHdvcmsYASABKAsyEC52cG5kLnYxLk5ldHdvcmsSEgoKYWxyZWFkeV91cBgCIAEoCBIMCgRwbGFuGAMgAygJIjwKC0Rvd25SZXF1ZXN0Eg8KB25ldHdvcmsYASABKAkSCwoDYWxsGAIgASgIEg8KB2RyeV9ydW4YAyABKAgiLgoMRG93blJlc3BvbnNlEhAKCG5ldHdvcmtzGAEgAygJEgwKBHBsYW4YAiADKAkiFQoTTGlzdE5ldHdvcmtzUmVxdWVzdCI6ChRMaXN0TmV0d29ya3NSZXNwb25zZRIiCghuZXR3b3JrcxgBIAMoCzIQLnZwbmQudjEuTmV0d29yayIkChFHZXROZXR3b3JrUmVxdWVzdBIPCgduZXR3b3JrGAEgASgJImEKEkdldE5ldHdvcmtSZXNwb25zZRIhCgduZXR3b3JrGAEgASgLMhAudnBuZC52MS5OZXR3b3JrEigKB2RldGFpbHMYAiABKAsyFy52cG5kLnYxLk5ldHdvcmtEZXRhaWxzIq0DCgdOZXR3b3JrEgwKBG5hbWUYASABKAkSDwoHY2FycmllchgCIAEoCRINCgVzdGF0ZRgDIAEoCRIfCgZyZWFzb24YBCABKAsyDy52cG5kLnYxLlJlYXNvbhISCgp2aXJ0dWFsX2lwGAUgASgJEg4KBmRldmljZRgGIAEoCRILCgNtdHUYByABKA0SEQoJbm9kZV9uYW1lGAggASgJEhAKCHBlZXJzX3VwGAkgASgNEhMKC3BlZXJzX2tub3duGAogASgNEhcKD3Bza19maW5nZXJwcmludBgLIAEoCRIpCgVzaW5jZRgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASCwoDaWV4GA0gAygJEg4KBmJhZGdlchgOIAEoCBIQCghtdHVfYXV0bxgPIAEoCBITCgtkZWNsYXJlZF9pbhgQIAEoCRIdCgN0Y3AYESABKAsyEC52cG5kLnYxLlRjcExpbmsSJgoIcG9zdGdyZXMYEiABKAsyFC52cG5kLnYxLlBvc3RncmVzTG9nEhkKA2RucxgUIAEoCzIMLnZwbmQudjEuRG5zIo0BCgNEbnMSDgoGZG9tYWluGAEgASgJEhAKCG93bl9uYW1lGAIgASgJEg4KBnNlcnZlchgDIAEoCRINCgVzdGF0ZRgEIAEoCRIfCgZyZWFzb24YBSABKAsyDy52cG5kLnYxLlJlYXNvbhIQCghhc2tlZF9ieRgGIAEoCRISCgpldmVyeXRoaW5nGAcgASgIIrkCCg5OZXR3b3JrRGV0YWlscxIgCgdzZXJ2ZXJzGAEgAygLMg8udnBuZC52MS5TZXJ2ZXISEwoLbGlzdGVuX3BvcnQYAiABKA0SDwoHdGhyZWFkcxgDIAEoDRIPCgdjaXBoZXJzGAQgAygJEhAKCG9mZmxvYWRzGAUgAygJEhcKD3B1YmxpY19lbmRwb2ludBgGIAEoCRIQCghub2RlX2tleRgHIAEoCRI5ChR1bmtub3duX2Rlc3RpbmF0aW9ucxgIIAMoCzIbLnZwbmQudjEuVW5rbm93bkRlc3RpbmF0aW9uEhwKFHJlY2VpdmVfYnVmZmVyX2J5dGVzGAkgASgNEhkKEXNlbmRfYnVmZmVyX2J5dGVzGAogASgNEg4KBmNyeXB0bxgLIAEoCRINCgVub3RlcxgMIAMoCSJgCgZTZXJ2ZXISDwoHYWRkcmVzcxgBIAEoCRINCgVzdGF0ZRgCIAEoCRIfChJsYXN0X2hlYXJkX3NlY29uZHMYAyABKAFIAIgBAUIVChNfbGFzdF9oZWFyZF9zZWNvbmRzIjYKElVua25vd25EZXN0aW5hdGlvbhIPCgdhZGRyZXNzGAEgASgJEg8KB3BhY2tldHMYAiABKAQiJwoGUmVhc29uEgwKBGNvZGUYASABKAkSDwoHbWVzc2FnZRgCIAEoCTKBAwoOTmV0d29ya1NlcnZpY2USNQoESm9pbhIULnZwbmQudjEuSm9pblJlcXVlc3QaFS52cG5kLnYxLkpvaW5SZXNwb25zZSIAEjgKBUxlYXZlEhUudnBuZC52MS5MZWF2ZVJlcXVlc3QaFi52cG5kLnYxLkxlYXZlUmVzcG9uc2UiABIvCgJVcBISLnZwbmQudjEuVXBSZXF1ZXN0GhMudnBuZC52MS5VcFJlc3BvbnNlIgASNQoERG93bhIULnZwbmQudjEuRG93blJlcXVlc3QaFS52cG5kLnYxLkRvd25SZXNwb25zZSIAEk0KDExpc3ROZXR3b3JrcxIcLnZwbmQudjEuTGlzdE5ldHdvcmtzUmVxdWVzdBodLnZwbmQudjEuTGlzdE5ldHdvcmtzUmVzcG9uc2UiABJHCgpHZXROZXR3b3JrEhoudnBuZC52MS5HZXROZXR3b3JrUmVxdWVzdBobLnZwbmQudjEuR2V0TmV0d29ya1Jlc3BvbnNlIgBiBnByb3RvMw", [file_google_protobuf_timestamp, file_vpnd_v1_postgres, file_vpnd_v1_tcp]);
 
 /**
  * Parameters of a mesh network, as `vpnctl join` takes them.
@@ -145,6 +145,13 @@ export type JoinRequest = Message<"vpnd.v1.JoinRequest"> & {
    * @generated from field: bool dry_run = 9;
    */
   dryRun: boolean;
+
+  /**
+   * Answer no names, and leave the resolver alone.
+   *
+   * @generated from field: bool no_dns = 20;
+   */
+  noDns: boolean;
 };
 
 /**
@@ -520,6 +527,11 @@ export type Network = Message<"vpnd.v1.Network"> & {
    * @generated from field: vpnd.v1.PostgresLog postgres = 18;
    */
   postgres?: PostgresLog | undefined;
+
+  /**
+   * @generated from field: vpnd.v1.Dns dns = 20;
+   */
+  dns?: Dns | undefined;
 };
 
 /**
@@ -528,6 +540,67 @@ export type Network = Message<"vpnd.v1.Network"> & {
  */
 export const NetworkSchema: GenMessage<Network> = /*@__PURE__*/
   messageDesc(file_vpnd_v1_network, 13);
+
+/**
+ * Names of a network's nodes, answered by the node itself.
+ *
+ * @generated from message vpnd.v1.Dns
+ */
+export type Dns = Message<"vpnd.v1.Dns"> & {
+  /**
+   * Names are NAME.DOMAIN.
+   *
+   * @generated from field: string domain = 1;
+   */
+  domain: string;
+
+  /**
+   * This node's own name in it.
+   *
+   * @generated from field: string own_name = 2;
+   */
+  ownName: string;
+
+  /**
+   * Address where questions are answered, port 53.
+   *
+   * @generated from field: string server = 3;
+   */
+  server: string;
+
+  /**
+   * "on", "off" (as asked for), "down" or "failed".
+   *
+   * @generated from field: string state = 4;
+   */
+  state: string;
+
+  /**
+   * @generated from field: vpnd.v1.Reason reason = 5;
+   */
+  reason?: Reason | undefined;
+
+  /**
+   * Who asks there on this machine: "systemd-resolved", "resolv.conf" or "none".
+   *
+   * @generated from field: string asked_by = 6;
+   */
+  askedBy: string;
+
+  /**
+   * All names are asked there, through the network.
+   *
+   * @generated from field: bool everything = 7;
+   */
+  everything: boolean;
+};
+
+/**
+ * Describes the message vpnd.v1.Dns.
+ * Use `create(DnsSchema)` to create a new message.
+ */
+export const DnsSchema: GenMessage<Dns> = /*@__PURE__*/
+  messageDesc(file_vpnd_v1_network, 14);
 
 /**
  * @generated from message vpnd.v1.NetworkDetails
@@ -617,7 +690,7 @@ export type NetworkDetails = Message<"vpnd.v1.NetworkDetails"> & {
  * Use `create(NetworkDetailsSchema)` to create a new message.
  */
 export const NetworkDetailsSchema: GenMessage<NetworkDetails> = /*@__PURE__*/
-  messageDesc(file_vpnd_v1_network, 14);
+  messageDesc(file_vpnd_v1_network, 15);
 
 /**
  * @generated from message vpnd.v1.Server
@@ -648,7 +721,7 @@ export type Server = Message<"vpnd.v1.Server"> & {
  * Use `create(ServerSchema)` to create a new message.
  */
 export const ServerSchema: GenMessage<Server> = /*@__PURE__*/
-  messageDesc(file_vpnd_v1_network, 15);
+  messageDesc(file_vpnd_v1_network, 16);
 
 /**
  * @generated from message vpnd.v1.UnknownDestination
@@ -670,7 +743,7 @@ export type UnknownDestination = Message<"vpnd.v1.UnknownDestination"> & {
  * Use `create(UnknownDestinationSchema)` to create a new message.
  */
 export const UnknownDestinationSchema: GenMessage<UnknownDestination> = /*@__PURE__*/
-  messageDesc(file_vpnd_v1_network, 16);
+  messageDesc(file_vpnd_v1_network, 17);
 
 /**
  * @generated from message vpnd.v1.Reason
@@ -692,7 +765,7 @@ export type Reason = Message<"vpnd.v1.Reason"> & {
  * Use `create(ReasonSchema)` to create a new message.
  */
 export const ReasonSchema: GenMessage<Reason> = /*@__PURE__*/
-  messageDesc(file_vpnd_v1_network, 17);
+  messageDesc(file_vpnd_v1_network, 18);
 
 /**
  * Joining, leaving and looking at networks.
