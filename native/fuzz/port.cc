@@ -52,7 +52,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const uint8_t mode = in.u8();
   const auto items = static_cast<PortItems>(mode % 3);
   const TunOffloads offloads{.vnet = true, .checksum = true, .tso = (mode & 4) != 0, .uso = (mode & 8) != 0};
-  Batched batch;
+  test::Batched batch;
   while (!in.empty() && batch.ends.size() < 40 && batch.data.size() < 400'000) {
     if (const uint8_t kind = in.u8(); kind % 4 == 0) batch.add(in.piece());
     else if (kind % 16 == 1) batch.ends.push_back(in.u16());
