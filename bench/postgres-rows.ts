@@ -1,5 +1,5 @@
 /**
- * `npm run bench -- postgres-rows [--runs N] [--seconds S] [--json]`: how fast rows get into the log of a PostgreSQL: by COPY and by
+ * `npm run bench -- postgres-rows [--runs N] [--seconds S] [--json] [--only CASE]`: how fast rows get into the log of a PostgreSQL: by COPY and by
  * INSERT … unnest, taken apart and whole, in several sizes, durable and not; and how long a packet takes when nothing else is under way.
  * One connection, nothing else on the machine. What is written is thrown away between the runs.
  */
@@ -177,7 +177,16 @@ async function idle(
   return [median(notified), median(read)];
 }
 
-async function inside(address: string, runs: number, seconds: number, json: boolean): Promise<void> {
+const nameOf = ({ way, packet, batch, durable }: Case): string =>
+  `${way} ${packet} ${batch >> 10} ${durable ? "durable" : "fast"}`;
+
+async function inside(
+  address: string,
+  chosen: readonly Case[],
+  runs: number,
+  seconds: number,
+  json: boolean,
+): Promise<void> {
   const options = {
     address: parsePostgresUrl(`postgres://${role}@${address}/vpnd?sslmode=disable`),
     password,
@@ -198,8 +207,8 @@ async function inside(address: string, runs: number, seconds: number, json: bool
   await listener.script("LISTEN bench");
   const [notified, read] = await idle(writer, reader, listener);
   // Its log is written over before anything is measured: a new one costs more.
-  for (const one of cases.slice(0, 1)) await measure(writer, one, 4 * seconds);
-  const results: { one: Case; runs: Figures[] }[] = cases.map((one) => ({ one, runs: [] }));
+  for (const one of chosen.slice(0, 1)) await measure(writer, one, seconds);
+  const results: { one: Case; runs: Figures[] }[] = chosen.map((one) => ({ one, runs: [] }));
   for (let round = 0; round < runs; round++) {
     for (const result of results) result.runs.push(await measure(writer, result.one, seconds));
   }
@@ -251,10 +260,12 @@ export async function main(args: readonly string[]): Promise<void> {
       seconds: { type: "string", default: "2" },
       json: { type: "boolean", default: false },
       inside: { type: "string" },
+      only: { type: "string", default: "" },
     },
   });
   if (values.inside !== undefined) {
-    await inside(values.inside, Number(values.runs), Number(values.seconds), values.json);
+    const chosen = cases.filter((one) => values.only === "" || nameOf(one) === values.only);
+    await inside(values.inside, chosen, Number(values.runs), Number(values.seconds), values.json);
     return;
   }
   const lab = await Lab.create("bench-postgres");

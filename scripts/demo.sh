@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# npm run demo: sets up and builds if needed, then shows two hosts behind NATs in one mesh. Needs root.
+# npm run demo [-- mesh|postgres]: sets up and builds if needed, then shows vpnd at work. Needs root.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 
@@ -12,10 +12,11 @@ fresh() {
   # Built, with every tool there, and nothing in the sources newer than the build.
   local command
   for command in ip nft ping iperf3; do command -v "$command" >/dev/null || return 1; done
+  compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || return 1
   [ -d node_modules ] || return 1
   [ -f dist/daemon/app/main.js ] && [ -f dist/ctl/main.js ] && [ -f dist/iex/app/main.js ] || return 1
   compgen -G 'native/build/*.node' >/dev/null || compgen -G 'native/build/*/*.node' >/dev/null || return 1
   [ -z "$(find src native/src native/napi package-lock.json -newer dist/daemon/app/main.js -type f -print -quit)" ]
 }
 fresh || scripts/setup.sh
-exec node --import tsx scripts/demo.ts
+exec node --import tsx scripts/demo/main.ts "$@"

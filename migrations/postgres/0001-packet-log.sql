@@ -239,7 +239,7 @@ BEGIN
   RETURN QUERY
     SELECT n.id, host(n.address), n.name, s.id, extract(epoch FROM now() - s.seen)::double precision, s.ended IS NOT NULL, s.durable,
       coalesce((SELECT max(p.seq) FROM vpnd.packet p
-                WHERE p.sender = n.id AND p.session = s.id AND p.receiver = me AND p.at > now() - interval '1 minute'), 0)
+                WHERE p.sender = n.id AND p.session = s.id AND p.receiver = me AND p.at > now() - interval '10 seconds'), 0)
     FROM vpnd.node mine
     JOIN vpnd.node n ON n.network = mine.network AND n.id <> me
     LEFT JOIN LATERAL (
@@ -251,7 +251,7 @@ BEGIN
 END
 $$;
 
--- Packets for `me` behind a number of a session, the oldest first. Nothing that is older than a minute: it would be stale.
+-- Packets for `me` behind a number of a session, the oldest first. Nothing that is older than 10 s: it would be stale.
 CREATE FUNCTION vpnd.fetch(me integer, of_sender integer, of_session bigint, behind bigint, most integer)
 RETURNS SETOF vpnd.packet LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog AS $$
 BEGIN
@@ -259,7 +259,7 @@ BEGIN
   RETURN QUERY
     SELECT * FROM vpnd.packet p
     WHERE p.sender = of_sender AND p.session = of_session AND p.receiver = me AND p.seq > behind
-      AND p.at > now() - interval '1 minute'
+      AND p.at > now() - interval '10 seconds'
     ORDER BY p.seq LIMIT most;
 END
 $$;

@@ -21,7 +21,7 @@ export interface LogReaderOptions {
 }
 
 /** Rows of one question. */
-const mostRows = 64;
+const mostRows = 256;
 const statement = "fetch";
 
 /** Reads what is for this node, session by session, each behind what was read of it before. */

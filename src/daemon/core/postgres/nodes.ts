@@ -32,6 +32,8 @@ interface Node {
   addressBytes: Uint8Array;
   name: string;
   alive: boolean;
+  /** Its last session has ended, rather than fallen silent. */
+  over: boolean;
   durable: boolean;
   since: number;
   seenAt: number | undefined;
@@ -43,6 +45,12 @@ type Traffic = Pick<PeerView, "rxBytes" | "txBytes" | "rxPackets" | "txPackets">
 
 /** Silent for so long, seconds: it is gone. Signs of life come every 5 s. */
 const deadAfter = 16;
+
+function absence({ over }: Node): Reason {
+  return over
+    ? { code: "stopped", message: "it has left the database" }
+    : { code: "silent", message: `no sign of life for ${deadAfter} s` };
+}
 
 /** Fit for a map: equal addresses are equal. */
 export const addressKey = (address: Uint8Array): string => Buffer.from(address).toString("latin1");
@@ -181,6 +189,7 @@ export class Nodes {
       addressBytes,
       name,
       alive: false,
+      over: true,
       durable: true,
       since: now,
       seenAt: undefined,
@@ -194,6 +203,7 @@ export class Nodes {
     const before = this.#snapshot(node);
     node.name = name;
     node.alive = living.length > 0;
+    node.over = newest.session === undefined || newest.over;
     node.durable = living.every(({ durable }) => durable);
     if (newest.session !== undefined) node.seenAt = now - newest.age * 1000;
     const after = this.#snapshot(node);
@@ -209,7 +219,7 @@ export class Nodes {
 
   #snapshot(node: Node) {
     const state: PeerState = !node.alive ? "offline" : this.#fault === undefined ? "up" : "connecting";
-    const reason = state === "connecting" ? this.#fault : undefined;
+    const reason = state === "connecting" ? this.#fault : state === "offline" ? absence(node) : undefined;
     return {
       virtualIp: node.address,
       ...(node.name !== "" && { name: node.name }),

@@ -1,30 +1,8 @@
-/**
- * npm run demo: two hosts behind two NATs join a mesh and carry real TCP, on this machine, with the real programs.
- * Every step is checked; the exit code is 1 if any failed. Everything is removed at the end, also after Ctrl-C.
- */
 import { join } from "node:path";
-import { must } from "../test/lab/command.js";
-import { type Host, Lab } from "../test/lab/lab.js";
-import { Daemon, iexd, iexPort } from "../test/lab/programs.js";
-import { copyFile, iperf, ping } from "../test/lab/traffic.js";
-
-const coloured = process.stdout.isTTY && (process.env.NO_COLOR ?? "") === "";
-const paint = (code: number, text: string) => (coloured ? `\u001b[${code}m${text}\u001b[0m` : text);
-const bold = (text: string) => paint(1, text);
-const dim = (text: string) => paint(2, text);
-const green = (text: string) => paint(32, text);
-const red = (text: string) => paint(31, text);
-const cyan = (text: string) => paint(36, text);
-
-const say = (text = "") => process.stdout.write(`${text}\n`);
-const indent = (text: string) => text.trimEnd().replace(/^/gm, "    ");
-
-interface Node {
-  name: string;
-  daemon: Daemon;
-  host: Host;
-  vip: string;
-}
+import type { Lab } from "../../test/lab/lab.js";
+import { Daemon, iexd, iexPort } from "../../test/lab/programs.js";
+import { copyFile, iperf, ping } from "../../test/lab/traffic.js";
+import { bold, type Demo, dim, ensure, indent, leaveNothing, type Node, say } from "./stage.js";
 
 const drawing = `
                         ${bold("iexd")}  203.0.113.1:${iexPort}
@@ -39,50 +17,8 @@ const drawing = `
    vpn   10.0.0.1/16                    vpn 10.0.0.2/16
 `;
 
-class Demo {
-  #number = 0;
-  readonly #start = performance.now();
-
-  constructor(readonly lab: Lab) {}
-
-  /** A heading, the work, and how long it took. The first failure ends the demo. */
-  async step<T>(title: string, work: () => Promise<T>): Promise<T> {
-    this.#number += 1;
-    say(`${bold(cyan(`${this.#number}. ${title}`))}`);
-    const start = performance.now();
-    try {
-      const value = await work();
-      say(`    ${green("ok")} ${dim(`${((performance.now() - start) / 1000).toFixed(1)} s`)}\n`);
-      return value;
-    } catch (error) {
-      say(`    ${red("failed")}\n${indent(error instanceof Error ? error.message : String(error))}\n`);
-      throw error;
-    }
-  }
-
-  /** Runs vpnctl on a node, and shows it as its user would see it. */
-  async ctl(node: Node, args: readonly string[]): Promise<string> {
-    this.show(node, `vpnctl ${args.join(" ").replaceAll(this.lab.folder, "")}`);
-    const env = coloured ? { NO_COLOR: "", FORCE_COLOR: "1", COLUMNS: "110" } : { COLUMNS: "110" };
-    const output = await node.daemon.ok(args, { env });
-    say(indent(output.replaceAll(this.lab.folder, "")));
-    return output;
-  }
-
-  show(node: Node, command: string): void {
-    say(`  ${dim(`${node.name}$`)} ${command}`);
-  }
-
-  get seconds(): string {
-    return ((performance.now() - this.#start) / 1000).toFixed(0);
-  }
-}
-
-function ensure(condition: boolean, message: string): void {
-  if (!condition) throw new Error(message);
-}
-
-async function show(demo: Demo, lab: Lab): Promise<void> {
+/** Two hosts behind two NATs join a mesh and carry real TCP. */
+export async function mesh(demo: Demo, lab: Lab): Promise<void> {
   const { server, nodes } = await demo.step(
     "An internet with two NATs, from network namespaces",
     async () => {
@@ -165,39 +101,6 @@ async function show(demo: Demo, lab: Lab): Promise<void> {
   });
 
   await demo.step("Leave: nothing stays on the hosts", async () => {
-    for (const node of nodes) {
-      await demo.ctl(node, ["leave"]);
-      ensure((await node.daemon.stop()) === 0, `vpnd of ${node.name} ended badly`);
-      const links = await node.host.ip("-br", "link");
-      ensure(!links.includes("vpn-"), `a device was left:\n${links}`);
-      const rules = await must("ip", ["netns", "exec", node.host.netns, "nft", "list", "ruleset"]);
-      ensure(rules.trim() === "", `nftables rules were left:\n${rules}`);
-    }
+    for (const node of nodes) await leaveNothing(demo, node);
   });
 }
-
-async function main(): Promise<number> {
-  say(bold("\nvpnd demo: a mesh VPN between two hosts that nobody can reach from outside\n"));
-  let lab: Lab;
-  try {
-    lab = await Lab.create("demo");
-  } catch (error) {
-    process.stderr.write(`demo: ${error instanceof Error ? error.message : error}\n`);
-    return 1;
-  }
-  const demo = new Demo(lab);
-  try {
-    await show(demo, lab);
-    say(green(bold(`All steps passed in ${demo.seconds} s.`)));
-    return 0;
-  } catch (error) {
-    lab.markFailed(error);
-    say(red(bold("The demo failed.")));
-    return 1;
-  } finally {
-    await lab.close();
-    say(dim("Torn down: its namespaces, programs and files are gone."));
-  }
-}
-
-process.exitCode = await main();
