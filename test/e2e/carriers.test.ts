@@ -22,7 +22,7 @@ interface NetworkDocument {
 }
 
 /** What vpnd may need more while it has nowhere to put packets, MiB. */
-const mostGrowth = 64;
+const mostGrowth = 32;
 const floodBytes = 260_000_000;
 const datagram = 1300;
 /** More than a carrier may take to notice a silent end. */

@@ -39,6 +39,28 @@ test("maps count only from a configured server's address", () => {
   assert.equal(bench.core.view({ now: 0, wall: 0 }).peers.length, 1);
 });
 
+test("servers that stay go on as they are; others are looked up, and those left out are heard no more", () => {
+  const bench = Bench.ready();
+  const states = () => bench.core.view({ now: bench.now, wall: 0 }).servers.map(({ state }) => state);
+  const servers = ["iex.example:9944", "other.example:9944"];
+  const effects = bench.give({ type: "servers", servers });
+  assert.deepEqual(of(effects, "resolve"), [{ type: "resolve", server: "other.example:9944" }]);
+  assert.deepEqual(states(), ["up", "unresolved"]);
+  const other = "192.0.2.2:9944";
+  const asked = bench.give({ type: "resolved", server: "other.example:9944", endpoints: [other] });
+  assert.deepEqual(sentTo(asked), [other]);
+  bench.map([["10.0.0.9", "5.5.5.5:5"]], other);
+  assert.deepEqual(states(), ["up", "up"]);
+  bench.give({ type: "servers", servers: ["other.example:9944"] });
+  bench.map([["10.0.0.8", "5.5.5.8:5"]]);
+  const { peers, state } = bench.core.view({ now: bench.now, wall: 0 });
+  assert.equal(state, "up");
+  assert.deepEqual(
+    peers.map(({ virtualIp }) => virtualIp),
+    ["10.0.0.9"],
+  );
+});
+
 test("garbage from the server changes nothing", () => {
   const bench = Bench.ready([["10.0.0.9", "5.5.5.5:5"]]);
   for (const text of ["", "{", "[]", '{"Nodes":3}', '{"Nodes":[null]}']) {
