@@ -84,7 +84,7 @@ async function holdings(daemon: Daemon): Promise<{ descriptors: number; threads:
 
 function contract(kind: CarrierKind): void {
   labSuite<Scene>(
-    `carrier ${kind.name}`,
+    `carrier-${kind.name}`,
     async (lab) => {
       const ends = await makeEnds(lab);
       const join = await kind.prepare(lab, ends);
