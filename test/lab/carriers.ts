@@ -2,6 +2,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Host, Lab } from "./lab.js";
+import { Database } from "./postgres.js";
 import { type Daemon, iexd, iexPort, pskGenerate, vpnd } from "./programs.js";
 
 export interface Ends {
@@ -81,8 +82,28 @@ const tcp: CarrierKind = {
   restore: replug,
 };
 
+const postgres: CarrierKind = {
+  name: "postgres",
+  path: "postgres",
+  async prepare(lab, { a }) {
+    const server = await lab.publicHost("db");
+    const database = await Database.create(server, server.address);
+    const [role, password] = ["owner", "of the log"];
+    await database.makeLog(role, password);
+    return async (daemon) => {
+      const vip = `${daemon === a ? inner.a : inner.b}/24`;
+      const file = keyFile(daemon.host, "password", password);
+      const name = daemon === a ? "a" : "b";
+      const end = ["--postgres", database.url(role), "--postgres-password-file", file];
+      await daemon.ok(["join", ...end, "--vip", vip, "--name", name]);
+    };
+  },
+  silence: unplug,
+  restore: replug,
+};
+
 /** Every carrier that there is. */
-export const carrierKinds: readonly CarrierKind[] = [mesh, tcp];
+export const carrierKinds: readonly CarrierKind[] = [mesh, tcp, postgres];
 
 /** Two hosts with a vpnd each. */
 export async function makeEnds(lab: Lab): Promise<Ends> {
