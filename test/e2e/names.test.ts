@@ -172,6 +172,10 @@ labSuite<Scene>(
       await c.start();
       await c.peerUp(vip.a);
       await off();
+      await c.ok(["set", "--dns"]);
+      await resolves(c.host, vip.cAgain, "alice.home.vpn", vip.a);
+      await c.ok(["set", "--no-dns"]);
+      await off();
     });
 
     step("nothing is left, neither after leave nor after a kill", async ({ a, b, c, before }) => {

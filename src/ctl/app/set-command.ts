@@ -37,6 +37,11 @@ export const setCommand: Command<CtlContext> = buildCommand<SetFlags & FixedFlag
         inferEmpty: true,
       },
       tcpConnect: value("HOST:PORT", "Where the other end of a link over TCP listens", parseTcpConnect),
+      dns: {
+        kind: "boolean",
+        brief: "Answer names, and tell this machine's resolver; --no-dns does neither",
+        optional: true,
+      },
       dryRun: dryRunFlag,
       psk: fixed("--psk"),
       pskFile: fixed("--psk-file"),

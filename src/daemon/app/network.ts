@@ -279,6 +279,8 @@ export class Network {
       throw error;
     }
     this.config = config;
+    if (had.asked.noDns !== config.asked.noDns) await this.names.renew(this.carrier);
+    else this.names.poke();
     this.#parts.onChange();
   }
 

@@ -15,6 +15,7 @@ export interface SetFlags {
   readonly listenPort?: number;
   readonly tcpListen?: string;
   readonly tcpConnect?: string;
+  readonly dns?: boolean;
   readonly dryRun?: boolean;
 }
 

@@ -19,7 +19,7 @@ export function settingsService(networks: Networks): ServiceImpl<(typeof Setting
 }
 
 function patchOf(request: ChangeSettingsRequest): SettingsPatch {
-  const { iex, virtualIp, name, device, mtu, listenPort, tcpEnd } = request;
+  const { iex, virtualIp, name, device, mtu, listenPort, tcpEnd, dns } = request;
   return {
     ...(iex.length > 0 && { iex }),
     ...(virtualIp !== undefined && { virtualIp }),
@@ -27,6 +27,7 @@ function patchOf(request: ChangeSettingsRequest): SettingsPatch {
     ...(device !== undefined && { device }),
     ...(mtu !== undefined && { mtu }),
     ...(listenPort !== undefined && { listenPort }),
+    ...(dns !== undefined && { dns }),
     ...(tcpEnd.case === "tcpListen" && { tcp: { role: "listen", address: tcpEnd.value } as const }),
     ...(tcpEnd.case === "tcpConnect" && { tcp: { role: "connect", address: tcpEnd.value } as const }),
   };

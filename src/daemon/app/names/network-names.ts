@@ -103,6 +103,18 @@ export class NetworkNames {
 
   /** Before the network's own changes to the machine are taken back. Never throws. */
   async stop(): Promise<void> {
+    await this.#close();
+    this.#through = [];
+    this.#serves = undefined;
+  }
+
+  /** The network's settings changed while it runs. */
+  async renew(carrier: Carrier | undefined): Promise<void> {
+    await this.#close();
+    if (carrier !== undefined) this.start(carrier);
+  }
+
+  async #close(): Promise<void> {
     clearInterval(this.#timer);
     this.#carrier = undefined;
     this.#forwarder.stop();
@@ -115,8 +127,6 @@ export class NetworkNames {
       this.#told = undefined;
       this.#askedBy = "none";
       this.#failure = undefined;
-      this.#through = [];
-      this.#serves = undefined;
     });
   }
 
@@ -137,9 +147,9 @@ export class NetworkNames {
    */
   through(servers: readonly string[]): Promise<void> {
     return this.#mutex.run(async () => {
-      if (this.#carrier === undefined) return;
       const before = this.#through;
       this.#through = [...servers];
+      if (this.#carrier === undefined) return;
       await this.#tellResolver();
       if (this.#failure === undefined || servers.length === 0 || this.#askedBy !== "none") return;
       const error = this.#failure;

@@ -42,6 +42,16 @@ test("the same again, also as the default spelled out, is no change", () => {
   assert.deepEqual(settingsChanged(mesh, patched(mesh, same, "alpha")), []);
 });
 
+test("names come and go without a restart", () => {
+  const off = patched(mesh, { dns: false }, "alpha");
+  assert.equal(off.asked.noDns, true);
+  const gone = settingsChanged(mesh, off);
+  assert.deepEqual(gone, [{ option: "--dns", from: "on", to: "off" }]);
+  assert.equal(effectOf(mesh, gone, true), "live");
+  assert.equal(patched(off, { mtu: 1300 }, "alpha").asked.noDns, true, "it stays");
+  assert.deepEqual(patched(off, { dns: true }, "alpha"), mesh);
+});
+
 test("every option changes", () => {
   const patch = {
     iex: ["b.example:1", "c.example:2"],

@@ -18,6 +18,7 @@ export interface SettingsPatch {
   mtu?: number;
   listenPort?: number;
   tcp?: Pick<TcpOptions, "role" | "address">;
+  dns?: boolean;
 }
 
 export interface Setting {
@@ -30,21 +31,24 @@ export interface Setting {
 /** `live`: tunnels go on. `restart`: the device is made anew. `stored`: it is down, and has them from its next start on. */
 export type Effect = "none" | "stored" | "live" | "restart";
 
-/** Options that carriers take over while they live (`Carrier.reconfigure`). */
+/** Options that are taken over while the carrier lives, by itself (`Carrier.reconfigure`) or around it. */
 export const liveOptions: Readonly<Record<CarrierName, readonly string[]>> = {
-  mesh: ["--iex"],
-  tcp: ["--tcp-listen", "--tcp-connect", "--name"],
-  postgres: [],
+  mesh: ["--iex", "--dns"],
+  tcp: ["--tcp-listen", "--tcp-connect", "--name", "--dns"],
+  postgres: ["--dns"],
 };
 
 /** The network with other settings. @throws VpnError `usage` for what makes no sense, or is of another carrier */
 export function patched(had: NetworkConfig, patch: SettingsPatch, hostName: string): NetworkConfig {
-  const { tcp, ...plain } = patch;
+  const { tcp, dns, ...plain } = patch;
   refuseOthers(had, patch);
+  const { noDns, ...before } = had.asked;
+  const off = dns === undefined ? noDns === true : !dns;
   const asked = checkJoinOptions({
-    ...had.asked,
+    ...before,
     ...plain,
     ...(tcp !== undefined && had.asked.tcp !== undefined && { tcp: { ...had.asked.tcp, ...tcp } }),
+    ...(off && { noDns: true }),
   });
   const fresh = makeConfig(asked, hostName, had.joined);
   return {
@@ -88,6 +92,7 @@ function texts({ carrier, asked, nodeName, device, mtu }: NetworkConfig): Record
     "--listen-port": carrier === "mesh" ? portText(asked) : "",
     "--tcp-listen": end("listen"),
     "--tcp-connect": end("connect"),
+    "--dns": asked.noDns === true ? "off" : "on",
   };
 }
 
