@@ -1,12 +1,7 @@
-/** docs/limits.md: several benchmarks write into it, each its own part. */
-import { readFileSync, writeFileSync } from "node:fs";
+/** What several benchmarks need to write into docs/limits.md. */
 import { cpus, release, totalmem } from "node:os";
-import { join } from "node:path";
 import process from "node:process";
-import { repository } from "../test/lab/lab.js";
-
-const file = join(repository, "docs/limits.md");
-const soakHeading = "## Soak\n";
+import { rewrite } from "./page.js";
 
 /** Today and this machine, for a page to begin with. */
 export function machineLine(): { date: string; machine: string; kernel: string; node: string } {
@@ -19,19 +14,8 @@ export function machineLine(): { date: string; machine: string; kernel: string; 
   };
 }
 
-/** Everything but the soak, which is the last section and stays. */
-export function writeLimits(page: string): void {
-  const [, soak] = parts();
-  writeFileSync(file, soak === "" ? page : `${page}\n${soak}`);
-}
+export type LimitsSection = "limits" | "soak" | "soak at full load";
 
-/** @param section from its heading on */
-export function writeSoak(section: string): void {
-  writeFileSync(file, `${parts()[0].trimEnd()}\n\n${section}`);
-}
-
-function parts(): [string, string] {
-  const page = readFileSync(file, "utf8");
-  const at = page.indexOf(`\n${soakHeading}`);
-  return at < 0 ? [page, ""] : [page.slice(0, at), page.slice(at + 1)];
+export function writeLimits(section: LimitsSection, text: string): void {
+  rewrite("limits", section, text);
 }

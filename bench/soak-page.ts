@@ -1,4 +1,4 @@
-/** What a soak shows, as a section of docs/limits.md. */
+/** What a soak shows, as text of docs/limits.md. */
 
 export interface SoakRow {
   name: string;
@@ -26,7 +26,7 @@ export interface SoakResult {
 
 const labels = { rssBytes: "resident MiB", descriptors: "descriptors", threads: "threads" } as const;
 
-/** @param head date and machine @returns the section, from its heading on */
+/** @param head date and machine */
 export function renderSoak(result: SoakResult, head: string): string {
   const { minutes, mbit, commands, guestRounds, keyChanges, rows } = result;
   const shown = (row: SoakRow, value: number) =>
@@ -49,9 +49,7 @@ export function renderSoak(result: SoakResult, head: string): string {
       .trim(),
   );
   const mega = (bits: number) => (bits / 1e6).toFixed(0);
-  return `## Soak
-
-Measured by \`npm run bench -- soak --minutes ${minutes} --mbit ${mbit}\` (as root), which writes this section. ${head}
+  return `Measured by \`npm run bench -- soak --minutes ${minutes} --mbit ${mbit}\` (as root), which writes this table. ${head}
 
 ${minutes} minutes; three vpnd and a guest, each behind a NAT of its own, and iexd, sampled every 10 s (the guest's vpnd each
 time it has left). One TCP stream bounded to ${mbit} Mbit/s ran
