@@ -2,7 +2,6 @@ import { uptime } from "node:os";
 import type { Logger } from "pino";
 import { VpnError } from "../../common/errors.js";
 import type { Carrier, CarrierEvent, Reason } from "../core/carrier.js";
-import { NetworkStory, type StoryState } from "../core/events/network-story.js";
 import { readPins, withoutPin } from "../core/mesh/pins.js";
 import { hasPsk, type NetworkConfig } from "../core/network/config.js";
 import { networkItems } from "../core/network/items.js";
@@ -14,6 +13,7 @@ import type { PlannedStep, SystemDoor } from "../io/system/door.js";
 import { Mutex } from "./mutex.js";
 import type { NameZones } from "./names/name-zones.js";
 import { NetworkNames } from "./names/network-names.js";
+import { NetworkTeller } from "./network-teller.js";
 import type { MakeCarrier, Platform } from "./platform.js";
 import { PskKeeper } from "./psk-keeper.js";
 import type { Forwarding } from "./routes/forwarding.js";
@@ -51,7 +51,6 @@ export type Life =
   | { state: "running"; carrier: Carrier; stopped: AbortController }
   | { state: "error"; reason: Reason; retry?: NodeJS.Timeout };
 
-const storyStates = ["up", "connecting", "error"] as const;
 const pingIntervalMs = 5_000;
 const deadAfterMs = 15_000;
 const firstRetryMs = 10_000;
@@ -76,8 +75,7 @@ export class Network {
   #writing: Promise<void> = Promise.resolve();
   #retryMs = firstRetryMs;
   #life: Life = { state: "down" };
-  readonly #story = new NetworkStory();
-  #toldFingerprint: string;
+  readonly #teller: NetworkTeller;
 
   /** @param kept it is on disk already, and so is what it learns from now on */
   constructor(stored: StoredNetwork, parts: NetworkParts, kept: boolean) {
@@ -88,7 +86,8 @@ export class Network {
       },
       onChange: (psks) => {
         this.carrier?.setPsks?.(psks);
-        this.#tellKey();
+        const { state } = this.#life;
+        this.#teller.key(this.fingerprint, state === "running" ? "up" : state);
         parts.onChange();
       },
       clock: parts.clock ?? (() => ({ now: uptime() * 1000, wall: parts.now() })),
@@ -110,7 +109,7 @@ export class Network {
       log: parts.log,
       onChange: parts.onChange,
     });
-    this.#toldFingerprint = this.psks.fingerprint;
+    this.#teller = new NetworkTeller((event) => parts.onEvent(event), this.psks.fingerprint);
     this.#learned = stored.learned;
     this.#parts = parts;
     this.#kept = kept;
@@ -191,7 +190,7 @@ export class Network {
   /** Takes it down; idempotent. Call under `exclusive`. */
   async stop(): Promise<void> {
     await this.#halt();
-    this.#became("down");
+    this.#teller.became("down");
   }
 
   async #halt(): Promise<void> {
@@ -350,9 +349,7 @@ export class Network {
     this.joined = false;
     this.psks.stop();
     this.#enter({ state: "down" });
-    if (!this.#wasKept) return;
-    const reason = { code: "left", message: "the network was left" };
-    this.#parts.onEvent({ type: "down", state: "left", reason, message: "network left" });
+    if (this.#wasKept) this.#teller.left();
   }
 
   async #items() {
@@ -392,7 +389,7 @@ export class Network {
           return made;
         },
       });
-      carrier.onEvent = (event) => this.#tell(event);
+      carrier.onEvent = (event) => this.#teller.event(event);
       try {
         await carrier.start();
       } catch (error) {
@@ -451,30 +448,7 @@ export class Network {
     retry.unref();
     this.#parts.log.error({ network: this.name, reason, retrySeconds: wait / 1000 }, "network does not work");
     this.#enter({ state: "error", reason, retry });
-    this.#became("error", reason);
-  }
-
-  #tell(event: CarrierEvent): void {
-    // What the network is as a whole is told in one place: its carrier is a part of that.
-    const state = event.peer === undefined ? storyStates.find((one) => one === event.state) : undefined;
-    if (state === undefined) this.#parts.onEvent(event);
-    else this.#became(state, event.reason);
-  }
-
-  #became(state: StoryState, reason?: Reason): void {
-    const event = this.#story.became(state, reason);
-    if (event !== undefined) this.#parts.onEvent(event);
-  }
-
-  #tellKey(): void {
-    if (this.#toldFingerprint === this.fingerprint) return;
-    this.#toldFingerprint = this.fingerprint;
-    const { state } = this.#life;
-    this.#parts.onEvent({
-      type: "key",
-      state: state === "running" ? "up" : state,
-      message: "the network's PSK changed",
-    });
+    this.#teller.became("error", reason);
   }
 
   #enter(life: Life): void {

@@ -13,10 +13,10 @@ import { readOwnEndpoints } from "../../core/mesh/own-endpoints.js";
 import { readPins } from "../../core/mesh/pins.js";
 import type { MeshEffect, MeshInput } from "../../core/mesh/types.js";
 import type { Announcement } from "../../core/routes/announcement.js";
+import { Readiness } from "../readiness.js";
 import { MeshIdentity } from "./mesh-identity.js";
 import { ciphers, emptyView, peerView, withIgnored } from "./mesh-view.js";
 import { Probes } from "./probes.js";
-import { Readiness } from "./readiness.js";
 import { realWorld, type World } from "./world.js";
 
 const recordTtlSeconds = 3600;

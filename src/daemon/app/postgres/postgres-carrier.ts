@@ -14,6 +14,7 @@ import { type PostgresOptions, parsePostgresUrl } from "../../core/postgres/opti
 import { encodeLinkControl, parseLinkControl } from "../../core/tcp/control.js";
 import { resolveServer } from "../../io/server-names.js";
 import type { MakeTcpSocket } from "../../io/tcp/sockets.js";
+import { Readiness } from "../readiness.js";
 import { DatabaseSession, SessionFault, type SessionOptions } from "./database-session.js";
 
 export interface PostgresCarrierOptions {
@@ -68,19 +69,11 @@ export class PostgresCarrier implements Carrier {
   #running: Promise<void> = Promise.resolve();
   #stopped: Promise<void> | undefined;
   #toldState: CarrierView["state"] | undefined;
-  readonly #up: Promise<void>;
-  #isUp: () => void = () => {};
-  #isNever: (error: VpnError) => void = () => {};
+  readonly #readiness = new Readiness();
 
   constructor(options: PostgresCarrierOptions) {
     this.#options = options;
     this.#log = options.log.child({ network: options.network });
-    this.#up = new Promise((resolve, reject) => {
-      this.#isUp = resolve;
-      this.#isNever = reject;
-    });
-    // Nobody may be waiting.
-    this.#up.catch(() => {});
     const address = parsePostgresUrl(options.postgres.url);
     this.#servers = address.servers;
     this.#sessionOptions = this.#makeSessionOptions(address);
@@ -103,13 +96,8 @@ export class PostgresCarrier implements Carrier {
     return this.#stopped;
   }
 
-  async ready(signal: AbortSignal): Promise<void> {
-    signal.throwIfAborted();
-    await new Promise<void>((resolve, reject) => {
-      const aborted = (): void => reject(VpnError.from(signal.reason, "cancelled"));
-      signal.addEventListener("abort", aborted, { once: true });
-      this.#up.then(resolve, reject).finally(() => signal.removeEventListener("abort", aborted));
-    });
+  ready(signal: AbortSignal): Promise<void> {
+    return this.#readiness.wait(signal);
   }
 
   responds(): boolean {
@@ -236,7 +224,7 @@ export class PostgresCarrier implements Carrier {
     this.#toldCode = undefined;
     this.#log.info({ endpoint, cipher }, "database is connected");
     this.#tell(this.#nodes.reached(undefined, Date.now()));
-    this.#isUp();
+    this.#readiness.ready();
     this.#port?.resume();
     return session.ended();
   }
@@ -252,7 +240,7 @@ export class PostgresCarrier implements Carrier {
     this.#toldCode = reason.code;
     if (lasting) {
       const kind = code === "conflict" ? "conflict" : "failed";
-      this.#isNever(new VpnError(kind, message, hint === undefined ? {} : { hint }));
+      this.#readiness.failed(new VpnError(kind, message, hint === undefined ? {} : { hint }));
     }
     this.#tell(this.#nodes.reached(reason, Date.now()));
   }

@@ -21,6 +21,7 @@ import { openLinkWarning, type TcpOptions, tcpLinkText } from "../../core/tcp/op
 import { resolveServer } from "../../io/server-names.js";
 import { Connection } from "../../io/tcp/connection.js";
 import type { MakeTcpSocket } from "../../io/tcp/sockets.js";
+import { Readiness } from "../readiness.js";
 import { LinkAnnouncements } from "./link-announcements.js";
 import { LinkCounts } from "./link-counts.js";
 import { type Candidate, LinkWay, reasonOf } from "./link-way.js";
@@ -80,8 +81,7 @@ export class TcpCarrier implements Carrier {
   #freed: () => void = () => {};
   #stopped: Promise<void> | undefined;
   #toldState: CarrierView["state"] | undefined;
-  readonly #up: Promise<void>;
-  #isUp: () => void = () => {};
+  readonly #readiness = new Readiness();
 
   constructor(options: TcpCarrierOptions) {
     this.#options = options;
@@ -97,9 +97,6 @@ export class TcpCarrier implements Carrier {
         if (this.#announcements.set(what)) this.#tellAnnouncement();
       };
     }
-    this.#up = new Promise((resolve) => {
-      this.#isUp = resolve;
-    });
   }
 
   async start(): Promise<void> {
@@ -109,7 +106,7 @@ export class TcpCarrier implements Carrier {
     this.#port = port;
     port.onPackets = (batch) => this.#send(batch);
     port.start();
-    if (this.#tcp.role === "listen") this.#isUp();
+    if (this.#tcp.role === "listen") this.#readiness.ready();
     this.#tellState();
   }
 
@@ -118,16 +115,8 @@ export class TcpCarrier implements Carrier {
     return this.#stopped;
   }
 
-  async ready(signal: AbortSignal): Promise<void> {
-    signal.throwIfAborted();
-    await new Promise<void>((resolve, reject) => {
-      const fail = (): void => reject(VpnError.from(signal.reason, "cancelled"));
-      signal.addEventListener("abort", fail, { once: true });
-      void this.#up.then(() => {
-        signal.removeEventListener("abort", fail);
-        resolve();
-      });
-    });
+  ready(signal: AbortSignal): Promise<void> {
+    return this.#readiness.wait(signal);
   }
 
   responds(): boolean {
@@ -352,7 +341,7 @@ export class TcpCarrier implements Carrier {
     this.#reason = undefined;
     const { endpoint, cipher, epoch } = living;
     this.#log.info({ endpoint, cipher }, "link is up");
-    this.#isUp();
+    this.#readiness.ready();
     this.#change(() =>
       this.#peer.connected(
         { endpoint, ...(cipher !== undefined && { cipher }), ...(epoch && { pskEpoch: epoch.id }) },

@@ -1,5 +1,5 @@
-/** Whether a carrier works, for those who wait to know. */
-import { VpnError } from "../../../common/errors.js";
+/** Whether a carrier works, for those who wait to know. The last word counts. */
+import { VpnError } from "../../common/errors.js";
 
 type Outcome = { kind: "pending" } | { kind: "ready" } | { kind: "failed"; error: VpnError };
 
