@@ -4,6 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
 import { VpnError } from "../../../common/errors.js";
 import type { Carrier, CarrierEvent, CarrierView } from "../../core/carrier.js";
+import type { CarrierDrop } from "../../core/carrier-drops.js";
 import type { Endpoint } from "../../core/engine.js";
 import { backoffMs } from "../../core/mesh/backoff.js";
 import { parseCidr } from "../../core/network/cidr.js";
@@ -60,7 +61,7 @@ export class PostgresCarrier implements Carrier {
   readonly #servers: readonly string[];
   readonly #sessionOptions: SessionOptions;
   readonly #pings = new Map<number, Ping>();
-  readonly #drops = new Map<string, number>();
+  readonly #drops = new Map<CarrierDrop, number>();
   #port: PacketPort | undefined;
   #session: DatabaseSession | undefined;
   #fault: Fault | undefined;
@@ -304,7 +305,7 @@ export class PostgresCarrier implements Carrier {
     });
   }
 
-  #count(what: string, count: number): void {
+  #count(what: CarrierDrop, count: number): void {
     this.#drops.set(what, (this.#drops.get(what) ?? 0) + count);
   }
 }

@@ -1,16 +1,17 @@
 import type { CarrierView } from "../../core/carrier.js";
+import type { CarrierDrop } from "../../core/carrier-drops.js";
 import type { EngineCounters } from "../../core/engine.js";
 import type { PacketBatch } from "../../core/packet-port.js";
 import type { Traffic } from "../../core/tcp/link-peer.js";
 
 /** What a link counts beside what its packet port does. */
 export class LinkCounts {
-  readonly #drops = new Map<string, number>();
+  readonly #drops = new Map<CarrierDrop, number>();
   readonly #handshakes: Record<string, number> = {};
   /** Of the device, but nobody was there to get it. */
   readonly #unsent = { packets: 0, bytes: 0 };
 
-  drop(reason: string, count = 1): void {
+  drop(reason: CarrierDrop, count = 1): void {
     if (count > 0) this.#drops.set(reason, (this.#drops.get(reason) ?? 0) + count);
   }
 
