@@ -82,7 +82,7 @@ class Writer {
     const count = Math.max(1, Math.floor(batch / packet));
     if (way === "insert whole") return this.#insert(bytes, count);
     const fields = way === "copy" ? takeApart(bytes) : undefined;
-    const writer = new RowWriter(count * (packet + 512));
+    const writer = new RowWriter(Buffer.allocUnsafe(count * (packet + 512)));
     writer.raw(copyHeader);
     for (let i = 0; i < count; i++) writer.row(this.#row(bytes, fields));
     writer.raw(copyTrailer);

@@ -7,6 +7,7 @@ const benches: Readonly<Record<string, () => Promise<{ main(args: readonly strin
   micro: () => import("./micro.js"),
   paper: () => import("./paper.js"),
   postgres: () => import("./postgres.js"),
+  "postgres-log": () => import("./postgres-log.js"),
   "postgres-rows": () => import("./postgres-rows.js"),
   port: () => import("./port.js"),
   profile: () => import("./profile.js"),

@@ -12,23 +12,20 @@ export class Capture {
     readonly file: string,
   ) {}
 
-  /** @param direction seen from the host: `out` is what it sends */
-  static async start(host: Machine, device: string, direction: "in" | "out", filter = ""): Promise<Capture> {
+  /**
+   * @param direction seen from the host: `out` is what it sends
+   * @param largest bytes of a packet; what tcpdump has room for is so much the less
+   */
+  static async start(
+    host: Machine,
+    device: string,
+    direction: "in" | "out",
+    filter = "",
+    largest = 66_000,
+  ): Promise<Capture> {
     const file = join(host.folder, `${device}-${direction}.pcap`);
-    const how = [
-      "-i",
-      device,
-      "-Q",
-      direction,
-      "-s",
-      "0",
-      "-B",
-      "32768",
-      "--immediate-mode",
-      "-Z",
-      "root",
-      "-U",
-    ];
+    const room = ["-s", String(largest), "-B", String(128 << 10)];
+    const how = ["-i", device, "-Q", direction, ...room, "--immediate-mode", "-Z", "root", "-U"];
     const program = host.spawn("tcpdump", "tcpdump", [
       ...how,
       "-w",

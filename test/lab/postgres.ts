@@ -1,7 +1,15 @@
 /** A private PostgreSQL on a lab's host: its own folder, its own Unix user, removed with the test. */
-import { chmodSync, chownSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
-import { must, type Result, run } from "./command.js";
+import { must, type Result, run, waitFor } from "./command.js";
 import type { Machine, Running } from "./machine.js";
 
 const port = 5432;
@@ -90,10 +98,14 @@ export class Database {
     await this.program.ended();
   }
 
-  /** As a crash of the machine's memory: SIGKILL; its children end with it. */
+  /** SIGKILL. Its children notice, and end; until then another one would not start on their memory. */
   async crash(): Promise<void> {
+    const { pid } = this.program;
+    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ");
     this.program.kill("SIGKILL");
     await this.program.ended();
+    const gone = (): boolean => children.every((child) => !existsSync(`/proc/${child}`));
+    await waitFor(gone, 20_000, "the children of PostgreSQL end");
   }
 
   /** Statements of the superuser; the answer without decoration. */

@@ -90,7 +90,8 @@ export class LogWriter {
   }
 
   /** What fails is not written again: whether it is in the log may not be known, and nothing may be in it twice. */
-  async #write({ data, receivers, unknown }: RowBatch): Promise<void> {
+  async #write(batch: RowBatch): Promise<void> {
+    const { data, receivers, unknown } = batch;
     const { session, nodes, events } = this.#options;
     try {
       const copied = this.#connection.copyIn(this.#copy, data);
@@ -100,6 +101,7 @@ export class LogWriter {
       );
       if (notify.length > 0) this.#connection.script(notify.join(";")).catch(() => {});
       await copied;
+      this.#outgoing.recycle(batch);
       for (const [node, { bytes, packets }] of receivers) nodes.sent(node, bytes, packets);
       if (unknown > 0) events.onUnknown(unknown);
     } catch (error) {

@@ -16,7 +16,13 @@ export interface RowBatch {
   receivers: Map<number, { bytes: number; packets: number }>;
   /** Packets for nobody. */
   unknown: number;
+  /** What `data` lies in: to be given back by `recycle`. */
+  memory: Buffer;
 }
+
+/** As many as are under way and being filled, so that a flow of packets allocates nothing. */
+const mostSpare = 3;
+const firstMemory = 384 << 10;
 
 /** Numbers packets and collects their rows until they are taken. */
 export class Outgoing {
@@ -28,6 +34,7 @@ export class Outgoing {
   #rows = 0;
   #unknown = 0;
   #receivers: RowBatch["receivers"] = new Map();
+  readonly #spare: Buffer[] = [];
 
   constructor(sender: number, session: bigint, nodeAt: (address: Uint8Array) => { id: number } | undefined) {
     this.#sender = sender;
@@ -44,7 +51,7 @@ export class Outgoing {
   add(batch: Pick<PacketBatch, "data" | "ends">, now: bigint): void {
     const { buffer, byteOffset, byteLength } = batch.data;
     const data = Buffer.from(buffer, byteOffset, byteLength);
-    const writer = this.#open(data.length + batch.ends.length * 512);
+    const writer = this.#open();
     let from = 0;
     for (const end of batch.ends) {
       this.#packet(writer, data.subarray(from, end), now);
@@ -55,7 +62,7 @@ export class Outgoing {
   /** Something between nodes. */
   control(receiver: number, message: Uint8Array, now: bigint): void {
     const row = { kind: kinds.control, offload: null, fields: null, payload: message };
-    this.#put(this.#open(1024), receiver, row, now);
+    this.#put(this.#open(), receiver, row, now);
     this.#count(receiver, 0, 0);
   }
 
@@ -64,8 +71,9 @@ export class Outgoing {
     const writer = this.#writer;
     if (writer === undefined) return undefined;
     writer.raw(copyTrailer);
-    const { data, rows, receivers, unknown } = {
+    const batch = {
       data: writer.take(),
+      memory: writer.memory,
       rows: this.#rows,
       receivers: this.#receivers,
       unknown: this.#unknown,
@@ -74,12 +82,17 @@ export class Outgoing {
     this.#rows = 0;
     this.#unknown = 0;
     this.#receivers = new Map();
-    return { data, rows, receivers, unknown };
+    return batch;
   }
 
-  #open(capacity: number): RowWriter {
+  /** Nobody needs the batch any more. */
+  recycle({ memory }: RowBatch): void {
+    if (this.#spare.length < mostSpare) this.#spare.push(memory);
+  }
+
+  #open(): RowWriter {
     if (this.#writer === undefined) {
-      this.#writer = new RowWriter(capacity + copyHeader.length + copyTrailer.length);
+      this.#writer = new RowWriter(this.#spare.pop() ?? Buffer.allocUnsafe(firstMemory));
       this.#writer.raw(copyHeader);
     }
     return this.#writer;

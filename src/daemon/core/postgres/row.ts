@@ -29,20 +29,26 @@ export const mostRowOverhead = 2 + columns.length * 24;
 const inetFamily4 = 2;
 const inetFamily6 = 3;
 
-/** Writes rows one behind the other into memory of its own. */
+/** Writes rows one behind the other, into memory that grows with them. */
 export class RowWriter {
   #out: Buffer;
   #at = 0;
 
-  constructor(capacity: number) {
-    this.#out = Buffer.allocUnsafe(capacity);
+  /** @param memory the writer's from here on, whatever it holds */
+  constructor(memory: Buffer) {
+    this.#out = memory;
+  }
+
+  /** All of it, for the next writer; it may be another one than in the beginning. */
+  get memory(): Buffer {
+    return this.#out;
   }
 
   get length(): number {
     return this.#at;
   }
 
-  /** What was written; the memory is the caller's. */
+  /** What was written, a view of the memory. */
   take(): Buffer {
     return this.#out.subarray(0, this.#at);
   }
