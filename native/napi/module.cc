@@ -1,5 +1,6 @@
 #include <napi.h>
 
+#include "hub.h"
 #include "mesh_engine.h"
 #include "notify.h"
 #include "port.h"
@@ -10,6 +11,8 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
   vpnd::face::export_notify(env, exports);
   vpnd::face::MeshEngine::define(env, exports);
   vpnd::face::PacketPort::define(env, exports);
+  vpnd::face::PortHub::define(env, exports);
+  vpnd::face::export_client_devices(env, exports);
   return exports;
 }
 

@@ -5,6 +5,7 @@
 #include "arguments.h"
 #include "handler.h"
 #include "live.h"
+#include "port_values.h"
 
 namespace vpnd::face {
 
@@ -14,42 +15,6 @@ constexpr uint32_t kMaxFd = 1 << 30;
 constexpr const char* kWrongKind = "frames are of a TAP device, packets and supers of a TUN device";
 
 using Ports = Live<vpnd::PacketPort>;
-
-std::optional<PortItems> read_items(Napi::Env env, Napi::Value value) {
-  const auto text = read_text(env, value, "items", 16);
-  if (!text) return std::nullopt;
-  if (*text == "packets") return PortItems::packets;
-  if (*text == "supers") return PortItems::supers;
-  if (*text == "frames") return PortItems::frames;
-  throw_type_error(env, "items must be \"packets\", \"supers\" or \"frames\"");
-  return std::nullopt;
-}
-
-// The array's own memory, without a copy. Shared memory could change while it is being checked, and is refused.
-template <typename T>
-std::optional<std::span<T>> borrow(Napi::Env env, Napi::Value value, napi_typedarray_type type, const char* what) {
-  if (value.IsTypedArray()) {
-    napi_typedarray_type is;
-    size_t length;
-    void* data;
-    napi_value buffer;
-    bool plain = false;
-    if (napi_get_typedarray_info(env, value, &is, &length, &data, &buffer, nullptr) == napi_ok && is == type &&
-        napi_is_arraybuffer(env, buffer, &plain) == napi_ok && plain) {
-      return std::span<T>(static_cast<T*>(data), length);
-    }
-  }
-  throw_type_error(env, what);
-  return std::nullopt;
-}
-
-template <typename T, size_t N>
-Napi::ArrayBuffer expose(Napi::Env env, std::array<T, N>& array, const std::shared_ptr<BatchMemory>& memory) {
-  // Whoever still looks at a stopped port's memory keeps it.
-  return Napi::ArrayBuffer::New(
-      env, array.data(), sizeof array, [](Napi::Env, void*, std::shared_ptr<BatchMemory>* held) { delete held; },
-      new std::shared_ptr<BatchMemory>(memory));
-}
 
 // False: JavaScript can run no more here.
 bool call_with(napi_env env, napi_value callback, const Batch& batch) {
@@ -170,9 +135,9 @@ void PacketPort::choose(const Info& info) {
 
 // write(data: Uint8Array, ends: Uint32Array, items)
 void PacketPort::write(const Info& info) {
-  const auto data = borrow<uint8_t>(info.Env(), info[0], napi_uint8_array, "data must be a Uint8Array, not of shared memory");
+  const auto data = borrow_data(info.Env(), info[0]);
   if (!data) return;
-  const auto ends = borrow<const uint32_t>(info.Env(), info[1], napi_uint32_array, "ends must be a Uint32Array, not of shared memory");
+  const auto ends = borrow_ends(info.Env(), info[1]);
   if (!ends) return;
   const auto items = read_items(info.Env(), info[2]);
   if (items && port_ && !port_->write(*data, *ends, *items)) throw_type_error(info.Env(), kWrongKind);
@@ -180,33 +145,13 @@ void PacketPort::write(const Info& info) {
 
 // memory() -> [{ data: Uint8Array, ends: Uint32Array }], of all batches; to be called once
 Napi::Value PacketPort::memory(const Info& info) {
-  const Napi::Env env = info.Env();
-  Napi::Array out = Napi::Array::New(env);
-  if (!port_) return out;
+  if (!port_) return Napi::Array::New(info.Env());
   const std::shared_ptr<BatchMemory>& memory = port_->memory();
-  for (uint32_t i = 0; i < kPortBatches; i++) {
-    BatchMemory::One& one = memory->all[i];
-    Napi::Object entry = Napi::Object::New(env);
-    entry.Set("data", Napi::Uint8Array::New(env, kBatchBytes, expose(env, one.data, memory), 0));
-    entry.Set("ends", Napi::Uint32Array::New(env, kBatchItems, expose(env, one.ends, memory), 0));
-    out.Set(i, entry);
-  }
-  return out;
+  return expose_batches(info.Env(), memory->all, memory);
 }
 
 Napi::Value PacketPort::counters(const Info& info) {
-  const PortInfo now = port_ ? port_->info() : last_info_;
-  Napi::Object out = Napi::Object::New(info.Env());
-  out.Set("rxBytes", static_cast<double>(now.rx_bytes));
-  out.Set("txBytes", static_cast<double>(now.tx_bytes));
-  out.Set("rxPackets", static_cast<double>(now.rx_packets));
-  out.Set("txPackets", static_cast<double>(now.tx_packets));
-  Napi::Object drops = Napi::Object::New(info.Env());
-  for (size_t i = 0; i < port_drop_names.size(); i++) {
-    if (now.drops[i] != 0) drops.Set(port_drop_names[i], static_cast<double>(now.drops[i]));
-  }
-  out.Set("drops", drops);
-  return out;
+  return port_counters_object(info.Env(), port_ ? port_->info() : last_info_);
 }
 
 // features() -> { threads, offloads }

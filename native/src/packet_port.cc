@@ -15,7 +15,7 @@
 
 #include "clock.h"
 #include "port_reader.h"
-#include "port_writer.h"
+#include "tun_out.h"
 
 namespace vpnd {
 
@@ -28,17 +28,6 @@ void wake_up(int fd) {
   const uint64_t one = 1;
   [[maybe_unused]] const ssize_t n = ::write(fd, &one, sizeof one);
 }
-
-class TunOut final : public PortWriter::Device {
- public:
-  explicit TunOut(const Tun& tun) : tun_(tun) {}
-  int write(const iovec* parts, int count) noexcept override {
-    return tun_.offloads().vnet ? tun_.write(parts, count) : tun_.write(parts + 1, count - 1);
-  }
-
- private:
-  const Tun& tun_;
-};
 
 // A descriptor that is no TUN, as tests have, is of the kind that is asked for.
 bool is_of_kind(int fd, PortItems items) {
@@ -212,12 +201,7 @@ bool PacketPort::write(std::span<uint8_t> data, std::span<const uint32_t> ends, 
   return true;
 }
 
-PortInfo PacketPort::info() const {
-  const PortCounters& c = impl_->counters;
-  PortInfo out{c.rx.bytes.get(), c.tx.bytes.get(), c.rx.packets.get(), c.tx.packets.get(), {}};
-  for (size_t i = 0; i < out.drops.size(); i++) out.drops[i] = c.drops[i].get();
-  return out;
-}
+PortInfo PacketPort::info() const { return port_info(impl_->counters); }
 const TunOffloads& PacketPort::offloads() const { return impl_->tun.offloads(); }
 
 bool PacketPort::responds() {

@@ -12,11 +12,15 @@ enum class PortDrop : uint8_t {
   malformed_inner,   // from the carrier: not one whole IP packet or frame
   bad_header,        // from the carrier: a vnet header that does not belong to its packet
   tun_error,         // the device refused it, or is gone
+  foreign_source,    // from a client: its source is not the client's
+  forbidden_destination,  // from a client: its destination is not open to clients
+  no_client,         // from the device: its client is away
   count
 };
 
 inline constexpr std::array<const char*, static_cast<size_t>(PortDrop::count)> port_drop_names = {
-    "malformed-packet", "too-big", "bad-batch", "malformed-inner", "bad-header", "tun-error"};
+    "malformed-packet", "too-big", "bad-batch", "malformed-inner", "bad-header", "tun-error",
+    "foreign-source", "forbidden-destination", "no-client"};
 
 struct PortCounters {
   Traffic rx;  // carrier to device
@@ -30,6 +34,12 @@ struct PortInfo {
   uint64_t rx_bytes, tx_bytes, rx_packets, tx_packets;
   std::array<uint64_t, static_cast<size_t>(PortDrop::count)> drops;
 };
+
+inline PortInfo port_info(const PortCounters& c) {
+  PortInfo out{c.rx.bytes.get(), c.tx.bytes.get(), c.rx.packets.get(), c.tx.packets.get(), {}};
+  for (size_t i = 0; i < out.drops.size(); i++) out.drops[i] = c.drops[i].get();
+  return out;
+}
 
 // What the items of a batch are, both ways.
 enum class PortItems : uint8_t {

@@ -1,6 +1,5 @@
 #include "port_writer.h"
 
-#include "ip_packet.h"
 #include "super_packet.h"
 
 namespace vpnd {
@@ -36,6 +35,7 @@ void PortWriter::item(std::span<uint8_t> bytes) noexcept {
   }
   IpHeader ip;
   if (!parse_ip(bytes, ip)) return counters_.drop(PortDrop::malformed_inner);
+  if (gate_ && !gate_->admits(ip)) return;
   if (items_ == PortItems::supers) super(header, bytes);
   else coalescer_.add(bytes, nullptr);
 }

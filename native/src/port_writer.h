@@ -1,6 +1,7 @@
 // hot: items from a carrier to the device: checked, merged and written. One thread at a time.
 #pragma once
 #include "coalesce.h"
+#include "ip_packet.h"
 #include "port_counters.h"
 #include "segment.h"
 #include "tun.h"
@@ -19,11 +20,23 @@ class PortWriter : private Coalescer::Sink {
     ~Device() = default;
   };
 
+  // Which packets may come in; asked for each that is one whole IP packet, and counts those that may not.
+  class Gate {
+   public:
+    virtual bool admits(const IpHeader& ip) noexcept = 0;
+
+   protected:
+    ~Gate() = default;
+  };
+
   // mtu: super-packets are split to fit it where the device takes none.
   PortWriter(PortItems items, size_t mtu, const TunOffloads& offloads, Device& device, PortCounters& counters) noexcept;
 
   // What the next calls of write() hold.
   void choose(PortItems items) noexcept { items_ = items; }
+
+  // Null: all may.
+  void guard(Gate* gate) noexcept { gate_ = gate; }
 
   // Items one behind the other, `ends[i]` the end of item i. All of it may come from a stranger: what is wrong is counted and goes
   // nowhere. `data` must not change meanwhile, and what it holds afterwards is not defined.
@@ -42,6 +55,7 @@ class PortWriter : private Coalescer::Sink {
   const TunOffloads offloads_;
   Device& device_;
   PortCounters& counters_;
+  Gate* gate_ = nullptr;
   Coalescer coalescer_;
   Segmenter segmenter_;
 };

@@ -76,6 +76,16 @@ const lines = [
   "routes withdraw",
   "routes accept nas",
   "routes reject all 10.7.0.0/24",
+  "gateway start --listen 8080 --keep 10m",
+  "gateway start --dry-run",
+  "gateway clients",
+  "gateway clients --watch",
+  "gateway kick alice",
+  "gateway user add bob --expires 30d --rate 1M",
+  "gateway user list",
+  "gateway user revoke bob",
+  "gateway stop",
+  "gateway stop --dry-run",
 ];
 
 for (const line of lines)

@@ -25,11 +25,15 @@ export interface CarrierFlags {
   readonly retention?: number;
   /** Bytes. */
   readonly maxSize?: number;
+  readonly gateway?: string;
+  readonly tokenFile?: string;
+  readonly proxy?: string;
+  readonly route?: readonly string[];
 }
 
 type JoinCarrier = NonNullable<MessageInitShape<typeof JoinRequestSchema>["carrier"]>;
 
-type Kind = "mesh" | "TCP link" | "network over PostgreSQL";
+type Kind = "mesh" | "TCP link" | "network over PostgreSQL" | "network by way of a gateway";
 
 /** Which options belong to which kinds of networks; what is not here is for all of them. */
 function owned(flags: CarrierFlags): readonly { option: string; value: unknown; of: Kind }[] {
@@ -47,6 +51,10 @@ function owned(flags: CarrierFlags): readonly { option: string; value: unknown; 
     { option: "--fast", value: flags.fast, of: "network over PostgreSQL" },
     { option: "--retention", value: flags.retention, of: "network over PostgreSQL" },
     { option: "--max-size", value: flags.maxSize, of: "network over PostgreSQL" },
+    { option: "--gateway", value: flags.gateway, of: "network by way of a gateway" },
+    { option: "--token-file", value: flags.tokenFile, of: "network by way of a gateway" },
+    { option: "--proxy", value: flags.proxy, of: "network by way of a gateway" },
+    { option: "--route", value: flags.route, of: "network by way of a gateway" },
   ];
 }
 
@@ -54,6 +62,7 @@ const advice: Readonly<Record<Kind, string>> = {
   mesh: "a mesh is joined by --iex alone",
   "TCP link": "for a link add --tcp-listen or --tcp-connect",
   "network over PostgreSQL": "for such a network add --postgres URL",
+  "network by way of a gateway": "for such a network add --gateway URL",
 };
 
 /** @throws VpnError `usage` for options that are missing or do not go together */
@@ -69,11 +78,13 @@ export async function joinCarrier(context: CtlContext, flags: CarrierFlags): Pro
     });
   }
   if (kind === "TCP link") return link(context, flags);
-  return flags.postgres === undefined ? mesh(context, flags) : database(context, flags, flags.postgres);
+  if (flags.postgres !== undefined) return database(context, flags, flags.postgres);
+  return flags.gateway === undefined ? mesh(context, flags) : gateway(context, flags, flags.gateway);
 }
 
 function kindOf(flags: CarrierFlags): Kind {
   if (flags.postgres !== undefined) return "network over PostgreSQL";
+  if (flags.gateway !== undefined) return "network by way of a gateway";
   return flags.tcpListen === undefined && flags.tcpConnect === undefined ? "mesh" : "TCP link";
 }
 
@@ -96,6 +107,17 @@ async function database(context: CtlContext, flags: CarrierFlags, url: string): 
     case: "postgres",
     value: { url, virtualIp, password, fast, retentionSeconds: retention, maxBytes: BigInt(maxSize) },
   };
+}
+
+async function gateway(context: CtlContext, flags: CarrierFlags, url: string): Promise<JoinCarrier> {
+  const { tokenFile, proxy = "", route = [], vip } = flags;
+  if (vip !== undefined) {
+    throw new VpnError("usage", "--vip is not an option of a network by way of a gateway", {
+      hint: "the gateway gives its clients their addresses",
+    });
+  }
+  const token = tokenFile === undefined ? new Uint8Array(0) : await readPskFile(context, tokenFile);
+  return { case: "gateway", value: { url, token, proxy, routes: [...route] } };
 }
 
 async function mesh(context: CtlContext, flags: CarrierFlags): Promise<JoinCarrier> {

@@ -3,6 +3,7 @@ import { integer } from "../core/join-options.js";
 import type { EventsFlags } from "./commands/events.js";
 import type { Check } from "./commands/status.js";
 import type { CtlContext } from "./context.js";
+import { gateway } from "./gateway-commands.js";
 import { joinCommand } from "./join-command.js";
 import { killSwitch } from "./kill-switch-commands.js";
 import { lazy } from "./lazy.js";
@@ -240,6 +241,7 @@ export const tree: RouteMap<CtlContext> = buildRouteMap({
     probe,
     routes,
     killSwitch,
+    gateway,
     plan,
     footprint,
     metrics,

@@ -68,8 +68,6 @@ export function integer(what: string, text: string, least: number, most: number)
 
 /** Options of `join` whose carriers and functions this version does not have. */
 export const laterOptions = {
-  gateway: "gateway networks",
-  tokenFile: "gateway networks",
   log: "choice of what is logged",
   inviteFile: "invitations",
   prefix: "offered routes",

@@ -1,4 +1,5 @@
 import type { GetStatusResponse, GetVersionResponse } from "../../common/gen/vpnd/v1/daemon_pb.js";
+import type { GatewayLink } from "../../common/gen/vpnd/v1/gateway_client_pb.js";
 import type { Dns, Network, NetworkDetails, Reason } from "../../common/gen/vpnd/v1/network_pb.js";
 import type { PostgresLog } from "../../common/gen/vpnd/v1/postgres_pb.js";
 import type { TcpLink } from "../../common/gen/vpnd/v1/tcp_pb.js";
@@ -32,6 +33,7 @@ export function networkJson(network: Network): { [key: string]: Json } {
     tcp: network.tcp && tcpJson(network.tcp),
     postgres: network.postgres && postgresJson(network.postgres),
     dns: network.dns && dnsJson(network.dns),
+    gateway: network.gateway && gatewayLinkJson(network.gateway),
   };
 }
 
@@ -58,6 +60,10 @@ function dnsJson(dns: Dns): Json {
     askedBy: dns.askedBy,
     everything: dns.everything,
   };
+}
+
+function gatewayLinkJson({ url, proxy, routes, addresses }: GatewayLink): Json {
+  return { url, proxy: filled(proxy), routes, addresses };
 }
 
 export function detailsJson(details: NetworkDetails): { [key: string]: Json } {

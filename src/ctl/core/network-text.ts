@@ -1,6 +1,7 @@
 import { formatBytes } from "../../common/format/bytes.js";
 import { formatDuration } from "../../common/format/duration.js";
 import type { GetStatusResponse } from "../../common/gen/vpnd/v1/daemon_pb.js";
+import type { GatewayLink } from "../../common/gen/vpnd/v1/gateway_client_pb.js";
 import type { Network, NetworkDetails, Reason } from "../../common/gen/vpnd/v1/network_pb.js";
 import type { PostgresLog } from "../../common/gen/vpnd/v1/postgres_pb.js";
 import type { TcpLink } from "../../common/gen/vpnd/v1/tcp_pb.js";
@@ -60,6 +61,7 @@ export function networkText(network: Network, details: NetworkDetails | undefine
     ["carrier", network.badger ? `${network.carrier} (badger)` : network.carrier],
     ["link", linkText(network.tcp)],
     ["database", databaseText(network.postgres)],
+    ["gateway", gatewayLinkText(network.gateway)],
     ["declared in", network.declaredIn],
     ["address", network.virtualIp],
     ["name", network.nodeName],
@@ -97,6 +99,16 @@ function databaseText(database: PostgresLog | undefined): string | undefined {
     ...(fast ? ["delivered before it is durable"] : []),
     ...(retentionSeconds > 0 ? [`kept ${formatDuration(retentionSeconds)}`] : []),
     ...(maxBytes > 0n ? [`at most ${formatBytes(Number(maxBytes))}`] : []),
+  ].join(", ");
+}
+
+function gatewayLinkText(gateway: GatewayLink | undefined): string | undefined {
+  if (gateway === undefined) return undefined;
+  const { url, proxy, routes } = gateway;
+  return [
+    url,
+    ...(proxy === "" ? [] : [`by way of ${proxy}`]),
+    ...(routes.length === 0 ? [] : [`for ${routes.join(", ")}`]),
   ].join(", ");
 }
 

@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import { VpnError } from "../../common/errors.js";
 import type { DaemonService } from "../../common/gen/vpnd/v1/daemon_pb.js";
 import type { EventService } from "../../common/gen/vpnd/v1/event_pb.js";
+import type { GatewayService } from "../../common/gen/vpnd/v1/gateway_pb.js";
 import type { KeyService } from "../../common/gen/vpnd/v1/key_pb.js";
 import type { KillSwitchService } from "../../common/gen/vpnd/v1/kill_switch_pb.js";
 import type { MetricsService } from "../../common/gen/vpnd/v1/metrics_pb.js";
@@ -18,6 +19,7 @@ import type { TypedClient } from "../../common/grpc/client.js";
 export interface Api {
   readonly daemon: TypedClient<(typeof DaemonService)["method"]>;
   readonly events: TypedClient<(typeof EventService)["method"]>;
+  readonly gateway: TypedClient<(typeof GatewayService)["method"]>;
   readonly keys: TypedClient<(typeof KeyService)["method"]>;
   readonly killSwitch: TypedClient<(typeof KillSwitchService)["method"]>;
   readonly metrics: TypedClient<(typeof MetricsService)["method"]>;
@@ -33,25 +35,40 @@ export interface Api {
 /** Connects to vpnd; gRPC is loaded here, so that commands which do not dial start fast. */
 export async function dial(socket: string): Promise<Api> {
   await probe(socket);
-  const [grpc, daemon, event, key, killSwitch, metrics, network, peer, route, settings, stats, system] =
-    await Promise.all([
-      import("../../common/grpc/client.js"),
-      import("../../common/gen/vpnd/v1/daemon_pb.js"),
-      import("../../common/gen/vpnd/v1/event_pb.js"),
-      import("../../common/gen/vpnd/v1/key_pb.js"),
-      import("../../common/gen/vpnd/v1/kill_switch_pb.js"),
-      import("../../common/gen/vpnd/v1/metrics_pb.js"),
-      import("../../common/gen/vpnd/v1/network_pb.js"),
-      import("../../common/gen/vpnd/v1/peer_pb.js"),
-      import("../../common/gen/vpnd/v1/route_pb.js"),
-      import("../../common/gen/vpnd/v1/settings_pb.js"),
-      import("../../common/gen/vpnd/v1/stats_pb.js"),
-      import("../../common/gen/vpnd/v1/system_pb.js"),
-    ]);
+  const [
+    grpc,
+    daemon,
+    event,
+    gateway,
+    key,
+    killSwitch,
+    metrics,
+    network,
+    peer,
+    route,
+    settings,
+    stats,
+    system,
+  ] = await Promise.all([
+    import("../../common/grpc/client.js"),
+    import("../../common/gen/vpnd/v1/daemon_pb.js"),
+    import("../../common/gen/vpnd/v1/event_pb.js"),
+    import("../../common/gen/vpnd/v1/gateway_pb.js"),
+    import("../../common/gen/vpnd/v1/key_pb.js"),
+    import("../../common/gen/vpnd/v1/kill_switch_pb.js"),
+    import("../../common/gen/vpnd/v1/metrics_pb.js"),
+    import("../../common/gen/vpnd/v1/network_pb.js"),
+    import("../../common/gen/vpnd/v1/peer_pb.js"),
+    import("../../common/gen/vpnd/v1/route_pb.js"),
+    import("../../common/gen/vpnd/v1/settings_pb.js"),
+    import("../../common/gen/vpnd/v1/stats_pb.js"),
+    import("../../common/gen/vpnd/v1/system_pb.js"),
+  ]);
   const connection = new grpc.Connection(`unix:${resolve(socket)}`);
   return {
     daemon: connection.service(daemon.DaemonService),
     events: connection.service(event.EventService),
+    gateway: connection.service(gateway.GatewayService),
     keys: connection.service(key.KeyService),
     killSwitch: connection.service(killSwitch.KillSwitchService),
     metrics: connection.service(metrics.MetricsService),

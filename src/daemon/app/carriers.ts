@@ -1,5 +1,6 @@
 import type { Logger } from "pino";
 import { signingKey } from "../core/keys/ed25519.js";
+import { GatewayCarrier } from "./gateway/gateway-carrier.js";
 import { meshCarriers } from "./mesh/mesh-carriers.js";
 import type { MakeCarrier, Platform } from "./platform.js";
 import { PostgresCarrier } from "./postgres/postgres-carrier.js";
@@ -10,7 +11,23 @@ export function carriers(platform: Pick<Platform, "makeSocket">, log: Logger): M
   const mesh = meshCarriers(log);
   return (input) => {
     const { config, secrets, psks, port, resolve } = input;
-    const { tcp, postgres, virtualIp } = config.asked;
+    const { tcp, postgres, gateway, virtualIp } = config.asked;
+    if (gateway !== undefined) {
+      return new GatewayCarrier({
+        network: config.name,
+        gateway,
+        ...(secrets.password !== undefined && { token: secrets.password }),
+        nodeName: config.nodeName,
+        mtu: config.mtu,
+        learned: input.learned,
+        onLearned: input.onLearned,
+        assign: input.assign,
+        port,
+        makeSocket: (options) => platform.makeSocket(options),
+        ...(resolve && { resolve }),
+        log,
+      });
+    }
     if (postgres !== undefined) {
       return new PostgresCarrier({
         network: config.name,

@@ -6,12 +6,15 @@ import type { ServiceManager } from "../../common/systemd/service-manager.js";
 import { type CryptoChoice, needsQueues, threadsFor } from "../core/engine.js";
 import { findGroup } from "../io/api-socket.js";
 import type { ConfigSource, LoadedConfig } from "../io/config/load.js";
+import { GatewayStore } from "../io/gateway/store.js";
 import { resolveServer } from "../io/server-names.js";
 import { openStateFolder } from "../io/state/folder.js";
 import { StateStore } from "../io/state/store.js";
 import { machineExecutor, type TunUse } from "../io/system/executor.js";
 import { Api } from "./api/server.js";
 import { lockState, openDoor } from "./changes.js";
+import { Gateway } from "./gateway/gateway.js";
+import type { GatewayPlatform } from "./gateway/platform.js";
 import { followNetworks } from "./kill-switch/follow-networks.js";
 import { KillSwitch } from "./kill-switch/kill-switch.js";
 import { staysOn } from "./kill-switch/without-daemon.js";
@@ -23,7 +26,7 @@ import { supervise } from "./supervision.js";
 import { version } from "./version.js";
 
 /** What the daemon needs of the native addon. */
-export interface Native extends Platform {
+export interface Native extends Platform, GatewayPlatform {
   openTun(name: string, use: TunUse): { fd: number };
   /** Undefined: another process holds it. */
   lockFile(path: string): number | undefined;
@@ -103,6 +106,15 @@ export class Daemon {
       },
       { random: (bytes) => new Uint8Array(randomBytes(bytes)), hostName: hostname() },
     );
+    const gateway = new Gateway({
+      store: new GatewayStore(stateDir),
+      door,
+      forwarding: networks.forwarding,
+      platform: this.#native,
+      networkDevices: () => networks.all().map((network) => network.config.device),
+      log,
+      now: Date.now,
+    });
     const about = { version: version(), started: Date.now(), stateDir };
     const audience = { group: group?.id, everybody: readAccess === "all" };
     const observers = new Observers(networks, {
@@ -116,10 +128,12 @@ export class Daemon {
     });
     this.#undo.push(() => observers.stop());
     this.#undo.push(() => networks.stop());
+    this.#undo.push(() => gateway.close());
     stop.addEventListener("abort", () => void networks.stop(), { once: true });
     await observers.start();
     await networks.restore(this.#config.networks);
     stop.throwIfAborted();
+    await gateway.restore();
     this.#undo.push(followNetworks(killSwitch, networks));
     await observers.serve();
     const api = await Api.open({
@@ -129,6 +143,7 @@ export class Daemon {
       networks,
       door,
       killSwitch,
+      gateway,
       about,
       events: observers.events,
       metrics: observers.metrics,

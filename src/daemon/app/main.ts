@@ -5,6 +5,8 @@ import { ServiceManager } from "../../common/systemd/service-manager.js";
 import { socketMark } from "../core/system/mark.js";
 import { probeSocket } from "../io/api-socket.js";
 import { type ConfigReport, checkConfig, loadConfig, loadPlaces } from "../io/config/load.js";
+import { deleteClientDevices, forgetFlows, openClientDevice } from "../io/gateway/devices.js";
+import { createPortHub } from "../io/gateway/hub.js";
 import { chooseCrypto, closeFd, createMeshEngine, lockFile, makeSocket, openTun } from "../io/native.js";
 import { createPacketPort } from "../io/packet-port.js";
 import { requirePrivilege, requireTunDriver } from "../io/privilege.js";
@@ -30,6 +32,10 @@ const native: Native = {
   chooseCrypto,
   createMeshEngine,
   createPacketPort,
+  createPortHub,
+  openClientDevice,
+  deleteClientDevices,
+  forgetFlows,
 };
 
 /** Time that a fault leaves for putting the machine in order, milliseconds. */

@@ -7,6 +7,7 @@ import { hasPsk, type NetworkConfig } from "../core/network/config.js";
 import { networkItems } from "../core/network/items.js";
 import { checkOverlap } from "../core/network/overlap.js";
 import { type Routing, withoutPeer } from "../core/routes/routing.js";
+import type { Item } from "../core/system/items.js";
 import { hostSubnets } from "../io/host-subnets.js";
 import type { Learned, NetworkSecrets, StateStore, StoredNetwork } from "../io/state/store.js";
 import type { PlannedStep, SystemDoor } from "../io/system/door.js";
@@ -14,7 +15,7 @@ import { Mutex } from "./mutex.js";
 import type { NameZones } from "./names/name-zones.js";
 import { NetworkNames } from "./names/network-names.js";
 import { NetworkTeller } from "./network-teller.js";
-import type { MakeCarrier, Platform } from "./platform.js";
+import type { CarrierInput, MakeCarrier, Platform } from "./platform.js";
 import { PskKeeper } from "./psk-keeper.js";
 import type { Forwarding } from "./routes/forwarding.js";
 import { NetworkRoutes } from "./routes/network-routes.js";
@@ -73,6 +74,8 @@ export class Network {
   /** It was joined: a join that failed is not told of. */
   #wasKept: boolean;
   #writing: Promise<void> = Promise.resolve();
+  /** What `#assign` brought about. */
+  #assigned = "";
   #retryMs = firstRetryMs;
   #life: Life = { state: "down" };
   readonly #teller: NetworkTeller;
@@ -136,6 +139,11 @@ export class Network {
   /** As it is to be found on disk. */
   get stored(): StoredNetwork {
     return { config: this.config, secrets: this.secrets, learned: this.#learned };
+  }
+
+  /** Own address in CIDR notation; empty: nobody has given it one yet. */
+  get virtualIp(): string {
+    return this.carrier?.addresses?.()[0] ?? this.config.asked.virtualIp;
   }
 
   /** Empty: it has no PSK. */
@@ -204,6 +212,7 @@ export class Network {
       });
     }
     await this.#parts.door.undo(this.name);
+    this.#assigned = "";
     this.#enter({ state: "down" });
     await this.#writing;
   }
@@ -383,6 +392,7 @@ export class Network {
           owned = [];
           return engine;
         },
+        assign: (assignment) => this.#assign(assignment),
         port: (items) => {
           const made = platform.createPacketPort({ tunFd, mtu, items });
           owned = [];
@@ -403,6 +413,21 @@ export class Network {
       await door.undo(this.name);
       throw error;
     }
+  }
+
+  /** A part of its own, taken back with the network; as it is already, nothing is touched. */
+  async #assign({ addresses, mtu, routes }: Parameters<CarrierInput["assign"]>[0]): Promise<void> {
+    const { device } = this.config;
+    const items: Item[] = [
+      { kind: "link", device, mtu },
+      ...addresses.map((address): Item => ({ kind: "address", device, address })),
+      ...routes.map((prefix): Item => ({ kind: "route", device, prefix })),
+    ];
+    const key = JSON.stringify(items);
+    if (key === this.#assigned) return;
+    this.#assigned = "";
+    await this.#parts.door.apply(`${this.name}/assigned`, items);
+    this.#assigned = key;
   }
 
   /** UDP sockets are for a mesh only. */

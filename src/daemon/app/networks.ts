@@ -1,6 +1,7 @@
 import { VpnError } from "../../common/errors.js";
 import { isWeak, parsePsk } from "../../common/psk.js";
 import type { CarrierEvent } from "../core/carrier.js";
+import { type GatewayClientOptions, openGatewayWarning } from "../core/gateway/client-options.js";
 import { chooseNetwork, chooseNetworks } from "../core/network/choose.js";
 import {
   checkJoinOptions,
@@ -24,7 +25,7 @@ export interface JoinRequest extends JoinWait {
   options: JoinOptions;
   /** As typed. */
   psk: Uint8Array;
-  /** For the database of a postgres network. */
+  /** What a database or a gateway asks for. */
   password?: string;
   noWait: boolean;
   dryRun: boolean;
@@ -43,6 +44,8 @@ export class Networks {
   /** Called for each thing that happens to a network or its peers, in order. */
   onEvent: (network: string, event: CarrierEvent) => void = () => {};
   readonly declared: DeclaredNetworks;
+  /** For others who forward packets, too. */
+  readonly forwarding: Forwarding;
   readonly #parts: Omit<NetworkParts, "onEvent">;
   readonly #random: (bytes: number) => Uint8Array;
   readonly #hostName: string;
@@ -56,9 +59,10 @@ export class Networks {
   ) {
     this.#random = more.random;
     this.#hostName = more.hostName;
+    this.forwarding = new Forwarding(parts.door);
     this.#parts = {
       ...parts,
-      forwarding: new Forwarding(parts.door),
+      forwarding: this.forwarding,
       nameZones: new NameZones(),
       onChange: () => this.feed.changed(),
       others: (name) => this.#others(name),
@@ -347,7 +351,12 @@ export class Networks {
   }
 }
 
+function gatewayNotes({ url }: GatewayClientOptions): string[] {
+  return url.startsWith("wss:") ? [] : [openGatewayWarning];
+}
+
 function joinNotes(config: NetworkConfig, psk: Uint8Array): string[] {
+  if (config.asked.gateway !== undefined) return gatewayNotes(config.asked.gateway);
   if (config.asked.tcp !== undefined && !hasPsk(config.asked)) return [openLinkWarning];
   if (!config.asked.badger || !isWeak(psk)) return [];
   return ["the PSK is weak: who records the traffic can guess it"];

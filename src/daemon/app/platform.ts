@@ -30,6 +30,15 @@ export interface CarrierInput {
   resolve?: (server: string) => Promise<Endpoint[]>;
   /** Makes the packet port on the network's device; of other carriers, to be called once. */
   port: (items: PortItems) => PacketPort;
+  /**
+   * Gives the device addresses, routes and an MTU that somebody else decided; replaces what was given before.
+   * Rejects with a VpnError, and then nothing of it is there.
+   */
+  assign: (assignment: {
+    addresses: readonly string[];
+    mtu: number;
+    routes: readonly string[];
+  }) => Promise<void>;
   /** Called with all that is to be kept, at each change. */
   onLearned: (learned: Learned) => void;
 }

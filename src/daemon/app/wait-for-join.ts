@@ -1,5 +1,6 @@
 import { VpnError } from "../../common/errors.js";
 import type { Carrier } from "../core/carrier.js";
+import { firstHop } from "../core/gateway/client-options.js";
 import type { JoinOptions, NetworkConfig } from "../core/network/config.js";
 import { parsePostgresUrl } from "../core/postgres/options.js";
 
@@ -14,9 +15,10 @@ export interface JoinWait {
 const proofMs = 40_000;
 
 /** Whom a network waits for, and what may be the matter with them. */
-function servers({ iex, tcp, postgres }: JoinOptions): { who: string; what: string } {
+function servers({ iex, tcp, postgres, gateway }: JoinOptions): { who: string; what: string } {
   const what = "does somebody listen there, and is TCP";
   if (tcp !== undefined) return { who: tcp.address, what };
+  if (gateway !== undefined) return { who: firstHop(gateway), what };
   if (postgres !== undefined) return { who: parsePostgresUrl(postgres.url).servers.join(", "), what };
   return { who: iex.join(", "), what: "is iexd running there, and UDP" };
 }

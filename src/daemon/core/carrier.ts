@@ -118,6 +118,8 @@ export interface Carrier {
   view(): CarrierView;
   /** Asks what moves packets for a sign of life; false: the previous call is not answered yet. */
   responds?(): boolean;
+  /** Own addresses, CIDR, that the carrier got from somebody; absent: it has those that were asked for. */
+  addresses?(): readonly string[];
   /** Called at each change of state of the carrier or a peer. */
   onChange: () => void;
   /** Called for each thing that happens, as it happens and in order; also during `stop`. */

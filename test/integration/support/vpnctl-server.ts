@@ -5,6 +5,7 @@ import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { VpnError } from "../../../src/common/errors.js";
 import { DaemonService } from "../../../src/common/gen/vpnd/v1/daemon_pb.js";
 import { EventService } from "../../../src/common/gen/vpnd/v1/event_pb.js";
+import { GatewayService } from "../../../src/common/gen/vpnd/v1/gateway_pb.js";
 import { KeyService } from "../../../src/common/gen/vpnd/v1/key_pb.js";
 import { KillSwitchService } from "../../../src/common/gen/vpnd/v1/kill_switch_pb.js";
 import { MetricsService } from "../../../src/common/gen/vpnd/v1/metrics_pb.js";
@@ -16,6 +17,7 @@ import { StatsService } from "../../../src/common/gen/vpnd/v1/stats_pb.js";
 import { SystemService } from "../../../src/common/gen/vpnd/v1/system_pb.js";
 import { type CallContext, handlers, type ServiceImpl } from "../../../src/common/grpc/server.js";
 import { serviceDefinition } from "../../../src/common/grpc/service-definition.js";
+import { cannedGateway } from "./canned-gateway.js";
 
 const at = (seconds: number): { seconds: bigint; nanos: number } => ({ seconds: BigInt(seconds), nanos: 0 });
 /** Time of all canned answers, seconds since 1970. */
@@ -82,6 +84,7 @@ export class CannedServer {
     this.#server.addService(serviceDefinition(PeerService), handlers(PeerService, this.#peers));
     this.#server.addService(serviceDefinition(StatsService), handlers(StatsService, this.#stats));
     this.#server.addService(serviceDefinition(KeyService), handlers(KeyService, this.#keys));
+    this.#server.addService(serviceDefinition(GatewayService), handlers(GatewayService, cannedGateway));
     this.#server.addService(serviceDefinition(RouteService), handlers(RouteService, this.#routes));
     this.#server.addService(serviceDefinition(SettingsService), handlers(SettingsService, this.#settings));
     this.#server.addService(serviceDefinition(EventService), handlers(EventService, this.#events));

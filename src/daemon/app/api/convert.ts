@@ -32,7 +32,7 @@ export function networkMessage(
     name: config.name,
     carrier: config.carrier,
     ...stateOf(network),
-    virtualIp: config.asked.virtualIp,
+    virtualIp: network.virtualIp,
     device: config.device,
     mtu: config.mtu,
     mtuAuto: config.asked.mtu === 0,
@@ -44,9 +44,10 @@ export function networkMessage(
     iex: [...config.asked.iex],
     badger: config.asked.badger,
     declaredIn: declaredIn ?? "",
-    dns: network.names.view(),
+    ...dnsOf(network),
     ...tcpOf(network),
     ...postgresOf(network),
+    ...gatewayOf(network),
   };
 }
 
@@ -61,6 +62,17 @@ function postgresOf({ config }: Network): Pick<MessageInitShape<typeof NetworkSc
   if (postgres === undefined) return {};
   const { url, fast, retentionSeconds = 0, maxBytes = 0 } = postgres;
   return { postgres: { url, fast, retentionSeconds, maxBytes: count(maxBytes) } };
+}
+
+function dnsOf({ names }: Network): Pick<MessageInitShape<typeof NetworkSchema>, "dns"> {
+  return names.possible ? { dns: names.view() } : {};
+}
+
+function gatewayOf({ config, carrier }: Network): Pick<MessageInitShape<typeof NetworkSchema>, "gateway"> {
+  const { gateway } = config.asked;
+  if (gateway === undefined) return {};
+  const { url, proxy = "", routes } = gateway;
+  return { gateway: { url, proxy, routes: [...routes], addresses: [...(carrier?.addresses?.() ?? [])] } };
 }
 
 export function damagedMessage(damaged: DamagedNetwork): MessageInitShape<typeof NetworkSchema> {
@@ -122,7 +134,7 @@ export function peerMessage(peer: PeerView): MessageInitShape<typeof PeerSchema>
 
 function selfMessage(network: Network): MessageInitShape<typeof SelfSchema> {
   return {
-    virtualIp: network.config.asked.virtualIp,
+    virtualIp: network.virtualIp,
     name: network.config.nodeName,
     device: network.config.device,
     pskFingerprint: network.fingerprint,

@@ -1,4 +1,5 @@
 import { VpnError } from "../../../common/errors.js";
+import type { GatewayClientOptions } from "../../../common/gen/vpnd/v1/gateway_client_pb.js";
 import type { JoinRequest, NetworkService } from "../../../common/gen/vpnd/v1/network_pb.js";
 import type { PostgresOptions } from "../../../common/gen/vpnd/v1/postgres_pb.js";
 import type { CallContext, ServiceImpl } from "../../../common/grpc/server.js";
@@ -76,7 +77,10 @@ function join(networks: Networks, request: JoinRequest, context: CallContext) {
   );
 }
 
-type Asked = Pick<JoinOptions, "iex" | "virtualIp" | "badger" | "listenPort" | "tcp" | "postgres"> & {
+type Asked = Pick<
+  JoinOptions,
+  "iex" | "virtualIp" | "badger" | "listenPort" | "tcp" | "postgres" | "gateway"
+> & {
   psk: Uint8Array;
   password?: string;
 };
@@ -87,6 +91,7 @@ function carrierOptions(carrier: JoinRequest["carrier"]): Asked {
     return { iex, virtualIp, badger, listenPort, psk };
   }
   if (carrier.case === "postgres") return postgresOptions(carrier.value);
+  if (carrier.case === "gateway") return gatewayOptions(carrier.value);
   if (carrier.case !== "tcp") {
     throw new VpnError("usage", "no carrier that this vpnd knows", { hint: "use --iex HOST:PORT" });
   }
@@ -118,4 +123,26 @@ function postgresOptions(options: PostgresOptions): Asked {
       ...(maxBytes > 0n && { maxBytes: Number(maxBytes) }),
     },
   };
+}
+
+function gatewayOptions({ url, token, proxy, routes }: GatewayClientOptions): Asked {
+  const password = tokenOf(token);
+  return {
+    iex: [],
+    virtualIp: "",
+    badger: false,
+    listenPort: 0,
+    psk: new Uint8Array(0),
+    ...(password !== "" && { password }),
+    gateway: { url, routes, ...(proxy !== "" && { proxy }) },
+  };
+}
+
+/** @throws VpnError `usage` for what cannot go into a header */
+function tokenOf(bytes: Uint8Array): string {
+  const token = Buffer.from(bytes).toString("utf8").trim();
+  if (/^[\x21-\x7e]{0,256}$/.test(token)) return token;
+  throw new VpnError("usage", "that is no token of a gateway", {
+    hint: "one line of at most 256 characters, as vpnctl gateway user add printed it",
+  });
 }

@@ -2,6 +2,7 @@ import type { Server } from "@grpc/grpc-js";
 import { Health } from "../../../common/gen/grpc/health/v1/health_pb.js";
 import { DaemonService } from "../../../common/gen/vpnd/v1/daemon_pb.js";
 import { EventService } from "../../../common/gen/vpnd/v1/event_pb.js";
+import { GatewayService } from "../../../common/gen/vpnd/v1/gateway_pb.js";
 import { KeyService } from "../../../common/gen/vpnd/v1/key_pb.js";
 import { KillSwitchService } from "../../../common/gen/vpnd/v1/kill_switch_pb.js";
 import { MetricsService } from "../../../common/gen/vpnd/v1/metrics_pb.js";
@@ -17,10 +18,12 @@ import type { MethodTable, ServiceDesc } from "../../../common/grpc/service-type
 import type { MetricsSource } from "../../../common/metrics-http.js";
 import type { SystemDoor } from "../../io/system/door.js";
 import type { EventJournal } from "../event-journal.js";
+import type { Gateway } from "../gateway/gateway.js";
 import type { KillSwitch } from "../kill-switch/kill-switch.js";
 import type { Networks } from "../networks.js";
 import { type About, daemonService } from "./daemon-service.js";
 import { eventService } from "./event-service.js";
+import { gatewayService } from "./gateway-service.js";
 import { type Guard, guarded } from "./guard.js";
 import { healthService } from "./health-service.js";
 import { keyService } from "./key-service.js";
@@ -37,6 +40,7 @@ export interface ApiParts {
   networks: Networks;
   door: SystemDoor;
   killSwitch: KillSwitch;
+  gateway: Gateway;
   about: About;
   /** Path of the socket. */
   path: string;
@@ -59,11 +63,12 @@ export const services = [
   SettingsService,
   SystemService,
   KillSwitchService,
+  GatewayService,
 ] as const;
 
 /** Gives a server all services, each method as the guard lets its callers have it. */
 export function addServices(server: Server, parts: ApiParts, guard: Guard, stopping: AbortSignal): void {
-  const { networks, door, killSwitch, about, path, events, metrics } = parts;
+  const { networks, door, killSwitch, gateway, about, path, events, metrics } = parts;
   const onUnexpected = (method: string, error: unknown): void =>
     guard.log.error({ method, err: error }, "call failed");
   const add = <M extends MethodTable>(desc: ServiceDesc<M>, impl: ServiceImpl<NoInfer<M>>): void =>
@@ -82,8 +87,12 @@ export function addServices(server: Server, parts: ApiParts, guard: Guard, stopp
   });
   add(RouteService, routeService(networks));
   add(SettingsService, settingsService(networks));
-  add(SystemService, systemService(networks, door, killSwitch, { stateDir: about.stateDir, socket: path }));
+  add(
+    SystemService,
+    systemService(networks, door, killSwitch, gateway, { stateDir: about.stateDir, socket: path }),
+  );
   add(KillSwitchService, killSwitchService(killSwitch));
+  add(GatewayService, gatewayService(gateway, stopping));
   const names = services.map((desc) => desc.typeName);
   add(Health, healthService(names, stopping));
 }

@@ -8,6 +8,7 @@ import type { ServiceImpl } from "../../../common/grpc/server.js";
 import type { Trace } from "../../core/system/footprint.js";
 import { listFiles, type StateFile } from "../../io/state/list-files.js";
 import type { SystemDoor } from "../../io/system/door.js";
+import type { Gateway } from "../gateway/gateway.js";
 import type { KillSwitch } from "../kill-switch/kill-switch.js";
 import type { Network } from "../network.js";
 import type { Networks } from "../networks.js";
@@ -26,6 +27,7 @@ export function systemService(
   networks: Networks,
   door: SystemDoor,
   killSwitch: KillSwitch,
+  gateway: Gateway,
   places: Places,
 ): ServiceImpl<(typeof SystemService)["method"]> {
   return {
@@ -41,6 +43,7 @@ export function systemService(
       const all: Trace[] = [
         ...(await door.footprint()),
         ...(await killSwitch.footprint()),
+        ...gateway.footprint(),
         ...networks.all().flatMap(udpSocket),
         ...networks.all().flatMap(nameSockets),
         apiSocket(places.socket),
@@ -69,6 +72,7 @@ function udpSocket(network: Network): Trace[] {
 }
 
 function nameSockets(network: Network): Trace[] {
+  if (!network.names.possible) return [];
   const { state, server } = network.names.view();
   if (state !== "on") return [];
   const at = formatEndpoint(server, 53);

@@ -1,3 +1,4 @@
+import { firstHop } from "../../core/gateway/client-options.js";
 import { parsePostgresUrl } from "../../core/postgres/options.js";
 import type { Networks } from "../networks.js";
 import type { KillSwitch } from "./kill-switch.js";
@@ -17,6 +18,7 @@ export function followNetworks(killSwitch: KillSwitch, networks: Networks): () =
       devices: configs.map((config) => config.device),
       servers: configs.flatMap(({ asked }) => {
         if (asked.postgres !== undefined) return parsePostgresUrl(asked.postgres.url).servers;
+        if (asked.gateway !== undefined) return [firstHop(asked.gateway)];
         return asked.tcp?.role === "connect" ? [asked.tcp.address] : asked.iex;
       }),
     };

@@ -91,7 +91,7 @@ export class NetworkNames {
   /** The network runs; nobody waits for its names. */
   start(carrier: Carrier): void {
     const { config, zones } = this.#parts;
-    if (config().asked.noDns === true) return;
+    if (config().asked.noDns === true || !this.possible) return;
     this.#carrier = carrier;
     this.#known = undefined;
     this.#forwarder = this.#makeForwarder();
@@ -159,6 +159,12 @@ export class NetworkNames {
     });
   }
 
+  /** Not of a network without an address that was asked for: there are no other nodes. */
+  get possible(): boolean {
+    return this.#parts.config().asked.virtualIp !== "";
+  }
+
+  /** Only if it is `possible`. */
   view(): NamesView {
     const { asked } = this.#parts.config();
     const { domain, virtualIp, table } = this.#zone();

@@ -38,6 +38,14 @@ const kinds: Readonly<Record<string, MethodKind>> = {
   "vpnd.v1.KillSwitchService/GetKillSwitch": "look",
   "vpnd.v1.KillSwitchService/KillSwitchOn": "change",
   "vpnd.v1.KillSwitchService/KillSwitchOff": "change",
+  "vpnd.v1.GatewayService/GetGateway": "private",
+  "vpnd.v1.GatewayService/WatchGateway": "private",
+  "vpnd.v1.GatewayService/ListGatewayUsers": "private",
+  "vpnd.v1.GatewayService/StartGateway": "change",
+  "vpnd.v1.GatewayService/StopGateway": "change",
+  "vpnd.v1.GatewayService/KickClients": "change",
+  "vpnd.v1.GatewayService/AddGatewayUser": "change",
+  "vpnd.v1.GatewayService/RevokeGatewayUser": "change",
 };
 
 /** Of a method that the table lacks: the most guarded kind. */

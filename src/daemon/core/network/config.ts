@@ -1,4 +1,9 @@
 import { VpnError } from "../../../common/errors.js";
+import {
+  checkGatewayClient,
+  defaultGatewayMtu,
+  type GatewayClientOptions,
+} from "../gateway/client-options.js";
 import { checkPostgresOptions, defaultPostgresMtu, type PostgresOptions } from "../postgres/options.js";
 import type { Routing } from "../routes/routing.js";
 import { checkTcpOptions, defaultTcpMtu, type TcpOptions } from "../tcp/options.js";
@@ -10,8 +15,10 @@ export interface JoinOptions {
   /** A mesh, unless one of these is there. */
   tcp?: TcpOptions;
   postgres?: PostgresOptions;
+  gateway?: GatewayClientOptions;
   /** "HOST:PORT" each; of a mesh. */
   iex: readonly string[];
+  /** Empty: the gateway gives it. */
   virtualIp: string;
   badger: boolean;
   listenPort: number;
@@ -22,7 +29,10 @@ export interface JoinOptions {
   noDns?: true;
 }
 
-export type CarrierName = "mesh" | "tcp" | "postgres";
+/** What says over what a network goes. */
+type Carriers = Pick<JoinOptions, "tcp" | "postgres" | "gateway">;
+
+export type CarrierName = "mesh" | "tcp" | "postgres" | "gateway";
 
 /** A joined network as it is kept on disk; secrets are apart. */
 export interface NetworkConfig {
@@ -46,7 +56,12 @@ export interface NetworkConfig {
 }
 
 const defaultMtu = 1400;
-const defaultMtus = { mesh: defaultMtu, tcp: defaultTcpMtu, postgres: defaultPostgresMtu };
+const defaultMtus = {
+  mesh: defaultMtu,
+  tcp: defaultTcpMtu,
+  postgres: defaultPostgresMtu,
+  gateway: defaultGatewayMtu,
+};
 /** IFNAMSIZ less the closing zero. */
 const deviceNameMax = 15;
 
@@ -65,23 +80,35 @@ export function checkLabel(name: string): void {
 export function checkJoinOptions(raw: JoinOptions): JoinOptions {
   const network = raw.network === "" ? "default" : raw.network;
   checkLabel(network);
-  if (raw.virtualIp === "") {
+  const kind = carrierOf(raw);
+  if (raw.virtualIp === "" && kind !== "gateway") {
     throw usage("no virtual IP", "give an address with prefix length, such as --vip 10.0.0.10/16");
   }
-  const vip = parseVirtualIp(raw.virtualIp);
-  if (carrierOf(raw) === "mesh" && raw.iex.length === 0) {
+  if (raw.virtualIp !== "" && kind === "gateway") {
+    throw usage("a gateway gives its clients their addresses", "leave --vip out");
+  }
+  const vip = kind === "gateway" ? undefined : parseVirtualIp(raw.virtualIp);
+  if (kind === "mesh" && raw.iex.length === 0) {
     throw usage("no rendezvous server", "name one: --iex HOST:PORT");
   }
   if (raw.iex.length > 16) throw usage("too many rendezvous servers (at most 16)", "name fewer with --iex");
-  checkMtu(raw.mtu, vip.family);
+  checkMtu(raw.mtu, vip?.family ?? 6);
   if (raw.listenPort > 65_535) throw usage(`${raw.listenPort} is no UDP port`, "use --listen-port 1..65535");
   if (raw.device !== "") checkDevice(raw.device);
   const iex = [...new Set(raw.iex.map(checkServer))];
   const carrier = {
     ...(raw.tcp !== undefined && { tcp: checkTcpOptions(raw.tcp) }),
     ...(raw.postgres !== undefined && { postgres: checkPostgresOptions(raw.postgres) }),
+    ...(raw.gateway !== undefined && { gateway: checkGatewayClient(raw.gateway) }),
   };
-  return { ...raw, ...carrier, network, iex, virtualIp: vip.text, nodeName: checkNodeName(raw.nodeName) };
+  return {
+    ...raw,
+    ...carrier,
+    network,
+    iex,
+    virtualIp: vip?.text ?? "",
+    nodeName: checkNodeName(raw.nodeName),
+  };
 }
 
 /** Fills in what was left to vpnd. */
@@ -114,6 +141,9 @@ export function differences(config: NetworkConfig, asked: JoinOptions): string[]
   compare("--fast", had.postgres?.fast === asked.postgres?.fast);
   compare("--retention", had.postgres?.retentionSeconds === asked.postgres?.retentionSeconds);
   compare("--max-size", had.postgres?.maxBytes === asked.postgres?.maxBytes);
+  compare("--gateway", had.gateway?.url === asked.gateway?.url);
+  compare("--proxy", had.gateway?.proxy === asked.gateway?.proxy);
+  compare("--route", had.gateway?.routes.join() === asked.gateway?.routes.join());
   compare("--iex", [...had.iex].sort().join() === [...asked.iex].sort().join());
   compare("--vip", had.virtualIp === asked.virtualIp);
   compare("--badger", had.badger === asked.badger);
@@ -127,14 +157,15 @@ export function differences(config: NetworkConfig, asked: JoinOptions): string[]
   return differs;
 }
 
-export function carrierOf({ tcp, postgres }: Pick<JoinOptions, "tcp" | "postgres">): CarrierName {
+export function carrierOf({ tcp, postgres, gateway }: Carriers): CarrierName {
   if (tcp !== undefined) return "tcp";
+  if (gateway !== undefined) return "gateway";
   return postgres === undefined ? "mesh" : "postgres";
 }
 
 /** The network has a PSK: a mesh always, a link when it is encrypted. */
-export function hasPsk({ tcp, postgres }: Pick<JoinOptions, "tcp" | "postgres">): boolean {
-  return tcp === undefined ? postgres === undefined : tcp.tls;
+export function hasPsk(asked: Carriers): boolean {
+  return asked.tcp === undefined ? carrierOf(asked) === "mesh" : asked.tcp.tls;
 }
 
 const listensAt = ({ tcp }: JoinOptions) => (tcp?.role === "listen" ? tcp.address : undefined);

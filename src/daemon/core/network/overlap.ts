@@ -14,11 +14,10 @@ export function checkOverlap(
   local: readonly { prefix: string; device: string; what: string }[],
 ): void {
   const own = parseCidr(config.asked.virtualIp);
-  if (!own) return;
   const hint = "choose another virtual subnet with --vip";
   for (const other of others) {
     const theirs = parseCidr(other.asked.virtualIp);
-    if (theirs && overlaps(own, theirs)) {
+    if (own && theirs && overlaps(own, theirs)) {
       throw new VpnError("conflict", `${own.prefix} overlaps ${theirs.prefix} of network ${other.name}`, {
         hint,
       });
@@ -33,7 +32,7 @@ export function checkOverlap(
     // What the device has already is its owner's wish.
     if (used.device === config.device) continue;
     const theirs = parseCidr(used.prefix);
-    if (theirs && overlaps(own, theirs)) {
+    if (own && theirs && overlaps(own, theirs)) {
       throw new VpnError("conflict", `${own.prefix} overlaps the ${used.what}`, { hint });
     }
   }

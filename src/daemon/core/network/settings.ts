@@ -36,6 +36,7 @@ export const liveOptions: Readonly<Record<CarrierName, readonly string[]>> = {
   mesh: ["--iex", "--dns"],
   tcp: ["--tcp-listen", "--tcp-connect", "--name", "--dns"],
   postgres: ["--dns"],
+  gateway: [],
 };
 
 /** The network with other settings. @throws VpnError `usage` for what makes no sense, or is of another carrier */
@@ -102,6 +103,7 @@ const kinds: Readonly<Record<CarrierName, string>> = {
   mesh: "a mesh",
   tcp: "a TCP link",
   postgres: "a network over PostgreSQL",
+  gateway: "a network by way of a gateway",
 };
 
 function refuseOthers({ name, carrier }: NetworkConfig, { iex, listenPort, tcp }: SettingsPatch): void {

@@ -4,8 +4,8 @@ const equals = (left: object, right: unknown): object => ({ match: { op: "==", l
 
 export const from = (device: string): object => equals({ meta: { key: "iifname" } }, device);
 export const to = (device: string): object => equals({ meta: { key: "oifname" } }, device);
-export const notTo = (devices: readonly string[]): object => ({
-  match: { op: "!=", left: { meta: { key: "oifname" } }, right: { set: devices } },
+export const notTo = (device: string): object => ({
+  match: { op: "!=", left: { meta: { key: "oifname" } }, right: device },
 });
 export const answers: object = {
   match: { op: "in", left: { ct: { key: "state" } }, right: ["established", "related"] },
@@ -43,7 +43,7 @@ export function mapTo(kind: "snat" | "dnat", prefix: string): object {
 interface Hook {
   name: string;
   type: "filter" | "nat";
-  hook: "forward" | "prerouting" | "postrouting";
+  hook: "forward" | "input" | "prerouting" | "postrouting";
   prio: number;
 }
 

@@ -49,20 +49,22 @@ export const forwardingKey6 = "net/ipv6/conf/all/forwarding";
 
 /**
  * Forwarding between tunnels and LANs, and nowhere else: a LAN that was not forwarded from before us gets to the tunnels alone.
- * @param tunnels devices of networks
+ * @param tunnels devices of networks, or patterns of their names
  * @param lans devices on which forwarding was off
  */
 export function forwardingItems(tunnels: readonly string[], lans: readonly string[]): Item[] {
   const [first] = lans;
   const name = tableName("vpnd-forwarding", tunnels[0] ?? "");
-  const guards = lans.map((lan) => [from(lan), notTo(tunnels), drop]);
+  const guards = lans.map((lan) => [from(lan), ...tunnels.map(notTo), drop]);
   const guard: Item = {
     kind: "nft-table",
     family: "inet",
     name,
     commands: chain(name, { name: "forward", type: "filter", hook: "forward", prio: 0 }, guards),
   };
-  const settings = [...tunnels, ...lans].map(
+  // Devices that a pattern stands for look after themselves.
+  const named = tunnels.filter((device) => !device.endsWith("*"));
+  const settings = [...named, ...lans].map(
     (device): Item => ({ kind: "sysctl", key: forwardingKey(device), value: "1" }),
   );
   return first === undefined ? settings : [guard, ...settings];

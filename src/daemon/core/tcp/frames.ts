@@ -80,15 +80,21 @@ export interface FrameSink {
 /** Cuts a stream into items. What may be in it is bounded by what a length can say, so nothing needs to be believed. */
 export class FrameReader {
   readonly #sink: FrameSink;
-  #framing: Framing = "classic";
+  #framing: Framing;
   #pending: Buffer = Buffer.alloc(0);
   /** How many bytes make the item whole that `#pending` begins; copies are made only then. */
   #parts: Buffer[] = [];
   #held = 0;
   #wanted = 0;
 
-  constructor(sink: FrameSink) {
+  constructor(sink: FrameSink, framing: Framing = "classic") {
     this.#sink = sink;
+    this.#framing = framing;
+  }
+
+  /** Nothing is kept of an item whose rest has not come. */
+  get between(): boolean {
+    return this.#held === 0;
   }
 
   /**

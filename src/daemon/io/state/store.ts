@@ -1,6 +1,7 @@
 import { mkdir, readdir, readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { VpnError } from "../../../common/errors.js";
+import type { GatewayClientOptions } from "../../core/gateway/client-options.js";
 import type { FormerPsk } from "../../core/keys/psk-ring.js";
 import {
   carrierOf,
@@ -24,7 +25,7 @@ export interface NetworkSecrets {
   formerPsks?: readonly FormerPsk[];
   /** Ed25519 seed of the node key, 32 bytes. */
   nodeSeed: Uint8Array;
-  /** For the database of a postgres network. */
+  /** What the database of a postgres network or a gateway asks for. */
   password?: string;
 }
 
@@ -193,7 +194,12 @@ function parseConfig(file: Record<string, unknown>, name: string): NetworkConfig
   const { iex, virtualIp, badger, listenPort } = asked;
   const tcp = parseTcp(asked.tcp);
   const postgres = parsePostgres(asked.postgres);
-  const carrier = carrierOf({ ...(tcp && { tcp }), ...(postgres && { postgres }) });
+  const gateway = parseGateway(asked.gateway);
+  const carrier = carrierOf({
+    ...(tcp && { tcp }),
+    ...(postgres && { postgres }),
+    ...(gateway && { gateway }),
+  });
   const askedWhole =
     asked.network === name &&
     file.carrier === carrier &&
@@ -218,6 +224,7 @@ function parseConfig(file: Record<string, unknown>, name: string): NetworkConfig
     ...(tcp !== undefined && { tcp }),
     ...(postgres !== undefined && { postgres }),
     ...(asked.noDns === true && { noDns: true }),
+    ...(gateway !== undefined && { gateway }),
   });
   const declared = file.declared === true ? ({ declared: true } as const) : {};
   const routing = file.routing === undefined ? {} : { routing: readRouting(file.routing) };
@@ -262,6 +269,16 @@ function parsePostgres(value: unknown): PostgresOptions | undefined {
     ...(typeof retentionSeconds === "number" && { retentionSeconds }),
     ...(typeof maxBytes === "number" && { maxBytes }),
   };
+}
+
+function parseGateway(value: unknown): GatewayClientOptions | undefined {
+  if (value === undefined) return undefined;
+  if (!isObject(value)) throw new Error("its gateway is none");
+  const { url, proxy, routes } = value;
+  if (typeof url !== "string" || !Array.isArray(routes) || !routes.every((one) => typeof one === "string")) {
+    throw new Error("its gateway lacks options, or they have the wrong types");
+  }
+  return { url, routes, ...(typeof proxy === "string" && { proxy }) };
 }
 
 function secretsJson({ psk, nodeSeed, pskSince, formerPsks = [], password }: NetworkSecrets): object {

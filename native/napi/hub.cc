@@ -1,0 +1,205 @@
+#include "hub.h"
+
+#include <utility>
+
+#include "arguments.h"
+#include "handler.h"
+#include "live.h"
+#include "port_values.h"
+#include "values.h"
+
+namespace vpnd::face {
+
+namespace {
+
+constexpr uint32_t kMaxFd = 1 << 30;
+
+using Hubs = Live<vpnd::PortHub>;
+
+std::optional<uint32_t> read_client(const Napi::CallbackInfo& info) {
+  return read_number(info.Env(), info[0], "client", 0, UINT32_MAX);
+}
+
+std::optional<vpnd::PortHub::Mode> read_mode(Napi::Env env, Napi::Value value) {
+  const auto text = read_text(env, value, "mode", 16);
+  if (!text) return std::nullopt;
+  if (*text == "read") return vpnd::PortHub::Mode::read;
+  if (*text == "pause") return vpnd::PortHub::Mode::pause;
+  if (*text == "discard") return vpnd::PortHub::Mode::discard;
+  throw_type_error(env, "mode must be \"read\", \"pause\" or \"discard\"");
+  return std::nullopt;
+}
+
+// False: JavaScript can run no more here.
+bool call_with(napi_env env, napi_value callback, const HubBatch& filled) {
+  napi_handle_scope scope;
+  if (napi_open_handle_scope(env, &scope) != napi_ok) return false;
+  const Batch& batch = filled.batch;
+  napi_value arguments[5];
+  const bool runs = napi_create_uint32(env, filled.client, &arguments[0]) == napi_ok &&
+                    napi_create_uint32(env, batch.index, &arguments[1]) == napi_ok &&
+                    napi_create_uint32(env, static_cast<uint32_t>(batch.bytes), &arguments[2]) == napi_ok &&
+                    napi_create_uint32(env, static_cast<uint32_t>(batch.items), &arguments[3]) == napi_ok &&
+                    napi_get_boolean(env, batch.kind == PortItems::supers, &arguments[4]) == napi_ok;
+  const bool called = runs && call_handler(env, callback, {arguments[0], arguments[1], arguments[2], arguments[3], arguments[4]});
+  napi_close_handle_scope(env, scope);
+  return called;
+}
+
+}  // namespace
+
+void PortHub::define(Napi::Env env, Napi::Object exports) {
+  exports.Set("PortHub", DefineClass(env, "PortHub",
+                                     {InstanceMethod<&PortHub::start>("start"), InstanceMethod<&PortHub::stop>("stop"),
+                                      InstanceMethod<&PortHub::add>("add"), InstanceMethod<&PortHub::remove>("remove"),
+                                      InstanceMethod<&PortHub::set_mode>("setMode"), InstanceMethod<&PortHub::choose>("choose"),
+                                      InstanceMethod<&PortHub::write>("write"), InstanceMethod<&PortHub::give_back>("giveBack"),
+                                      InstanceMethod<&PortHub::memory>("memory"), InstanceMethod<&PortHub::counters>("counters"),
+                                      InstanceMethod<&PortHub::responds>("responds")}));
+}
+
+PortHub::PortHub(const Info& info) : Napi::ObjectWrap<PortHub>(info), env_(info.Env()) {
+  const Napi::Env env = info.Env();
+  const auto options = read_object(env, info[0], "options");
+  if (!options) return;
+  const auto closed = read_prefixes(env, options->Get("closed"));
+  if (!closed) return;
+  const auto open = read_prefixes(env, options->Get("open"));
+  if (!open) return;
+  if (!info[1].IsFunction()) {
+    throw_type_error(env, "onBatch must be a function");
+    return;
+  }
+  // A queue of one: a call that waits will find the batches of all calls refused meanwhile.
+  const Napi::String name = Napi::String::New(env, "vpnd hub batches");
+  if (napi_create_threadsafe_function(env, info[1], nullptr, name, 1, 1, nullptr, nullptr, this, deliver, &wake_) != napi_ok) {
+    Napi::Error::New(env, "no thread-safe function").ThrowAsJavaScriptException();
+    return;
+  }
+  napi_unref_threadsafe_function(env, wake_);
+  std::string error;
+  hub_ = vpnd::PortHub::make(Destinations(*closed, *open),
+                             [wake = wake_] { napi_call_threadsafe_function(wake, nullptr, napi_tsfn_nonblocking); }, error);
+  if (!hub_) {
+    end();
+    Napi::Error::New(env, "cannot make the port hub: " + error).ThrowAsJavaScriptException();
+    return;
+  }
+  Hubs::instance().add(hub_.get());
+  // Hooks run last in, first out: ours before that of the thread-safe function, so the thread ends before it goes.
+  napi_add_env_cleanup_hook(env, on_environment_end, this);
+  hooked_ = true;
+}
+
+PortHub::~PortHub() {
+  end();
+  if (hooked_) napi_remove_env_cleanup_hook(env_, on_environment_end, this);
+}
+
+void PortHub::on_environment_end(void* self) { static_cast<PortHub*>(self)->end(); }
+
+void PortHub::end() {
+  if (std::exchange(ended_, true)) return;
+  if (hub_) {
+    Hubs::instance().remove(hub_.get());
+    hub_->stop();
+    hub_.reset();
+  }
+  if (wake_) napi_release_threadsafe_function(std::exchange(wake_, nullptr), napi_tsfn_abort);
+}
+
+void PortHub::deliver(napi_env env, napi_value callback, void* context, void*) {
+  if (!env || !callback) return;  // the environment is ending
+  auto* self = static_cast<PortHub*>(context);
+  // No more at once than there are, lest other work of the event loop waits for ever. The callback may remove clients, or stop.
+  for (unsigned i = 0; i < kHubBatches && !self->ended_; i++) {
+    const auto batch = self->hub_->take();
+    if (!batch) return;
+    if (!call_with(env, callback, *batch)) return;
+  }
+  if (!self->ended_) napi_call_threadsafe_function(self->wake_, nullptr, napi_tsfn_nonblocking);
+}
+
+void PortHub::start(const Info&) {
+  if (hub_) hub_->start();
+}
+
+void PortHub::stop(const Info&) { end(); }
+
+// add(client, { tunFd, mtu, items, sources })
+void PortHub::add(const Info& info) {
+  const Napi::Env env = info.Env();
+  const auto client = read_client(info);
+  if (!client) return;
+  const auto options = read_object(env, info[1], "options");
+  if (!options) return;
+  const auto tun = read_number(env, options->Get("tunFd"), "tunFd", 0, kMaxFd);
+  const auto mtu = read_number(env, options->Get("mtu"), "mtu", 68, 65535);
+  if (!tun || !mtu) return;
+  const auto items = read_items(env, options->Get("items"));
+  if (!items) return;
+  auto sources = read_prefixes(env, options->Get("sources"));
+  if (!sources || !hub_) return;
+  std::string error;
+  if (hub_->add(*client, {static_cast<int>(*tun), *mtu, *items, std::move(*sources)}, error)) return;
+  Napi::Error::New(env, "cannot add the client: " + error).ThrowAsJavaScriptException();
+}
+
+// remove(client, keep) -> fd, or -1
+Napi::Value PortHub::remove(const Info& info) {
+  const auto client = read_client(info);
+  if (!client) return {};
+  const auto keep = read_bool(info.Env(), info[1], "keep");
+  if (!keep) return {};
+  return Napi::Number::New(info.Env(), hub_ ? hub_->remove(*client, *keep) : -1);
+}
+
+void PortHub::set_mode(const Info& info) {
+  const auto client = read_client(info);
+  if (!client) return;
+  const auto mode = read_mode(info.Env(), info[1]);
+  if (mode && hub_) hub_->set_mode(*client, *mode);
+}
+
+void PortHub::choose(const Info& info) {
+  const auto client = read_client(info);
+  if (!client) return;
+  const auto items = read_items(info.Env(), info[1]);
+  if (items && hub_) hub_->choose(*client, *items);
+}
+
+// write(client, data: Uint8Array, ends: Uint32Array, items)
+void PortHub::write(const Info& info) {
+  const auto client = read_client(info);
+  if (!client) return;
+  const auto data = borrow_data(info.Env(), info[1]);
+  if (!data) return;
+  const auto ends = borrow_ends(info.Env(), info[2]);
+  if (!ends) return;
+  const auto items = read_items(info.Env(), info[3]);
+  if (items && hub_) hub_->write(*client, *data, *ends, *items);
+}
+
+void PortHub::give_back(const Info& info) {
+  const auto index = read_number(info.Env(), info[0], "index", 0, kHubBatches - 1);
+  if (index && hub_) hub_->give_back(*index);
+}
+
+// memory() -> as PacketPort's; to be called once
+Napi::Value PortHub::memory(const Info& info) {
+  if (!hub_) return Napi::Array::New(info.Env());
+  const std::shared_ptr<HubMemory>& memory = hub_->memory();
+  return expose_batches(info.Env(), memory->all, memory);
+}
+
+// counters(client); undefined: it is not there
+Napi::Value PortHub::counters(const Info& info) {
+  const auto client = read_client(info);
+  if (!client || !hub_) return info.Env().Undefined();
+  const auto now = hub_->info(*client);
+  return now ? Napi::Value(port_counters_object(info.Env(), *now)) : info.Env().Undefined();
+}
+
+Napi::Value PortHub::responds(const Info& info) { return Napi::Boolean::New(info.Env(), !hub_ || hub_->responds()); }
+
+}  // namespace vpnd::face

@@ -1,0 +1,63 @@
+// The devices of many clients for one carrier: one thread reads them all, and each client is held to its own addresses.
+#pragma once
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "destinations.h"
+#include "hub_batches.h"
+#include "port_counters.h"
+
+namespace vpnd {
+
+struct HubClientOptions {
+  int tun_fd = -1;  // non-blocking; the hub's own once it was added
+  size_t mtu = 0;   // of the device
+  PortItems items = PortItems::packets;  // packets or supers
+  std::vector<Prefix> sources;           // of what the client may send
+};
+
+// All but the thread's part is of one thread only: the carrier's.
+class PortHub {
+ public:
+  enum class Mode : uint8_t {
+    read,
+    pause,    // the device's queue fills; when it is full the kernel drops
+    discard,  // the client is away: what is for it is counted and gone, lest it come late
+  };
+
+  // Null: `error` says why. on_ready: there is a batch to take, and perhaps more; called by the hub's thread.
+  static std::unique_ptr<PortHub> make(Destinations destinations, std::function<void()> on_ready, std::string& error);
+  ~PortHub();
+  PortHub(const PortHub&) = delete;
+  PortHub& operator=(const PortHub&) = delete;
+
+  void start();
+  // Ends the thread and closes all devices.
+  void stop();
+
+  // False: `error` says why, and the descriptor is still the caller's.
+  bool add(uint32_t client, HubClientOptions options, std::string& error);
+  // Closes its device, unless it is to be kept. The descriptor, or -1.
+  int remove(uint32_t client, bool keep);
+  void set_mode(uint32_t client, Mode mode);
+  // What its batches hold from about now on.
+  void choose(uint32_t client, PortItems items);
+  // See PortWriter::write. Nothing for a client that is not there.
+  void write(uint32_t client, std::span<uint8_t> data, std::span<const uint32_t> ends, PortItems items) noexcept;
+  // Empty: it is not there.
+  std::optional<PortInfo> info(uint32_t client) const;
+
+  std::optional<HubBatch> take();
+  void give_back(unsigned index);
+  const std::shared_ptr<HubMemory>& memory() const;
+  // Asks the thread for a sign of life; false: it has not answered the call before.
+  bool responds();
+
+ private:
+  struct Impl;
+  explicit PortHub(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace vpnd

@@ -1,0 +1,206 @@
+// The port hub: many devices for one carrier, each client held to its own addresses.
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <condition_variable>
+#include <map>
+#include <thread>
+
+#include "check.h"
+#include "ip_packet.h"
+#include "port_hub.h"
+#include "tcp_udp_packets.h"
+
+using namespace vpnd;
+using namespace vpnd::test;
+
+namespace {
+
+constexpr size_t kMtu = 1400;
+
+Prefix prefix(const char* text) { return *Prefix::parse(text); }
+
+PacketSpec udp_from(uint8_t host, size_t payload = 20) {
+  PacketSpec spec;
+  spec.udp = true;
+  spec.host = host;
+  spec.payload = random_bytes(payload);
+  return spec;
+}
+
+// A hub whose devices are datagram socket pairs; `far` is the kernel's end of one.
+struct Hub {
+  explicit Hub(Destinations where = {{}, {}}) {
+    std::string error;
+    hub = PortHub::make(std::move(where),
+                        [this] {
+                          const std::lock_guard lock(mutex);
+                          ready = true;
+                          changed.notify_all();
+                        },
+                        error);
+    CHECK(hub != nullptr);
+    hub->start();
+  }
+  ~Hub() {
+    hub->stop();
+    for (const auto& [id, fd] : far) close(fd);
+  }
+  void add(uint32_t id, std::vector<Prefix> sources = {prefix("0.0.0.0/0"), prefix("::/0")}) {
+    int fds[2];
+    CHECK(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, fds) == 0);
+    std::string error;
+    CHECK(hub->add(id, {fds[0], kMtu, PortItems::packets, std::move(sources)}, error));
+    far[id] = fds[1];
+  }
+  bool send(uint32_t id, const Bytes& packet) { return ::send(far[id], packet.data(), packet.size(), 0) > 0; }
+  // What comes for clients until so many packets did, or nothing did for ten seconds.
+  std::map<uint32_t, std::vector<Bytes>> take(size_t count) {
+    std::map<uint32_t, std::vector<Bytes>> out;
+    for (size_t seen = 0; seen < count;) {
+      std::unique_lock lock(mutex);
+      if (!changed.wait_for(lock, std::chrono::seconds(10), [&] { return ready; })) return out;
+      ready = false;
+      lock.unlock();
+      while (const auto filled = hub->take()) {
+        const BatchMemory::One& memory = hub->memory()->all[filled->batch.index];
+        uint32_t from = 0;
+        for (size_t i = 0; i < filled->batch.items; i++, seen++) {
+          out[filled->client].emplace_back(memory.data.data() + from, memory.data.data() + memory.ends[i]);
+          from = memory.ends[i];
+        }
+        hub->give_back(filled->batch.index);
+      }
+    }
+    return out;
+  }
+  void write(uint32_t id, Bytes packet) {
+    const uint32_t end = static_cast<uint32_t>(packet.size());
+    hub->write(id, packet, {&end, 1}, PortItems::packets);
+  }
+  // How many packets lie at the kernel's end.
+  size_t arrived(uint32_t id) {
+    uint8_t buffer[2000];
+    size_t count = 0;
+    while (recv(far[id], buffer, sizeof buffer, 0) > 0) count++;
+    return count;
+  }
+  uint64_t dropped(uint32_t id, PortDrop reason) const { return hub->info(id)->drops[static_cast<size_t>(reason)]; }
+
+  std::unique_ptr<PortHub> hub;
+  std::map<uint32_t, int> far;
+  std::mutex mutex;
+  std::condition_variable changed;
+  bool ready = false;
+};
+
+}  // namespace
+
+TEST(hub_many, "hub: one thread hands over what many devices have, to each client its own") {
+  Hub hub;
+  constexpr uint32_t kClients = 100;
+  std::map<uint32_t, std::vector<Bytes>> sent;
+  for (uint32_t id = 0; id < kClients; id++) {
+    hub.add(id);
+    hub.hub->set_mode(id, PortHub::Mode::read);
+    for (uint8_t i = 0; i < 3; i++) {
+      sent[id].push_back(build(udp_from(static_cast<uint8_t>(id), 20 + i)));
+      CHECK(hub.send(id, sent[id].back()));
+    }
+  }
+  CHECK(hub.take(kClients * 3) == sent);
+  CHECK(hub.hub->info(7)->tx_packets == 3 && !hub.hub->info(kClients));
+}
+
+TEST(hub_modes, "hub: nothing comes of a client that is paused, and nothing late of one that was away") {
+  Hub hub;
+  for (uint32_t id = 1; id <= 2; id++) hub.add(id);
+  const Bytes first = build(udp_from(1)), second = build(udp_from(2));
+  // Paused from the beginning.
+  CHECK(hub.send(1, first));
+  hub.hub->set_mode(2, PortHub::Mode::read);
+  CHECK(hub.send(2, second));
+  auto taken = hub.take(1);
+  CHECK(taken.size() == 1 && taken[2] == std::vector<Bytes>{second});
+  hub.hub->set_mode(1, PortHub::Mode::read);
+  CHECK(hub.take(1)[1] == std::vector<Bytes>{first});
+  hub.hub->set_mode(1, PortHub::Mode::discard);
+  CHECK(hub.send(1, first));
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  while (hub.dropped(1, PortDrop::no_client) == 0 && std::chrono::steady_clock::now() < end) std::this_thread::yield();
+  CHECK(hub.dropped(1, PortDrop::no_client) == 1);
+  hub.hub->set_mode(1, PortHub::Mode::read);
+  CHECK(hub.send(1, second));
+  CHECK(hub.take(1)[1] == std::vector<Bytes>{second});
+}
+
+TEST(hub_sources, "hub: a client sends as itself, and only where clients may") {
+  // The tests' packets go from 10.1.0.HOST to 10.2.0.1 and the like.
+  const Bytes own = build(udp_from(1)), foreign = build(udp_from(2));
+  IpHeader ip;
+  CHECK(parse_ip(own, ip));
+  const Prefix source{ip.source, 32}, target{ip.destination, 32};
+  Hub open;
+  open.add(1, {source});
+  open.write(1, own);
+  open.write(1, foreign);
+  CHECK(open.arrived(1) == 1 && open.dropped(1, PortDrop::foreign_source) == 1);
+  Hub closed(Destinations({target}, {}));
+  closed.add(1, {source});
+  closed.write(1, own);
+  CHECK(closed.arrived(1) == 0 && closed.dropped(1, PortDrop::forbidden_destination) == 1);
+  Hub excepted(Destinations({target}, {target}));
+  excepted.add(1, {source});
+  excepted.write(1, own);
+  excepted.write(2, own);
+  CHECK(excepted.arrived(1) == 1);
+}
+
+TEST(hub_backpressure, "hub: while the carrier holds all batches nothing is read, and nothing is lost of what was") {
+  Hub hub;
+  constexpr uint32_t kClients = 40;
+  for (uint32_t id = 0; id < kClients; id++) {
+    hub.add(id);
+    hub.hub->set_mode(id, PortHub::Mode::read);
+    CHECK(hub.send(id, build(udp_from(1))));
+  }
+  std::vector<unsigned> held;
+  while (held.size() < kHubBatches) {
+    if (const auto filled = hub.hub->take()) held.push_back(filled->batch.index);
+  }
+  CHECK(!hub.hub->take());
+  for (const unsigned index : held) hub.hub->give_back(index);
+  CHECK(hub.take(kClients - kHubBatches).size() == kClients - kHubBatches);
+}
+
+TEST(hub_removed, "hub: a client's device goes with it, or is kept for the next") {
+  Hub hub;
+  hub.add(1);
+  hub.add(2);
+  CHECK(hub.hub->remove(1, false) == -1 && !hub.hub->info(1));
+  CHECK(!hub.send(1, build(udp_from(1))));
+  const int fd = hub.hub->remove(2, true);
+  std::string error;
+  CHECK(fd >= 0 && hub.hub->add(3, {fd, kMtu, PortItems::packets, {}}, error));
+  hub.hub->set_mode(3, PortHub::Mode::read);
+  CHECK(hub.send(2, build(udp_from(2))));
+  CHECK(hub.take(1).contains(3));
+  CHECK(!hub.hub->add(3, {0, kMtu, PortItems::packets, {}}, error) && hub.hub->remove(9, true) == -1);
+}
+
+TEST(hub_stop, "hub: it stops while all batches are held, and clients that come later are refused") {
+  Hub hub;
+  for (uint32_t id = 0; id < 2 * kHubBatches; id++) {
+    hub.add(id);
+    hub.hub->set_mode(id, PortHub::Mode::read);
+    CHECK(hub.send(id, build(udp_from(1))));
+  }
+  for (unsigned taken = 0; taken < kHubBatches;) {
+    if (hub.hub->take()) taken++;
+  }
+  CHECK(hub.hub->responds());
+  hub.hub->stop();
+  std::string error;
+  CHECK(!hub.hub->add(99, {0, kMtu, PortItems::packets, {}}, error) && !hub.hub->take() && hub.hub->responds());
+}

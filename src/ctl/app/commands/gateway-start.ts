@@ -1,0 +1,41 @@
+import { type CtlCommand, unaryOptions, withApi } from "../context.js";
+import { printChange } from "../gateway.js";
+
+export interface GatewayStartFlags {
+  readonly listen?: string;
+  readonly path?: string;
+  readonly open?: boolean;
+  readonly subnet?: readonly string[];
+  readonly maxClients?: number;
+  /** Seconds. */
+  readonly keep?: number;
+  readonly mtu?: number;
+  readonly dns?: readonly string[];
+  readonly allow?: readonly string[];
+  readonly allowHost?: boolean;
+  readonly allowClients?: boolean;
+  readonly dryRun?: boolean;
+}
+
+const gatewayStart: CtlCommand<GatewayStartFlags, []> = async (context, flags) => {
+  const { dryRun = false } = flags;
+  const request = {
+    listen: flags.listen ?? "",
+    path: flags.path ?? "",
+    open: flags.open ?? false,
+    subnets: [...(flags.subnet ?? [])],
+    mtu: flags.mtu ?? 0,
+    maxClients: flags.maxClients ?? 0,
+    ...(flags.keep !== undefined && { keepSeconds: flags.keep }),
+    allow: [...(flags.allow ?? [])],
+    allowHost: flags.allowHost ?? false,
+    allowClients: flags.allowClients ?? false,
+    dns: [...(flags.dns ?? [])],
+    dryRun,
+  };
+  const answer = await withApi(context, (api) => api.gateway.startGateway(request, unaryOptions(context)));
+  printChange(context, answer, dryRun, "the gateway runs already");
+  return 0;
+};
+
+export default gatewayStart;

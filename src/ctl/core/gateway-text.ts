@@ -1,0 +1,65 @@
+import { formatBytes, formatRate } from "../../common/format/bytes.js";
+import type { Gateway, GatewayClient, GatewayUser } from "../../common/gen/vpnd/v1/gateway_pb.js";
+import type { Look } from "./look.js";
+import { reasonText } from "./network-text.js";
+import { ago, bareAddress, rfc3339 } from "./present.js";
+import { notes, printable, table } from "./table.js";
+
+export function gatewayText(gateway: Gateway, at: Date, look: Look): string {
+  const header = ["ID", "USER", "STATE", "ADDRESS", "FROM", "RTT", "RECEIVED", "SENT", "SINCE", "DROPS"];
+  const rows = gateway.clients.map((client) => row(client, at));
+  const listed =
+    rows.length === 0 ? "" : table(header, rows, { look, droppable: ["DROPS", "SINCE", "RTT", "FROM"] });
+  const refused = Object.entries(gateway.refused).map(([why, count]) => `${count} ${why}`);
+  return (
+    headline(gateway) +
+    listed +
+    notes([...(refused.length === 0 ? [] : [`refused: ${refused.join(", ")}`]), ...gateway.notes])
+  );
+}
+
+/** One line on how it is. */
+export function headline(gateway: Gateway): string {
+  const { state, listen, path, open, users, clients } = gateway;
+  if (state === "off") return "gateway: off\n";
+  const why = reasonText(gateway.reason);
+  if (state !== "up")
+    return `${printable(`gateway: ${state} at ${listen}${why === "" ? "" : `: ${why}`}`)}\n`;
+  const here = clients.filter((client) => client.state === "up").length;
+  const who = open
+    ? "open to all"
+    : users === 0
+      ? "without users"
+      : `${users} ${users === 1 ? "user" : "users"}`;
+  return `gateway: up at ${listen}${path === "/" ? "" : ` ${path}`}, ${who}, ${here} of ${gateway.maxClients} clients\n`;
+}
+
+export function usersText(users: readonly GatewayUser[], look: Look): string {
+  if (users.length === 0) return notes(["no users; add one: vpnctl gateway user add NAME"]);
+  const rows = users.map(({ name, created, expires, expired, rate, clients }) => [
+    name,
+    rfc3339(created) ?? "-",
+    expired ? "expired" : (rfc3339(expires) ?? "never"),
+    rate === 0 ? "-" : formatRate(rate),
+    String(clients),
+  ]);
+  return table(["USER", "ADDED", "EXPIRES", "RATE", "CLIENTS"], rows, { look, droppable: ["ADDED", "RATE"] });
+}
+
+function row(client: GatewayClient, at: Date): string[] {
+  const { rttSeconds } = client;
+  return [
+    String(client.id),
+    client.user || "-",
+    client.state,
+    bareAddress(client.addresses[0] ?? ""),
+    client.remote,
+    rttSeconds === undefined ? "-" : `${(rttSeconds * 1000).toFixed(1)} ms`,
+    formatBytes(Number(client.rxBytes)),
+    formatBytes(Number(client.txBytes)),
+    ago(client.since, at) ?? "-",
+    Object.entries(client.drops)
+      .map(([why, count]) => `${why} ${count}`)
+      .join(", ") || "-",
+  ];
+}

@@ -1,0 +1,111 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { VpnError } from "../../../common/errors.js";
+import type {
+  GatewayClientSchema,
+  GatewaySchema,
+  GatewayService,
+  GatewayUserSchema,
+} from "../../../common/gen/vpnd/v1/gateway_pb.js";
+import type { ServiceImpl } from "../../../common/grpc/server.js";
+import { type GatewayUser, isOver } from "../../core/gateway/users.js";
+import type { Gateway } from "../gateway/gateway.js";
+import type { ClientView } from "../gateway/service.js";
+
+const defaultIntervalSeconds = 2;
+/** Rates below this starve a client rather than limit it, bytes a second. */
+const leastRate = 1000;
+
+export function gatewayService(
+  gateway: Gateway,
+  stopping: AbortSignal,
+): ServiceImpl<(typeof GatewayService)["method"]> {
+  return {
+    async startGateway({ dryRun, keepSeconds, ...asked }) {
+      const change = await gateway.start({ ...asked, keepSeconds }, dryRun);
+      return { ...change, gateway: gatewayMessage(gateway) };
+    },
+    async stopGateway({ dryRun }) {
+      const { already, plan } = await gateway.stop(dryRun);
+      return { already, plan, gateway: gatewayMessage(gateway) };
+    },
+    async getGateway() {
+      return { gateway: gatewayMessage(gateway) };
+    },
+    async *watchGateway({ intervalSeconds }, { signal }) {
+      const interval = (intervalSeconds > 0 ? Math.max(0.1, intervalSeconds) : defaultIntervalSeconds) * 1000;
+      for await (const _ of gateway.feed.ticks(AbortSignal.any([signal, stopping]), interval)) {
+        yield { gateway: gatewayMessage(gateway) };
+      }
+    },
+    async kickClients({ whom }) {
+      return { kicked: gateway.kick(whom) };
+    },
+    async addGatewayUser({ name, expiresInSeconds, rate }) {
+      if (expiresInSeconds !== undefined && !(expiresInSeconds > 0)) {
+        throw new VpnError("usage", "--expires is no time from now on", { hint: "such as --expires 30d" });
+      }
+      if (rate !== 0 && !(rate >= leastRate && rate <= Number.MAX_SAFE_INTEGER)) {
+        throw new VpnError("usage", "--rate is out of range", { hint: "bytes a second, such as --rate 1M" });
+      }
+      const token = await gateway.addUser(name, {
+        ...(expiresInSeconds !== undefined && { expiresInSeconds }),
+        ...(rate !== 0 && { rate }),
+      });
+      return { token };
+    },
+    async listGatewayUsers() {
+      const { clients } = gateway.view();
+      return { users: gateway.users().map((user) => userMessage(user, clients, Date.now())) };
+    },
+    async revokeGatewayUser({ name }) {
+      return { kicked: await gateway.revokeUser(name) };
+    },
+  };
+}
+
+function gatewayMessage(gateway: Gateway): MessageInitShape<typeof GatewaySchema> {
+  const { state, reason, options, users, clients, refused, notes } = gateway.view();
+  return {
+    ...options,
+    state,
+    ...(reason !== undefined && { reason }),
+    users,
+    clients: clients.map(clientMessage),
+    refused: counts(refused),
+    notes,
+  };
+}
+
+function clientMessage(client: ClientView): MessageInitShape<typeof GatewayClientSchema> {
+  const { since, rttSeconds, rxBytes, rxPackets, txBytes, txPackets, drops, ...rest } = client;
+  return {
+    ...rest,
+    since: timestampFromMs(since),
+    ...(rttSeconds !== undefined && { rttSeconds }),
+    rxBytes: BigInt(rxBytes),
+    rxPackets: BigInt(rxPackets),
+    txBytes: BigInt(txBytes),
+    txPackets: BigInt(txPackets),
+    drops: counts(drops),
+  };
+}
+
+function userMessage(
+  user: GatewayUser,
+  clients: readonly ClientView[],
+  now: number,
+): MessageInitShape<typeof GatewayUserSchema> {
+  const { name, created, expires, rate = 0 } = user;
+  return {
+    name,
+    created: timestampFromMs(created),
+    ...(expires !== undefined && { expires: timestampFromMs(expires) }),
+    expired: isOver(user, now),
+    rate,
+    clients: clients.filter((client) => client.user === name && client.state === "up").length,
+  };
+}
+
+const counts = (of: Readonly<Record<string, number>>): Record<string, bigint> =>
+  Object.fromEntries(Object.entries(of).map(([name, count]) => [name, BigInt(count)]));

@@ -1,0 +1,369 @@
+/** The gateway of this machine: whether it is to run, how, and for whom. */
+import { randomBytes } from "node:crypto";
+import type { Logger } from "pino";
+import { VpnError } from "../../../common/errors.js";
+import type { Reason } from "../../core/carrier.js";
+import { clientDevices, gatewayItems, type NatParts } from "../../core/gateway/nat.js";
+import {
+  type AskedGateway,
+  checkGatewayOptions,
+  type GatewayOptions,
+  isLocal,
+  refuseStrangers,
+} from "../../core/gateway/options.js";
+import {
+  checkUserName,
+  type GatewayUser,
+  hashToken,
+  makeToken,
+  tokenBytes,
+  userOfToken,
+} from "../../core/gateway/users.js";
+import { forwardingKey6 } from "../../core/routes/offer-items.js";
+import type { Trace } from "../../core/system/footprint.js";
+import type { GatewayStore } from "../../io/gateway/store.js";
+import type { SystemDoor } from "../../io/system/door.js";
+import { ChangeFeed } from "../change-feed.js";
+import { Mutex } from "../mutex.js";
+import type { Forwarding } from "../routes/forwarding.js";
+import type { GatewayPlatform } from "./platform.js";
+import { type ClientView, GatewayService } from "./service.js";
+
+export interface GatewayParts {
+  store: GatewayStore;
+  door: SystemDoor;
+  forwarding: Forwarding;
+  platform: GatewayPlatform;
+  /** Devices of this vpnd's networks: clients do not get there. */
+  networkDevices: () => string[];
+  log: Logger;
+  /** Milliseconds since 1970. */
+  now: () => number;
+}
+
+export interface GatewayView {
+  state: "off" | "up" | "error";
+  reason?: Reason;
+  options?: GatewayOptions;
+  users: number;
+  clients: ClientView[];
+  /** Connections that were not served, by reason. */
+  refused: Readonly<Record<string, number>>;
+  notes: string[];
+}
+
+export interface GatewayChange {
+  already: boolean;
+  plan: string[];
+  notes: string[];
+}
+
+type Life =
+  | { state: "off" }
+  | { state: "up"; options: GatewayOptions; service: GatewayService; notes: string[] }
+  | { state: "error"; options: GatewayOptions; reason: Reason; retry: NodeJS.Timeout };
+
+/** In the journal it is nobody's network. */
+const owner = "/gateway";
+/** Of `Forwarding`'s wishes. */
+const wish = "/gateway";
+const retryMs = 10_000;
+const mostUsers = 10_000;
+
+const openNote = "whoever finds the gateway may use it: stop it, or add users and start it without --open";
+const plainNote =
+  "the gateway itself does not encrypt: put it behind a web server with TLS, or clients' traffic and tokens can be read on the way";
+const noSixNote =
+  "IPv6 of clients goes nowhere: this machine does not forward IPv6 and listens to router advertisements; if it is meant to be a router: sysctl net.ipv6.conf.all.forwarding=1";
+
+export class Gateway {
+  /** What `view` shows. */
+  readonly feed = new ChangeFeed();
+  readonly #parts: GatewayParts;
+  readonly #mutex = new Mutex();
+  #users: GatewayUser[] = [];
+  /** There never was a user: until then a gateway of this machine alone asks for no token. */
+  #userless = true;
+  #life: Life = { state: "off" };
+
+  constructor(parts: GatewayParts) {
+    this.#parts = parts;
+  }
+
+  /** Brings back one that ran before. Never throws: what fails is shown as its state. */
+  restore(): Promise<void> {
+    return this.#mutex.run(async () => {
+      const { store, log } = this.#parts;
+      try {
+        const users = await store.users();
+        this.#userless = users === undefined;
+        this.#users = users ?? [];
+        const stored = await store.load();
+        if (stored === undefined) return;
+        await this.#runInBackground(stored.options, stored.resumeKey);
+      } catch (error) {
+        log.error({ err: error }, "the gateway cannot be brought back");
+      }
+    });
+  }
+
+  view(): GatewayView {
+    const users = this.#users.length;
+    const life = this.#life;
+    if (life.state === "off") return { state: "off", users, clients: [], refused: {}, notes: [] };
+    const { options } = life;
+    if (life.state === "error") {
+      return { state: "error", reason: life.reason, options, users, clients: [], refused: {}, notes: [] };
+    }
+    const { service, notes } = life;
+    const refused = Object.fromEntries(service.refused);
+    return { state: "up", options, users, clients: service.clients(), refused, notes };
+  }
+
+  /** @throws VpnError `usage` for bad options, `conflict` when it runs with others, `failed` or `conflict` when it cannot */
+  start(asked: AskedGateway, dryRun: boolean): Promise<GatewayChange> {
+    const options = checkGatewayOptions(asked);
+    return this.#mutex.run(async () => {
+      const life = this.#life;
+      if (life.state !== "off" && JSON.stringify(life.options) === JSON.stringify(options)) {
+        if (life.state === "up") return { already: true, plan: [], notes: life.notes };
+      } else if (life.state !== "off") {
+        throw new VpnError("conflict", `the gateway runs with other options, at ${life.options.listen}`, {
+          hint: "stop it first: vpnctl gateway stop",
+        });
+      }
+      refuseStrangers(options, this.#users.length);
+      if (dryRun) return { already: false, ...(await this.#plan(options)) };
+      const resumeKey = (await this.#storedKey()) ?? new Uint8Array(randomBytes(32));
+      await this.#down();
+      const notes = await this.#up(options, resumeKey);
+      await this.#parts.store.save({ options, resumeKey }).catch(async (error: unknown) => {
+        await this.#down();
+        throw error;
+      });
+      this.feed.changed();
+      return { already: false, plan: [], notes };
+    });
+  }
+
+  /** It does not run any more, nor after a restart. Users stay. */
+  stop(dryRun: boolean): Promise<GatewayChange> {
+    return this.#mutex.run(async () => {
+      const already = this.#life.state === "off";
+      if (dryRun) return { already, plan: already ? [] : this.#planStop(), notes: [] };
+      await this.#parts.store.forget();
+      await this.#down();
+      this.feed.changed();
+      return { already, plan: [], notes: [] };
+    });
+  }
+
+  /** For the end of vpnd: it comes back with the next. Idempotent. */
+  close(): Promise<void> {
+    return this.#mutex.run(() => this.#down());
+  }
+
+  /** @param whom id, address or user @returns how many were disconnected @throws VpnError `not-found` */
+  kick(whom: string): number {
+    const service = this.#service();
+    const kicked = service.kick(
+      ({ id, user, addresses }) =>
+        String(id) === whom ||
+        (user !== "" && user === whom) ||
+        addresses.some((one) => one.slice(0, one.indexOf("/")) === whom),
+      "disconnected by the gateway's operator",
+    );
+    if (kicked > 0) return kicked;
+    throw new VpnError("not-found", `no client is ${JSON.stringify(whom.slice(0, 100))}`, {
+      hint: "name its id, address or user: vpnctl gateway clients",
+    });
+  }
+
+  users(): readonly GatewayUser[] {
+    return this.#users;
+  }
+
+  /**
+   * @param more absent: never, and as fast as it goes
+   * @returns the token, which cannot be had again
+   * @throws VpnError `usage` or `already-exists`
+   */
+  addUser(name: string, more: { expiresInSeconds?: number; rate?: number }): Promise<string> {
+    checkUserName(name);
+    return this.#mutex.run(async () => {
+      if (this.#users.some((user) => user.name === name)) {
+        throw new VpnError("already-exists", `there is a user ${name}`, {
+          hint: `give another name, or take that one's token away first: vpnctl gateway user revoke ${name}`,
+        });
+      }
+      if (this.#users.length >= mostUsers)
+        throw new VpnError("failed", `there are ${mostUsers} users already`);
+      const token = makeToken(randomBytes(tokenBytes));
+      const created = this.#parts.now();
+      const { expiresInSeconds, rate } = more;
+      await this.#saveUsers([
+        ...this.#users,
+        {
+          name,
+          tokenHash: hashToken(token),
+          created,
+          ...(expiresInSeconds !== undefined && { expires: created + expiresInSeconds * 1000 }),
+          ...(rate !== undefined && { rate }),
+        },
+      ]);
+      return token;
+    });
+  }
+
+  /** @returns how many of its connections were closed @throws VpnError `not-found` */
+  revokeUser(name: string): Promise<number> {
+    return this.#mutex.run(async () => {
+      const users = this.#users.filter((user) => user.name !== name);
+      if (users.length === this.#users.length) {
+        throw new VpnError("not-found", `there is no user ${JSON.stringify(name.slice(0, 100))}`, {
+          hint: "see: vpnctl gateway user list",
+        });
+      }
+      await this.#saveUsers(users);
+      const life = this.#life;
+      return life.state === "up"
+        ? life.service.kick(({ user }) => user === name, "the token was revoked")
+        : 0;
+    });
+  }
+
+  /** Asks what moves packets for a sign of life. */
+  responds(): boolean {
+    return this.#life.state === "up" ? this.#life.service.responds() : true;
+  }
+
+  /** Its devices and its port; the rest is in the journal. */
+  footprint(): Trace[] {
+    const life = this.#life;
+    if (life.state !== "up") return [];
+    const { devices } = life.service;
+    const detail = `${devices} devices of gateway clients, mtu ${life.options.mtu}`;
+    return [
+      { kind: "device", name: clientDevices, detail, network: "", present: devices > 0 },
+      { kind: "socket", name: `tcp ${life.options.listen}`, detail: "gateway", network: "", present: true },
+    ];
+  }
+
+  #service(): GatewayService {
+    const life = this.#life;
+    if (life.state === "up") return life.service;
+    throw new VpnError("not-configured", "the gateway does not run", {
+      hint: "start it: vpnctl gateway start",
+    });
+  }
+
+  async #saveUsers(users: GatewayUser[]): Promise<void> {
+    await this.#parts.store.saveUsers(users);
+    this.#users = users;
+    this.#userless = false;
+    this.feed.changed();
+  }
+
+  /** One that runs goes on with the same key, so that clients keep their addresses. A file that makes no sense has none. */
+  async #storedKey(): Promise<Uint8Array | undefined> {
+    return (await this.#parts.store.load().catch(() => undefined))?.resumeKey;
+  }
+
+  async #runInBackground(options: GatewayOptions, resumeKey: Uint8Array): Promise<void> {
+    try {
+      await this.#up(options, resumeKey);
+    } catch (thrown) {
+      const { code, message } = VpnError.from(thrown);
+      this.#parts.log.error({ err: thrown }, "the gateway does not run");
+      const again = (): void =>
+        void this.#mutex.run(async () => {
+          if (this.#life.state === "error" && this.#life.retry === retry)
+            await this.#runInBackground(options, resumeKey);
+        });
+      const retry = setTimeout(again, retryMs);
+      retry.unref();
+      this.#life = { state: "error", options, reason: { code, message }, retry };
+    }
+    this.feed.changed();
+  }
+
+  /** @returns notes for people */
+  async #up(options: GatewayOptions, resumeKey: Uint8Array): Promise<string[]> {
+    const { door, forwarding, platform, log } = this.#parts;
+    const { nat, lans, notes } = await this.#look(options);
+    try {
+      await door.apply(owner, gatewayItems(options, nat));
+      await forwarding.want(wish, clientDevices, lans, false);
+      const service = await GatewayService.start({
+        options,
+        resumeKey,
+        platform,
+        userOf: (token) => this.#userOf(options, token),
+        log: log.child({ gateway: options.listen }),
+        onChange: () => this.feed.changed(),
+      });
+      this.#life = { state: "up", options, service, notes };
+    } catch (error) {
+      await forwarding.release(wish);
+      await door.undo(owner);
+      throw error;
+    }
+    log.info({ listen: options.listen, open: options.open, users: this.#users.length }, "gateway started");
+    return notes;
+  }
+
+  async #down(): Promise<void> {
+    const life = this.#life;
+    this.#life = { state: "off" };
+    if (life.state === "off") return;
+    if (life.state === "error") return clearTimeout(life.retry);
+    await life.service.stop();
+    await this.#parts.forwarding.release(wish);
+    await this.#parts.door.undo(owner);
+    this.#parts.log.info({ listen: life.options.listen }, "gateway stopped");
+  }
+
+  async #plan(options: GatewayOptions): Promise<{ plan: string[]; notes: string[] }> {
+    const { nat, lans, notes } = await this.#look(options);
+    const steps = await this.#parts.door.plan(gatewayItems(options, nat));
+    const forward = lans.length === 0 ? [] : [`forward between ${lans.join(", ")} and devices of clients`];
+    const devices = `create devices ${clientDevices} (tun) for up to ${options.maxClients} clients`;
+    return { plan: [...steps, ...forward, devices, `listen on ${options.listen}`], notes };
+  }
+
+  #planStop(): string[] {
+    const life = this.#life;
+    const where =
+      life.state === "up"
+        ? [`listen on ${life.options.listen} no more`, `remove devices ${clientDevices}`]
+        : [];
+    return [...where, ...this.#parts.door.planUndo(owner)];
+  }
+
+  /** What of the machine the gateway goes by. */
+  async #look(options: GatewayOptions): Promise<{ nat: NatParts; lans: string[]; notes: string[] }> {
+    const { door, networkDevices } = this.#parts;
+    const own = new Set(["lo", "", ...networkDevices()]);
+    const devices = (await door.localPrefixes()).map(({ device }) => device);
+    const lans = [...new Set(devices)].filter(
+      (device) => !own.has(device) && !device.startsWith(clientDevices.slice(0, -1)),
+    );
+    const notes = [...(options.open ? [openNote] : []), ...(isLocal(options.listen) ? [] : [plainNote])];
+    if (options.subnets.length < 2 || (await door.readSetting(forwardingKey6)) === "1") {
+      return { nat: { guarded6: [], turnOn6: false }, lans, notes };
+    }
+    for (const device of lans) {
+      if ((await door.readSetting(`net/ipv6/conf/${device}/accept_ra`)) === "1") {
+        return { nat: { guarded6: [], turnOn6: false }, lans, notes: [...notes, noSixNote] };
+      }
+    }
+    const turnOn6 = (await door.readSetting(forwardingKey6)) === "0";
+    return { nat: { guarded6: turnOn6 ? lans : [], turnOn6 }, lans, notes };
+  }
+
+  #userOf({ open }: GatewayOptions, token: string): GatewayUser | "none" | "unknown" | "expired" {
+    if (token === "" && (open || this.#userless)) return "none";
+    const user = userOfToken(this.#users, token, this.#parts.now());
+    return typeof user === "string" && open ? "none" : user;
+  }
+}

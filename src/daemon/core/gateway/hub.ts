@@ -1,0 +1,52 @@
+/** The devices of a gateway's clients, read by one thread; each client is held to its own addresses (native/, "The port hub"). */
+import type { EngineCounters } from "../engine.js";
+import type { GatewayItems } from "./codec.js";
+
+/** Items of one client, as in `PacketBatch`. */
+export interface ClientBatch {
+  readonly data: Uint8Array;
+  readonly ends: Uint32Array;
+  readonly items: GatewayItems;
+  /** To be called when nobody needs the bytes any more; later calls do nothing. */
+  release(): void;
+}
+
+/**
+ * - `read`: what its device has is handed over
+ * - `pause`: it waits in the device, whose queue is bounded
+ * - `discard`: it is counted and gone, for the client is away
+ */
+export type ClientMode = "read" | "pause" | "discard";
+
+export interface PortHub {
+  /** Set before `start`. When it throws, the batch is released. */
+  onBatch: (client: number, batch: ClientBatch) => void;
+  start(): void;
+  /**
+   * A client with its device, paused. The hub owns the descriptor from here.
+   * @param sources prefixes of what the client may send
+   * @throws Error when there is such a client, or the descriptor is no device's; it is still the caller's then
+   */
+  add(
+    client: number,
+    options: { tunFd: number; mtu: number; items: GatewayItems; sources: readonly string[] },
+  ): void;
+  /** @returns the descriptor of its device, which is the caller's again; undefined: there was no such client */
+  release(client: number): number | undefined;
+  setMode(client: number, mode: ClientMode): void;
+  /** What its batches hold from about now on. */
+  choose(client: number, items: GatewayItems): void;
+  /** Puts items of the client into its device, at once; what is wrong, foreign or forbidden is counted and goes nowhere. */
+  write(client: number, data: Uint8Array, ends: Uint32Array, items: GatewayItems): void;
+  /** rx: from the client, tx: to it. Undefined: there is no such client. */
+  counters(client: number): EngineCounters | undefined;
+  responds(): boolean;
+  /** Ends the thread and closes the devices. Idempotent. */
+  stop(): void;
+}
+
+/** Prefixes of destinations: what is in `closed` and not in `open` is no place for clients. */
+export interface HubDestinations {
+  closed: readonly string[];
+  open: readonly string[];
+}

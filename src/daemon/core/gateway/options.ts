@@ -1,0 +1,129 @@
+/** How a gateway is run: what `gateway start` was told, checked and with its defaults. */
+import ipaddr from "ipaddr.js";
+import { z } from "zod";
+import { canonicalAddress, formatEndpoint, parseEndpoint } from "../../../common/endpoint.js";
+import { VpnError } from "../../../common/errors.js";
+import { AddressPlan, checkSubnets, defaultSubnets } from "./addresses.js";
+import { canonicalPrefixes } from "./destinations.js";
+
+export const gatewayOptionsSchema = z.strictObject({
+  /** "ADDR:PORT" or "[ADDR]:PORT". */
+  listen: z.string(),
+  /** Of the URL, with its slash. */
+  path: z.string(),
+  /** Whoever comes is served, without a token. */
+  open: z.boolean(),
+  /** Clients' subnets, IPv4 first. */
+  subnets: z.array(z.string()),
+  /** Of clients' devices, bytes. */
+  mtu: z.number(),
+  maxClients: z.number(),
+  /** How long addresses are kept for a client that is away. */
+  keepSeconds: z.number(),
+  /** Destinations that clients may reach though they are private or special. */
+  allow: z.array(z.string()),
+  /** Clients may reach this machine. */
+  allowHost: z.boolean(),
+  /** Clients may reach each other. */
+  allowClients: z.boolean(),
+  /** Resolvers that clients are told of. */
+  dns: z.array(z.string()),
+});
+
+export type GatewayOptions = z.infer<typeof gatewayOptionsSchema>;
+
+/** Empty, 0 and absent: the default. */
+export interface AskedGateway {
+  listen: string;
+  path: string;
+  open: boolean;
+  subnets: readonly string[];
+  mtu: number;
+  maxClients: number;
+  keepSeconds: number | undefined;
+  allow: readonly string[];
+  allowHost: boolean;
+  allowClients: boolean;
+  dns: readonly string[];
+}
+
+const defaults = { listen: "127.0.0.1:8080", mtu: 1500, maxClients: 1000, keepSeconds: 300 } as const;
+const mostClients = 16_384;
+const mostKept = 7 * 24 * 3600;
+
+const usage = (message: string, hint: string): VpnError => new VpnError("usage", message, { hint });
+
+/** @throws VpnError `usage` */
+export function checkGatewayOptions(asked: AskedGateway): GatewayOptions {
+  const subnets = checkSubnets(asked.subnets.length === 0 ? defaultSubnets : asked.subnets);
+  const { capacity } = new AddressPlan(subnets);
+  const maxClients = asked.maxClients === 0 ? Math.min(defaults.maxClients, capacity) : asked.maxClients;
+  if (maxClients > mostClients) {
+    throw usage(`${maxClients} are too many clients`, `at most --max-clients ${mostClients}`);
+  }
+  if (maxClients > capacity) {
+    throw usage(
+      `${subnets.join(" and ")} have room for ${capacity} clients, not ${maxClients}`,
+      "give larger subnets with --subnet, or fewer --max-clients",
+    );
+  }
+  const keepSeconds = asked.keepSeconds ?? defaults.keepSeconds;
+  if (!(keepSeconds >= 0 && keepSeconds <= mostKept)) throw usage("--keep is out of range", "at most 7d");
+  const mtu = asked.mtu === 0 ? defaults.mtu : asked.mtu;
+  if (mtu < 1280 || mtu > 65_535) throw usage(`MTU ${mtu} is out of range`, "use --mtu 1280..65535");
+  const allow = canonicalPrefixes(asked.allow);
+  if (allow === undefined || allow.length > 256) {
+    throw usage("--allow takes addresses and prefixes", "such as --allow 192.168.1.0/24,10.0.0.53");
+  }
+  return {
+    listen: listenAddress(asked.listen === "" ? defaults.listen : asked.listen),
+    path: urlPath(asked.path === "" ? "/" : asked.path),
+    open: asked.open,
+    subnets,
+    mtu,
+    maxClients,
+    keepSeconds,
+    allow,
+    allowHost: asked.allowHost,
+    allowClients: asked.allowClients,
+    dns: asked.dns.map(resolver),
+  };
+}
+
+/** Whether only programs of this machine reach the gateway. */
+export function isLocal(listen: string): boolean {
+  const address = parseEndpoint(listen)?.address;
+  return address !== undefined && ipaddr.parse(address).range() === "loopback";
+}
+
+/**
+ * Keeps a gateway from being open to the world by accident.
+ * @throws VpnError `failed`
+ */
+export function refuseStrangers({ open, listen }: GatewayOptions, users: number): void {
+  if (open || users > 0 || isLocal(listen)) return;
+  throw new VpnError("failed", `without users, whoever finds ${listen} could use the gateway`, {
+    hint: "add one first: vpnctl gateway user add NAME; or let everybody in: --open",
+  });
+}
+
+function listenAddress(text: string): string {
+  const all = /^\d{1,5}$/.exec(text) === null ? text : `0.0.0.0:${text}`;
+  const endpoint = parseEndpoint(all);
+  if (endpoint !== undefined && endpoint.port > 0) return formatEndpoint(endpoint.address, endpoint.port);
+  throw usage(
+    `${JSON.stringify(text.slice(0, 100))} is no address to listen on`,
+    "write ADDRESS:PORT, such as --listen 127.0.0.1:8080 or --listen [::]:8080",
+  );
+}
+
+function urlPath(text: string): string {
+  if (/^\/[A-Za-z0-9._~/-]{0,200}$/.test(text)) return text;
+  throw usage(`${JSON.stringify(text.slice(0, 100))} is no path`, "it begins with a slash: --path /tunnel");
+}
+
+function resolver(text: string): string {
+  const address = canonicalAddress(text);
+  if (address !== undefined) return address;
+  throw usage(`${JSON.stringify(text.slice(0, 64))} is no address of a resolver`, "such as --dns 9.9.9.9");
+}

@@ -1,0 +1,52 @@
+/** The devices of a gateway's clients: made at once, thrown away together. */
+import { loadAddon } from "../../../common/addon.js";
+import { closeFd, openTun } from "../native.js";
+
+/** What native/napi/client_devices.cc exports. */
+interface Addon {
+  setUpClientDevice(options: {
+    name: string;
+    mtu: number;
+    group: number;
+    addresses: readonly string[];
+  }): void;
+  deleteDevices(group: number): void;
+  forgetFlows(sources: readonly string[]): void;
+}
+
+const addon = (): Addon => loadAddon() as Addon;
+
+export interface ClientDevice {
+  name: string;
+  /** Bytes. */
+  mtu: number;
+  /** By which the devices of one gateway are known to the kernel; 1 to 2^31 - 1. */
+  group: number;
+  /** CIDR. */
+  addresses: readonly string[];
+}
+
+/**
+ * Makes a TUN that is up, silent, forwarding, and has its addresses. It ends with its descriptor.
+ * @throws VpnError as `openTun`, or Error with the system's code
+ */
+export function openClientDevice(device: ClientDevice): { fd: number } {
+  const { fd } = openTun({ name: device.name });
+  try {
+    addon().setUpClientDevice(device);
+  } catch (error) {
+    closeFd(fd);
+    throw error;
+  }
+  return { fd };
+}
+
+/** Removes all devices of a group in one step; their descriptors are to be closed by whoever has them. */
+export function deleteClientDevices(group: number): void {
+  addon().deleteDevices(group);
+}
+
+/** Makes the kernel forget the connections that these addresses opened, with their translation. */
+export function forgetFlows(sources: readonly string[]): void {
+  addon().forgetFlows(sources);
+}

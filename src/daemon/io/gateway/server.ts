@@ -1,0 +1,192 @@
+/** The gateway's port: HTTP, of which only the WebSocket handshake is answered. */
+import { createServer, type IncomingMessage, type Server } from "node:http";
+import { createServer as createSecureServer } from "node:https";
+import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import { type WebSocket, WebSocketServer } from "ws";
+import type { HostPort } from "../../../common/endpoint.js";
+import { canonicalAddress, formatEndpoint } from "../../../common/endpoint.js";
+import { VpnError } from "../../../common/errors.js";
+import { gatewayHeaders, gatewayProtocol, largestMessage } from "../../core/gateway/hello.js";
+import { errorCode } from "../atomic-file.js";
+import type { MakeTcpSocket } from "../tcp/sockets.js";
+
+/** Who wants to be a client. */
+export interface Knock {
+  /** "ADDR:PORT", or the address alone that a proxy on this machine tells. */
+  remote: string;
+  /** Path of the URL. */
+  path: string;
+  /** It speaks `gatewayProtocol`. */
+  own: boolean;
+  /** Empty: none. */
+  token: string;
+  resume: string;
+  name: string;
+}
+
+/** What becomes of it: it is served, or told off by an HTTP status. */
+export type Admission = { accept: (socket: WebSocket) => void } | { refuse: 401 | 403 | 404 | 426 | 503 };
+
+export interface GatewayServerOptions {
+  make: MakeTcpSocket;
+  listen: HostPort;
+  /** PEM; absent: without TLS. */
+  tls?: { cert: string; key: string };
+  admit: (knock: Knock) => Admission;
+  /** A connection ended before it was served; `why` is a word with hyphens. */
+  onRefused: (why: string) => void;
+}
+
+const handshakeMs = 10_000;
+/** Connections that have not been served yet. When there are more, the oldest goes: honest ones say at once what they want. */
+const mostKnocking = 512;
+const refusals: Readonly<Record<number, string>> = {
+  401: "Unauthorized",
+  403: "Forbidden",
+  404: "Not Found",
+  426: "Upgrade Required",
+  503: "Service Unavailable",
+};
+
+export class GatewayServer {
+  readonly #http: Server;
+  readonly #sockets: WebSocketServer;
+  readonly #options: GatewayServerOptions;
+  /** By the other end's address and port, which are those of the TLS socket on top, too. */
+  readonly #knocking = new Map<string, Socket>();
+
+  private constructor(options: GatewayServerOptions) {
+    this.#options = options;
+    const limits = {
+      headersTimeout: handshakeMs,
+      requestTimeout: handshakeMs,
+      connectionsCheckingInterval: 2_000,
+      keepAliveTimeout: 1_000,
+      maxHeaderSize: 16 << 10,
+    };
+    const { tls } = options;
+    const http =
+      tls === undefined
+        ? createServer(limits)
+        : createSecureServer({ ...limits, ...tls, handshakeTimeout: handshakeMs });
+    this.#http = http;
+    this.#sockets = new WebSocketServer({
+      noServer: true,
+      clientTracking: false,
+      perMessageDeflate: false,
+      maxPayload: largestMessage,
+      handleProtocols: (asked) => (asked.has(gatewayProtocol) ? gatewayProtocol : false),
+    });
+    http.on("connection", (socket) => this.#enter(socket));
+    http.on("request", (_, response) => {
+      options.onRefused("no-websocket");
+      response
+        .writeHead(426, { connection: "close", upgrade: "websocket" })
+        .end("this is a WebSocket gateway\n");
+    });
+    http.on("upgrade", (request, socket, head) => this.#upgrade(request, socket, head));
+    http.on("clientError", (_, socket) => {
+      options.onRefused("bad-request");
+      socket.destroy();
+    });
+    http.on("tlsClientError", (_, socket) => socket.destroy());
+  }
+
+  /** Listens. @throws VpnError `conflict` when the port is taken, `failed` otherwise */
+  static async open(options: GatewayServerOptions): Promise<GatewayServer> {
+    const { make, listen } = options;
+    try {
+      const { fd } = make({ family: listen.family, kind: "tcp", port: listen.port, address: listen.address });
+      const server = new GatewayServer(options);
+      await new Promise<void>((resolve, reject) => {
+        server.#http.once("error", reject);
+        server.#http.listen({ fd }, resolve);
+      });
+      return server;
+    } catch (error) {
+      throw refused(formatEndpoint(listen.address, listen.port), error);
+    }
+  }
+
+  /** Stops listening, and cuts off who has not been served yet. Idempotent. */
+  async close(): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.#http.close(() => resolve()));
+    for (const socket of this.#knocking.values()) socket.destroy();
+    this.#http.closeAllConnections();
+    await closed;
+  }
+
+  #enter(socket: Socket): void {
+    socket.on("error", () => socket.destroy());
+    const key = keyOf(socket);
+    this.#knocking.set(key, socket);
+    socket.once("close", () => this.#knocking.delete(key));
+    if (this.#knocking.size <= mostKnocking) return;
+    const [oldest] = this.#knocking.values();
+    this.#options.onRefused("too-many-connections");
+    oldest?.destroy();
+  }
+
+  #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    socket.on("error", () => socket.destroy());
+    const admission = this.#options.admit(knockOf(request));
+    if ("refuse" in admission) {
+      const status = `${admission.refuse} ${refusals[admission.refuse] ?? ""}`;
+      socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () =>
+        socket.destroy(),
+      );
+      return;
+    }
+    this.#sockets.handleUpgrade(request, socket, head, (accepted) => {
+      this.#knocking.delete(keyOf(request.socket));
+      admission.accept(accepted);
+    });
+  }
+}
+
+const keyOf = ({ remoteAddress, remotePort }: Socket): string => `${remoteAddress}:${remotePort}`;
+
+function knockOf(request: IncomingMessage): Knock {
+  const header = (name: string): string => {
+    const value = request.headers[name];
+    return typeof value === "string" ? value.slice(0, 1024) : "";
+  };
+  const [path = ""] = (request.url ?? "").split("?", 1);
+  return {
+    remote: remoteOf(request, header("x-forwarded-for")),
+    path,
+    own: header("sec-websocket-protocol")
+      .split(",")
+      .some((one) => one.trim() === gatewayProtocol),
+    token: /^Bearer +(\S+)$/i.exec(header("authorization"))?.[1] ?? "",
+    resume: header(gatewayHeaders.resume),
+    name: header(gatewayHeaders.name),
+  };
+}
+
+/** Whom a proxy on this machine speaks for: the last address is the one that the proxy itself saw. */
+function remoteOf({ socket }: IncomingMessage, forwarded: string): string {
+  const address = canonicalAddress(socket.remoteAddress ?? "") ?? "";
+  const told = canonicalAddress(forwarded.split(",").at(-1)?.trim() ?? "");
+  const local = address.startsWith("127.") || address === "::1";
+  return local && told !== undefined ? told : formatEndpoint(address, socket.remotePort ?? 0);
+}
+
+function refused(where: string, error: unknown): VpnError {
+  if (error instanceof VpnError) return error;
+  const code = errorCode(error);
+  if (code === "EADDRINUSE") {
+    return new VpnError("conflict", `${where} is in use`, { hint: "choose another --listen", cause: error });
+  }
+  if (code === "EADDRNOTAVAIL") {
+    const hint = "see its addresses: ip -br addr";
+    return new VpnError("failed", `this machine does not have the address of ${where}`, {
+      hint,
+      cause: error,
+    });
+  }
+  return new VpnError("failed", `cannot listen on ${where}: ${VpnError.from(error).message}`, {
+    cause: error,
+  });
+}

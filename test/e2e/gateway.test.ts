@@ -1,0 +1,305 @@
+/** The WebSocket gateway: clients, users, addresses that stay, what may not pass, and nothing left behind. */
+import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { waitFor } from "../lab/command.js";
+import type { Host, Lab } from "../lab/lab.js";
+import { type Daemon, vpnd } from "../lab/programs.js";
+import { assertUnchanged, snapshot } from "../lab/snapshot.js";
+import { labSuite } from "../lab/suite.js";
+import { copyFile, iperf, ping, reachable } from "../lab/traffic.js";
+
+interface Client {
+  id: number;
+  user?: string;
+  name?: string;
+  device: string;
+  addresses: string[];
+  state: string;
+  rxPackets: number;
+  txPackets: number;
+  drops: Record<string, number>;
+}
+
+interface GatewayDocument {
+  schema: string;
+  state: string;
+  users: number;
+  clients?: Client[];
+  refused?: Record<string, number>;
+  notes: string[];
+}
+
+interface NetworkDocument {
+  state: string;
+  virtualIp?: string;
+  reason?: { code: string; message: string };
+  gateway?: { url: string; addresses: string[] };
+}
+
+interface Scene {
+  gateway: Daemon;
+  a: Daemon;
+  b: Daemon;
+  web: Host;
+  before: string;
+}
+
+/** A host with addresses that look public: those of the lab's segment count as special. */
+async function webHost(lab: Lab): Promise<Host> {
+  const web = await lab.publicHost("web");
+  await web.ip("addr", "add", "93.184.216.34/32", "dev", "lo");
+  await web.ip("addr", "add", "2606:2800:220:1::34/128", "dev", "lo", "nodad");
+  await lab.internet.ip("route", "add", "93.184.216.0/24", "via", web.address);
+  await lab.internet.ip("-6", "route", "add", "2606:2800:220:1::/64", "via", web.address6);
+  return web;
+}
+
+const internet4 = "93.184.216.34";
+const internet6 = "2606:2800:220:1::34";
+const routes = ["--route", "93.184.216.0/24,2606:2800:220:1::/64"];
+const port = 8080;
+
+function tokenFile(host: Host, name: string, token: string): string {
+  const path = join(host.folder, name);
+  writeFileSync(path, `${token}\n`, { mode: 0o600 });
+  return path;
+}
+
+async function clients(gateway: Daemon): Promise<Client[]> {
+  return (await gateway.json<GatewayDocument>(["gateway", "clients"])).clients ?? [];
+}
+
+function client(gateway: Daemon, condition: (one: Client) => boolean, what: string): Promise<Client> {
+  let last: Client[] = [];
+  return waitFor(
+    async () => {
+      last = await clients(gateway);
+      return last.find(condition);
+    },
+    20_000,
+    what,
+    () => last,
+  );
+}
+
+async function addUser(gateway: Daemon, name: string, ...more: string[]): Promise<string> {
+  return (await gateway.json<{ token: string }>(["gateway", "user", "add", name, ...more])).token;
+}
+
+labSuite<Scene>(
+  "gateway",
+  async (lab) => {
+    const host = await lab.publicHost("gw");
+    const a = await lab.hostBehind("a", await lab.router("ra", "blocked"));
+    const b = await lab.publicHost("b");
+    const web = await webHost(lab);
+    const before = await snapshot(host);
+    return { gateway: await vpnd(host), a: await vpnd(a), b: await vpnd(b), web, before };
+  },
+  (step) => {
+    step("without users it is not opened to the world", async ({ gateway }) => {
+      const listen = ["--listen", `0.0.0.0:${port}`];
+      const refused = await gateway.ctl(["gateway", "start", ...listen]);
+      assert.equal(refused.code, 1, refused.stderr);
+      assert.match(refused.stderr, /gateway user add/);
+      assert.match(await gateway.ok(["gateway", "clients"]), /gateway: off/);
+    });
+
+    step(
+      "a client behind a NAT that lets only TCP out reaches the Internet, both families",
+      async ({ gateway, a, web }) => {
+        const token = await addUser(gateway, "alice");
+        const dry = await gateway.ok(["gateway", "start", "--listen", `0.0.0.0:${port}`, "--dry-run"]);
+        assert.match(dry, /nftables table inet vpnd-gateway/);
+        const started = await gateway.ok(["gateway", "start", "--listen", `0.0.0.0:${port}`, "--allow-host"]);
+        assert.match(started, /up at 0\.0\.0\.0:8080, 1 user/);
+        const url = `ws://${gateway.host.address}:${port}/`;
+        const file = tokenFile(a.host, "alice", token);
+        assert.match(
+          await a.ok(["join", "net", "--gateway", url, "--token-file", file, ...routes]),
+          /joined net: 10\.91\.0\.2/,
+        );
+        assert.equal((await ping(a.host, internet4)).received, 3);
+        assert.equal((await ping(a.host, internet6)).received, 3);
+        assert.equal((await ping(a.host, "10.91.0.1")).received, 3, "the gateway itself, as it was allowed");
+        // The outside sees the gateway.
+        const seen = web.spawn("tcpdump", "tcpdump", [
+          "-n",
+          "-l",
+          "-i",
+          "eth0",
+          "--immediate-mode",
+          "icmp or icmp6",
+        ]);
+        await seen.until(() => /listening on/.test(seen.log), 10_000, "tcpdump listens");
+        await ping(a.host, internet4, { count: 1 });
+        await seen.until(
+          () => seen.log.includes(`${gateway.host.address} > ${internet4}: ICMP echo request`),
+          10_000,
+          "the request came from the gateway",
+        );
+        await seen.stop();
+        const one = await client(
+          gateway,
+          (each) => each.user === "alice" && each.rxPackets > 0,
+          "alice's packets are counted",
+        );
+        assert.equal(one.state, "up");
+        assert.deepEqual(one.addresses, ["10.91.0.2/30", "fd76:706e:6477::1/127"]);
+      },
+    );
+
+    step("TCP both ways, with large packets whole", async ({ a, web }) => {
+      for (const reverse of [false, true])
+        assert.ok((await iperf(a.host, web, internet4, { seconds: 1, reverse })) > 0);
+      const up = await copyFile(a.host, web, internet4, 10_000_000);
+      assert.equal(up.receivedSha256, up.sentSha256);
+      const six = await copyFile(a.host, web, internet6, 5_000_000);
+      assert.equal(six.receivedSha256, six.sentSha256);
+      assert.equal((await ping(a.host, internet4, { size: 20_000 })).received, 3, "fragments");
+      const document = await a.json<NetworkDocument>(["network", "net"]);
+      assert.equal(document.state, "up");
+      assert.equal(document.virtualIp, "10.91.0.2/30");
+      const [peer] = (await a.peers()).peers;
+      assert.equal(peer?.path, "gateway");
+      assert.match(await a.ok(["ping", "gateway", "-c", "1"]), /gateway/);
+    });
+
+    step("wrong, missing and expired tokens are refused in words", async ({ gateway, b }) => {
+      const url = `ws://${gateway.host.address}:${port}/`;
+      const wrong = tokenFile(b.host, "wrong", "vpngw_nonsense");
+      const gone = tokenFile(b.host, "gone", await addUser(gateway, "gone", "--expires", "1ms"));
+      for (const more of [["--token-file", wrong], [], ["--token-file", gone]]) {
+        const refused = await b.ctl(["--timeout", "2s", "join", "net", "--gateway", url, ...more]);
+        assert.equal(refused.code, 8, refused.stderr);
+        assert.match(refused.stderr, /does not take the token/);
+      }
+      const elsewhere = await b.ctl([
+        "--timeout",
+        "2s",
+        "join",
+        "net",
+        "--gateway",
+        `${url}elsewhere`,
+        "--token-file",
+        wrong,
+      ]);
+      assert.match(elsewhere.stderr, /no gateway at this path/);
+      const { refused } = await gateway.json<GatewayDocument>(["gateway", "clients"]);
+      for (const why of ["wrong-token", "no-token", "expired-token", "wrong-path"]) {
+        assert.ok((refused?.[why] ?? 0) > 0, `${why}: ${JSON.stringify(refused)}`);
+      }
+      assert.doesNotMatch(await b.host.ip("-br", "link"), /vpn-/);
+    });
+
+    step(
+      "foreign sources, private destinations and other clients are out of reach, and counted",
+      async ({ gateway, a, b, web }) => {
+        const url = `ws://${gateway.host.address}:${port}/`;
+        const file = tokenFile(b.host, "bob", await addUser(gateway, "bob"));
+        const more = ["--route", "93.184.216.0/24,10.0.0.0/8"];
+        await b.ok(["join", "net", "--gateway", url, "--token-file", file, ...more]);
+        await reachable(b.host, internet4);
+        const mine = "10.91.0.6";
+        await b.host.ip("addr", "add", "198.51.100.77/32", "dev", "vpn-net");
+        assert.equal(
+          (await ping(b.host, "10.91.0.2", { count: 1, waitSeconds: 1 })).received,
+          0,
+          "another client",
+        );
+        assert.equal(
+          (await ping(b.host, "10.1.2.3", { count: 1, waitSeconds: 1 })).received,
+          0,
+          "a private host",
+        );
+        const spoofed = await b.host.exec("ping", [
+          "-n",
+          "-c",
+          "2",
+          "-i",
+          "0.2",
+          "-W",
+          "1",
+          "-I",
+          "198.51.100.77",
+          internet4,
+        ]);
+        assert.match(spoofed.stdout, / 0 received/);
+        const one = await client(
+          gateway,
+          (each) => each.user === "bob" && (each.drops["foreign-source"] ?? 0) >= 2,
+          "bob's drops",
+        );
+        assert.ok((one.drops["forbidden-destination"] ?? 0) >= 1, JSON.stringify(one));
+        // From outside, nobody gets in but answers.
+        await web.ip("route", "add", "10.91.0.0/16", "via", gateway.host.address);
+        assert.equal((await ping(web, mine, { count: 1, waitSeconds: 1 })).received, 0);
+        assert.equal((await ping(a.host, internet4)).received, 3, "alice is undisturbed");
+      },
+    );
+
+    step("after a lost connection a client comes back with its addresses", async ({ gateway, a }) => {
+      await a.crash();
+      await client(gateway, ({ user, state }) => user === "alice" && state === "away", "alice is away");
+      await a.start();
+      await reachable(a.host, internet4);
+      const one = await client(
+        gateway,
+        ({ user, state }) => user === "alice" && state === "up",
+        "alice is back",
+      );
+      assert.deepEqual(one.addresses, ["10.91.0.2/30", "fd76:706e:6477::1/127"]);
+      assert.equal((await clients(gateway)).length, 2);
+    });
+
+    step("kicked clients may come back, revoked users may not", async ({ gateway, b }) => {
+      const before = await client(gateway, ({ user }) => user === "bob", "bob");
+      await gateway.ok(["gateway", "kick", "bob"]);
+      await client(
+        gateway,
+        ({ user, id, state }) => user === "bob" && id !== before.id && state === "up",
+        "bob is back",
+      );
+      assert.match(await gateway.ok(["gateway", "user", "revoke", "bob"]), /1 connection closed/);
+      await waitFor(
+        async () => (await b.json<NetworkDocument>(["network", "net"])).reason?.message.includes("token"),
+        20_000,
+        "bob is told",
+      );
+      assert.doesNotMatch(await gateway.ok(["gateway", "user", "list"]), /bob/);
+      await b.ok(["leave", "net"]);
+    });
+
+    step("it comes back after a crash of the gateway, with the same addresses", async ({ gateway, a }) => {
+      await gateway.crash();
+      await gateway.start();
+      await reachable(a.host, internet4, 60_000);
+      assert.equal((await a.json<NetworkDocument>(["network", "net"])).virtualIp, "10.91.0.2/30");
+      assert.match(await gateway.ok(["footprint"]), /vpngw-\*/);
+    });
+
+    step("after stop nothing is left", async ({ gateway, a, before }) => {
+      await gateway.ok(["gateway", "stop"]);
+      await assertUnchanged(gateway.host, before);
+      await waitFor(
+        async () => (await a.json<NetworkDocument>(["network", "net"])).state === "connecting",
+        20_000,
+        "alice sees it",
+      );
+      await a.ok(["leave", "net"]);
+      assert.doesNotMatch(await a.host.ip("-br", "link"), /vpn-/);
+      await gateway.ok(["gateway", "start", "--open", "--listen", `0.0.0.0:${port}`]);
+      const url = `ws://${gateway.host.address}:${port}/`;
+      await a.ok(["join", "net", "--gateway", url, ...routes]);
+      await reachable(a.host, internet4);
+      assert.equal(
+        (await ping(a.host, "10.91.0.1", { count: 1, waitSeconds: 1 })).received,
+        0,
+        "the host is closed",
+      );
+      assert.equal(await gateway.stop(), 0);
+      await assertUnchanged(gateway.host, before);
+    });
+  },
+);
