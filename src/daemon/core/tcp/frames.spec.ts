@@ -1,7 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { encodeClassic, encodeControl, encodeItems, FrameReader, kinds, maxOwnItem } from "./frames.js";
+import {
+  encodeClassic,
+  encodeControl,
+  encodeItems,
+  FrameReader,
+  kinds,
+  maxOwnItem,
+  roomFor,
+} from "./frames.js";
 
 interface Item {
   kind: number;
@@ -107,4 +115,15 @@ test("an empty classic item is handed on, to be counted", () => {
     { kind: kinds.packet, bytes: "" },
     { kind: kinds.packet, bytes: "ff" },
   ]);
+});
+
+test("frames go into memory that is given, whatever is in it, and are the same", () => {
+  const data = Buffer.from("first, second and a third one");
+  const ends = [5, 13, data.length];
+  for (const framing of ["own", "classic"] as const) {
+    const into = Buffer.alloc(roomFor(ends) + 7, 0xff);
+    const { bytes } = encodeItems(framing, "packets", data, ends, into);
+    assert.equal(bytes.buffer, into.buffer);
+    assert.deepEqual(bytes, encodeItems(framing, "packets", data, ends).bytes);
+  }
 });

@@ -23,18 +23,25 @@ export interface Encoded {
   left: number;
 }
 
-/** @param ends of each item in `data`, as in `PacketBatch` */
+/** Bytes that items need at most, with what goes before them. */
+export function roomFor(ends: ArrayLike<number>): number {
+  return (ends.length === 0 ? 0 : (ends[ends.length - 1] ?? 0)) + ownHeader * ends.length;
+}
+
+/**
+ * @param ends of each item in `data`, as in `PacketBatch`
+ * @param into what the frames are put in, of `roomFor` or more; new memory without it
+ */
 export function encodeItems(
   framing: Framing,
   items: PortItems,
   data: Uint8Array,
   ends: ArrayLike<number>,
+  into?: Buffer,
 ): Encoded {
   const header = framing === "own" ? ownHeader : classicHeader;
   const kind = items === "supers" ? kinds.super : kinds.packet;
-  const bytes = Buffer.allocUnsafe(
-    (ends.length === 0 ? 0 : (ends[ends.length - 1] ?? 0)) + header * ends.length,
-  );
+  const bytes = into ?? Buffer.allocUnsafe(roomFor(ends));
   let to = 0;
   let from = 0;
   let left = 0;

@@ -10,9 +10,11 @@ import {
   FrameReader,
   type Framing,
   kinds,
+  roomFor,
 } from "../../core/tcp/frames.js";
 import { encodeAck, encodeHello, isAck, isTaken, type LinkHello, parseHello } from "../../core/tcp/hello.js";
 import { encodeIdentity, readIdentity } from "../../core/tcp/identity.js";
+import { dropped } from "./garbage.js";
 
 export interface ConnectionEvents {
   /** Items for the device; the memory is the receiver's. */
@@ -43,6 +45,10 @@ export interface ConnectionOptions {
 
 /** So much may wait in this process, bytes; what is more waits in the device's queue, which is bounded. */
 const mostWaiting = 512 << 10;
+/** A whole batch of the packet port fits. */
+const roomBytes = 320 << 10;
+const leastRoom = 16 << 10;
+const mostRooms = 4;
 /** Who is refused has so long to read why, milliseconds. */
 const refuseMs = 2_000;
 /** Control messages from this type on are not the connection's own business. */
@@ -57,6 +63,7 @@ export class Connection {
   /** Of what is sent. What is read may still be of the other one. */
   #framing: Framing = "classic";
   #peer: LinkHello | undefined;
+  readonly #rooms: Buffer[] = [];
   #identified = false;
   #first = true;
   #lastToken = 0;
@@ -76,6 +83,8 @@ export class Connection {
     stream.on("data", (chunk: Buffer) => {
       if (this.#ended) return;
       this.#heardAt = performance.now();
+      // Most of it is copied once more to become whole.
+      dropped(2 * chunk.length);
       if (!this.#reader.read(chunk)) this.#end("protocol", "the other end sent what is no frame");
     });
     stream.on("drain", () => options.events.onDrain());
@@ -102,10 +111,12 @@ export class Connection {
 
   /** Sends a batch and gives it back. @returns false when no more should be sent until `onDrain` */
   send(batch: PacketBatch): boolean {
-    const { bytes, left } = encodeItems(this.#framing, batch.items, batch.data, batch.ends);
+    const room = this.#room(roomFor(batch.ends));
+    const { bytes, left } = encodeItems(this.#framing, batch.items, batch.data, batch.ends, room);
     batch.release();
     this.leftOut += left;
-    if (bytes.length > 0) this.#stream.write(bytes);
+    if (bytes.length > 0) this.#stream.write(bytes, () => this.#giveBack(room));
+    else this.#giveBack(room);
     return this.#stream.writableLength < mostWaiting || !this.#stream.writableNeedDrain;
   }
 
@@ -135,6 +146,16 @@ export class Connection {
   close(): void {
     this.#ended = true;
     this.#release();
+  }
+
+  /** Large batches come one behind the other, and go into the same few pieces of memory. Undefined: new memory is cheap enough. */
+  #room(bytes: number): Buffer | undefined {
+    if (bytes < leastRoom || bytes > roomBytes) return undefined;
+    return this.#rooms.pop() ?? Buffer.allocUnsafeSlow(roomBytes);
+  }
+
+  #giveBack(room: Buffer | undefined): void {
+    if (room !== undefined && this.#rooms.length < mostRooms) this.#rooms.push(room);
   }
 
   #end(code: string, message: string): void {
