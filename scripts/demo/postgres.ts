@@ -57,7 +57,7 @@ export async function postgres(demo: Demo, lab: Lab): Promise<void> {
       const args = [
         "join",
         "--postgres",
-        database.url("vpn"),
+        database.url("vpn", "sslmode=require"),
         "--vip",
         `${node.vip}/24`,
         "--name",

@@ -35,9 +35,9 @@ function passwordFile(host: Host, text = password): string {
   return path;
 }
 
-function joinArgs(daemon: Daemon, database: Database, vip: string, name: string): string[] {
+function joinArgs(daemon: Daemon, database: Database, vip: string, name: string, query?: string): string[] {
   const secret = ["--postgres-password-file", passwordFile(daemon.host)];
-  return ["join", "--postgres", database.url("owner"), "--vip", vip, "--name", name, ...secret];
+  return ["join", "--postgres", database.url("owner", query), "--vip", vip, "--name", name, ...secret];
 }
 
 async function count(database: Database, where: string): Promise<number> {
@@ -64,7 +64,11 @@ labSuite<Scene>(
       async ({ database, a, b }) => {
         const joined = await a.json<NetworkDocument>(joinArgs(a, database, "10.9.0.1/24", "alpha"));
         assert.equal(joined.state, "up");
-        await b.ok(joinArgs(b, database, "10.9.0.2/24", "beta"));
+        const verified = `sslmode=verify-full&sslrootcert=${database.certificate}`;
+        await b.ok(joinArgs(b, database, "10.9.0.2/24", "beta", verified));
+        assert.match(await b.ok(["network"]), /TLS_AES/);
+        assert.doesNotMatch(await b.ok(["network"]), /not encrypted/);
+        assert.match(await a.ok(["network"]), /not encrypted/);
         await a.peer("10.9.0.2", (one) => one.state === "up" && one.name === "beta", 20_000, "as beta");
         const peer = await b.peerUp("10.9.0.1");
         assert.equal(peer.path, "postgres");

@@ -2,6 +2,7 @@
 import {
   chmodSync,
   chownSync,
+  copyFileSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -63,6 +64,7 @@ export class Database {
     await must("setpriv", database.#as(join(bin, "initdb"), ["-D", database.#data, ...options]));
     const rules = ["local all all trust", "host all all all scram-sha-256"];
     writeFileSync(join(database.#data, "pg_hba.conf"), `${rules.join("\n")}\n`);
+    await database.#makeCertificate();
     await database.start();
     return database;
   }
@@ -78,6 +80,7 @@ export class Database {
 
   async start(): Promise<void> {
     const settings = [
+      "ssl=on",
       `listen_addresses=${this.address}`,
       `port=${port}`,
       `unix_socket_directories=${this.#folder}`,
@@ -128,8 +131,33 @@ export class Database {
     await this.sql(`CREATE DATABASE vpnd OWNER ${role}`, "postgres");
   }
 
-  url(role: string): string {
-    return `postgres://${role}@${this.address}/vpnd`;
+  /** @param query how the way there is to be protected, and more */
+  url(role: string, query = "sslmode=disable"): string {
+    return `postgres://${role}@${this.address}/vpnd?${query}`;
+  }
+
+  /** Self-signed, for its address: trust it to verify it. */
+  get certificate(): string {
+    return join(this.host.folder, "server.crt");
+  }
+
+  async #makeCertificate(): Promise<void> {
+    const [key, copy] = [join(this.#data, "server.key"), join(this.#data, "server.crt")];
+    const how = [
+      "-x509",
+      "-nodes",
+      "-newkey",
+      "ec",
+      "-pkeyopt",
+      "ec_paramgen_curve:prime256v1",
+      "-days",
+      "2",
+    ];
+    const what = ["-subj", "/CN=lab", "-addext", `subjectAltName=IP:${this.address}`];
+    await must("openssl", ["req", ...how, ...what, "-keyout", key, "-out", this.certificate]);
+    copyFileSync(this.certificate, copy);
+    for (const file of [key, copy]) chownSync(file, await idOf("-u"), await idOf("-g"));
+    chmodSync(key, 0o600);
   }
 
   #psql(database: string, text: string): Promise<Result> {

@@ -63,48 +63,68 @@ export function copyDataHead(length: number): Buffer {
 }
 export const copyDone = message("c");
 
+const firstMemory = 128 << 10;
+
 /** Cuts the stream of answers into messages. */
 export class AnswerReader {
   readonly #onAnswer: (type: number, body: Buffer) => void;
-  #parts: Buffer[] = [];
+  /** What came of messages that are not whole; used again and again. */
+  #memory = Buffer.allocUnsafe(firstMemory);
   #held = 0;
   #wanted = 0;
 
-  /** @param onAnswer the body is a view that nobody else changes */
+  /** @param onAnswer the body is a view that holds until it returns */
   constructor(onAnswer: (type: number, body: Buffer) => void) {
     this.#onAnswer = onAnswer;
   }
 
-  /** @throws RangeError for an answer that is larger than there are any */
+  /**
+   * @param chunk not needed any more afterwards
+   * @throws RangeError for an answer that is larger than there are any
+   */
   read(chunk: Buffer): void {
-    let bytes = chunk;
-    if (this.#held > 0) {
-      this.#parts.push(chunk);
-      this.#held += chunk.length;
-      // Put together only when it makes a message whole.
-      if (this.#held < this.#wanted) return;
-      bytes = Buffer.concat(this.#parts, this.#held);
-      this.#parts = [];
-      this.#held = 0;
+    if (this.#held === 0) {
+      this.#keep(chunk, this.#cut(chunk));
+      return;
     }
+    const held = this.#held + chunk.length;
+    this.#room(held);
+    chunk.copy(this.#memory, this.#held);
+    this.#held = held;
+    // Looked at only when it makes a message whole.
+    if (held < this.#wanted) return;
+    const bytes = this.#memory.subarray(0, held);
+    this.#keep(bytes, this.#cut(bytes));
+  }
+
+  /** @returns where what is not whole begins */
+  #cut(bytes: Buffer): number {
     let at = 0;
+    this.#wanted = 5;
     while (bytes.length - at >= 5) {
       const length = bytes.readUInt32BE(at + 1) + 1;
       if (length < 5 || length > mostAnswer) throw new RangeError(`an answer of ${length} bytes`);
       if (bytes.length - at < length) {
-        this.#keep(bytes.subarray(at), length);
-        return;
+        this.#wanted = length;
+        break;
       }
       this.#onAnswer(bytes.readUInt8(at), bytes.subarray(at + 5, at + length));
       at += length;
     }
-    if (at < bytes.length) this.#keep(bytes.subarray(at), 5);
+    return at;
   }
 
-  #keep(rest: Buffer, wanted: number): void {
-    this.#parts = [rest];
-    this.#held = rest.length;
-    this.#wanted = wanted;
+  #keep(bytes: Buffer, from: number): void {
+    this.#held = bytes.length - from;
+    this.#room(this.#held);
+    bytes.copy(this.#memory, 0, from);
+  }
+
+  #room(bytes: number): void {
+    if (bytes <= this.#memory.length) return;
+    const larger = Buffer.allocUnsafe(bytes * 2);
+    this.#memory.copy(larger, 0, 0, this.#held);
+    this.#memory = larger;
   }
 }
 

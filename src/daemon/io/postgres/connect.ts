@@ -1,6 +1,6 @@
 /** Connects to a PostgreSQL and logs in: sockets of the one maker, pg's TLS and log-in, then our own talk. */
 import { readFile } from "node:fs/promises";
-import { isIP, Socket, type SocketConstructorOpts } from "node:net";
+import { isIP, type OnReadOpts, Socket, type SocketConstructorOpts } from "node:net";
 import type { Duplex } from "node:stream";
 import type { ConnectionOptions } from "node:tls";
 import pg from "pg";
@@ -32,6 +32,7 @@ export interface Connected {
 
 const connectMs = 10_000;
 const keepAliveMs = 5_000;
+const readBytes = 128 << 10;
 
 /**
  * Tries the servers in their order until one takes writes.
@@ -84,7 +85,8 @@ async function attempt(
   const target = parseEndpoint(endpoint);
   if (target === undefined) throw new VpnError("internal", `${endpoint} is no endpoint`);
   const { address, password = "", applicationName } = options;
-  const socket = adopt(options.makeSocket({ family: target.family, kind: "tcp", port: 0 }).fd);
+  const tap = new Tap(options.makeSocket({ family: target.family, kind: "tcp", port: 0 }).fd);
+  const { socket } = tap;
   const client = new pg.Client({
     host: target.address,
     port: target.port,
@@ -106,7 +108,8 @@ async function attempt(
   try {
     await client.connect();
     const stream = takeStream(client);
-    const connection = new WireConnection(stream);
+    // Over TLS what comes is not what the socket reads.
+    const connection = new WireConnection(stream, stream === socket ? tap.chunks : undefined);
     await refuseStandby(connection, endpoint);
     const cipher = cipherOf(stream);
     return { connection, endpoint, ...(cipher !== undefined && { cipher }) };
@@ -137,7 +140,7 @@ async function refuseStandby(connection: WireConnection, endpoint: Endpoint): Pr
 
 async function tlsOptions(address: PostgresAddress, server: string): Promise<ConnectionOptions> {
   const host = server.slice(0, server.lastIndexOf(":")).replace(/^\[|\]$/g, "");
-  const name = isIP(host) === 0 ? { servername: host } : {};
+  const name = isIP(host) === 0 ? { servername: host } : { host };
   if (address.ssl !== "verify-full") return { ...name, rejectUnauthorized: false };
   const { rootCertificate } = address;
   return { ...name, ...(rootCertificate !== undefined && { ca: await readFile(rootCertificate) }) };
@@ -149,10 +152,34 @@ function cipherOf(stream: Duplex): string | undefined {
   return standardName;
 }
 
-/** Node would read from a socket that it did not connect itself at once, and fail. */
-function adopt(fd: number): Socket {
-  const options: SocketConstructorOpts & { manualStart: boolean } = { fd, manualStart: true };
-  return new Socket(options);
+/** A socket that reads into one piece of memory: a new one for each read costs more than all else that is done with it. */
+class Tap {
+  readonly socket: Socket;
+  #onChunk: ((chunk: Buffer) => void) | undefined;
+
+  constructor(fd: number) {
+    const onread = {
+      buffer: Buffer.allocUnsafe(readBytes),
+      callback: (count: number, memory: Uint8Array) => {
+        const chunk = Buffer.from(memory.buffer, memory.byteOffset, count);
+        // Until it is ours, whoever listens may keep what it gets.
+        if (this.#onChunk === undefined) this.socket.emit("data", Buffer.from(chunk));
+        else this.#onChunk(chunk);
+        return true;
+      },
+    };
+    // Node would read from a socket that it did not connect itself at once, and fail.
+    const options: SocketConstructorOpts & { manualStart: boolean; onread: OnReadOpts } = {
+      fd,
+      manualStart: true,
+      onread,
+    };
+    this.socket = new Socket(options);
+  }
+
+  readonly chunks = (onChunk: (chunk: Buffer) => void): void => {
+    this.#onChunk = onChunk;
+  };
 }
 
 const reasons: Readonly<Record<string, string>> = {

@@ -45,11 +45,16 @@ export class WireConnection {
   #over: Error | undefined;
   #lastRefusal: Refusal | undefined;
 
-  /** @param stream nobody else reads from it or writes to it any more */
-  constructor(stream: Duplex) {
+  /**
+   * @param stream nobody else reads from it or writes to it any more
+   * @param chunks calls back with what comes, in memory that holds until it returns; absent: the stream's own events
+   */
+  constructor(stream: Duplex, chunks?: (onChunk: (chunk: Buffer) => void) => void) {
     this.#stream = stream;
     this.#reader = new AnswerReader((type, body) => this.#answered(type, body));
-    stream.on("data", (chunk: Buffer) => this.#read(chunk));
+    const onChunk = (chunk: Buffer): void => this.#read(chunk);
+    if (chunks === undefined) stream.on("data", onChunk);
+    else chunks(onChunk);
     stream.on("error", (error) => this.#end(error));
     stream.on("close", () => this.#end(new Error("the connection was closed")));
   }
@@ -74,7 +79,11 @@ export class WireConnection {
     await this.#ask(ignored, parse(name, sql), sync);
   }
 
-  /** Runs a prepared statement; each row of the answer in binary form, as it comes. @throws DatabaseError */
+  /**
+   * Runs a prepared statement.
+   * @param onRow gets each row in binary form, as it comes, in memory that holds until it returns
+   * @throws DatabaseError
+   */
   fetch(name: string, parameters: readonly string[], onRow: (row: Buffer) => void): Promise<void> {
     return this.#ask(onRow, bindAndExecute(name, parameters, true), sync);
   }
