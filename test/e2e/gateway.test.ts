@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { waitFor } from "../lab/command.js";
-import type { Host, Lab } from "../lab/lab.js";
+import { internet4, internet6, internetHost, internetRoutes } from "../lab/internet-host.js";
+import type { Host } from "../lab/lab.js";
 import { type Daemon, vpnd } from "../lab/programs.js";
 import { assertUnchanged, snapshot } from "../lab/snapshot.js";
 import { labSuite } from "../lab/suite.js";
@@ -45,19 +46,7 @@ interface Scene {
   before: string;
 }
 
-/** A host with addresses that look public: those of the lab's segment count as special. */
-async function webHost(lab: Lab): Promise<Host> {
-  const web = await lab.publicHost("web");
-  await web.ip("addr", "add", "93.184.216.34/32", "dev", "lo");
-  await web.ip("addr", "add", "2606:2800:220:1::34/128", "dev", "lo", "nodad");
-  await lab.internet.ip("route", "add", "93.184.216.0/24", "via", web.address);
-  await lab.internet.ip("-6", "route", "add", "2606:2800:220:1::/64", "via", web.address6);
-  return web;
-}
-
-const internet4 = "93.184.216.34";
-const internet6 = "2606:2800:220:1::34";
-const routes = ["--route", "93.184.216.0/24,2606:2800:220:1::/64"];
+const routes = ["--route", internetRoutes];
 const port = 8080;
 
 function tokenFile(host: Host, name: string, token: string): string {
@@ -93,7 +82,7 @@ labSuite<Scene>(
     const host = await lab.publicHost("gw");
     const a = await lab.hostBehind("a", await lab.router("ra", "blocked"));
     const b = await lab.publicHost("b");
-    const web = await webHost(lab);
+    const web = await internetHost(lab);
     const before = await snapshot(host);
     return { gateway: await vpnd(host), a: await vpnd(a), b: await vpnd(b), web, before };
   },

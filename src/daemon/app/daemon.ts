@@ -65,7 +65,7 @@ export class Daemon {
 
   /** @param stop aborts a start that is under way */
   async start(stop: AbortSignal): Promise<void> {
-    const { stateDir, socket, readAccess, metrics, metricsPerPeer } = this.#config.settings;
+    const { stateDir, socket, readAccess, metrics, metricsPerPeer, gatewayTls } = this.#config.settings;
     const log = this.#log;
     const group = this.#group();
     const threads = threadsFor(this.#config.settings.threads, availableParallelism());
@@ -111,6 +111,7 @@ export class Daemon {
       door,
       forwarding: networks.forwarding,
       platform: this.#native,
+      ...(gatewayTls !== undefined && { tls: gatewayTls }),
       networkDevices: () => networks.all().map((network) => network.config.device),
       log,
       now: Date.now,

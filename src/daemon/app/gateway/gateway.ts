@@ -22,6 +22,7 @@ import {
 import { forwardingKey6 } from "../../core/routes/offer-items.js";
 import type { Trace } from "../../core/system/footprint.js";
 import type { GatewayStore } from "../../io/gateway/store.js";
+import type { TlsFiles } from "../../io/gateway/tls-files.js";
 import type { SystemDoor } from "../../io/system/door.js";
 import { ChangeFeed } from "../change-feed.js";
 import { Mutex } from "../mutex.js";
@@ -34,6 +35,8 @@ export interface GatewayParts {
   door: SystemDoor;
   forwarding: Forwarding;
   platform: GatewayPlatform;
+  /** Of the config; absent: the gateway does no TLS itself. */
+  tls?: TlsFiles;
   /** Devices of this vpnd's networks: clients do not get there. */
   networkDevices: () => string[];
   log: Logger;
@@ -289,7 +292,7 @@ export class Gateway {
 
   /** @returns notes for people */
   async #up(options: GatewayOptions, resumeKey: Uint8Array): Promise<string[]> {
-    const { door, forwarding, platform, log } = this.#parts;
+    const { door, forwarding, platform, tls, log } = this.#parts;
     const { nat, lans, notes } = await this.#look(options);
     try {
       await door.apply(owner, gatewayItems(options, nat));
@@ -298,6 +301,7 @@ export class Gateway {
         options,
         resumeKey,
         platform,
+        ...(tls !== undefined && { tls }),
         userOf: (token) => this.#userOf(options, token),
         log: log.child({ gateway: options.listen }),
         onChange: () => this.feed.changed(),
@@ -348,7 +352,10 @@ export class Gateway {
     const lans = [...new Set(devices)].filter(
       (device) => !own.has(device) && !device.startsWith(clientDevices.slice(0, -1)),
     );
-    const notes = [...(options.open ? [openNote] : []), ...(isLocal(options.listen) ? [] : [plainNote])];
+    const notes = [
+      ...(options.open ? [openNote] : []),
+      ...(isLocal(options.listen) || this.#parts.tls !== undefined ? [] : [plainNote]),
+    ];
     if (options.subnets.length < 2 || (await door.readSetting(forwardingKey6)) === "1") {
       return { nat: { guarded6: [], turnOn6: false }, lans, notes };
     }

@@ -16,6 +16,7 @@ import { makeResumeToken, nonceBytes, readResumeToken } from "../../core/gateway
 import type { GatewayUser } from "../../core/gateway/users.js";
 import { Channel, closeCodes } from "../../io/gateway/channel.js";
 import { type Admission, GatewayServer, type Knock } from "../../io/gateway/server.js";
+import { readTlsPair, stampOf, type TlsFiles } from "../../io/gateway/tls-files.js";
 import type { GatewayPlatform } from "./platform.js";
 import { Session } from "./session.js";
 import { deviceOf, Slots } from "./slots.js";
@@ -24,6 +25,8 @@ export interface ServiceParts {
   options: GatewayOptions;
   resumeKey: Uint8Array;
   platform: GatewayPlatform;
+  /** Absent: without TLS. */
+  tls?: TlsFiles;
   /** Who comes with this token; "none" where tokens are not asked for. */
   userOf: (token: string) => GatewayUser | "none" | "unknown" | "expired";
   log: Logger;
@@ -71,6 +74,7 @@ export class GatewayService {
   readonly #refused = new Map<string, number>();
   readonly #timer: NodeJS.Timeout;
   #server: GatewayServer | undefined;
+  #tlsStamp = "";
   #nextId = 0;
   #stopped = false;
 
@@ -83,7 +87,11 @@ export class GatewayService {
       const endpoint = parseEndpoint(listen);
       if (endpoint === undefined) throw new VpnError("internal", `${listen} is no endpoint`);
       service.#hub.start();
+      const { tls } = parts;
+      const pair = tls && (await readTlsPair(tls));
+      if (tls !== undefined) service.#tlsStamp = await stampOf(tls);
       service.#server = await GatewayServer.open({
+        ...(pair !== undefined && { tls: pair }),
         make: (options) => parts.platform.makeSocket(options),
         listen: endpoint,
         admit: (knock) => service.#admit(knock),
@@ -294,6 +302,22 @@ export class GatewayService {
     const over = this.#leases.expire(performance.now()).flatMap((slot) => this.#holderOf(slot) ?? []);
     for (const session of over) this.#leave(session);
     this.#recycle(over);
+    void this.#renewTls();
+  }
+
+  /** Takes over a renewed certificate; what cannot be used leaves the old one in force. */
+  async #renewTls(): Promise<void> {
+    const { tls, log } = this.#parts;
+    if (tls === undefined) return;
+    const stamp = await stampOf(tls);
+    if (stamp === this.#tlsStamp || this.#stopped) return;
+    this.#tlsStamp = stamp;
+    try {
+      this.#server?.renew(await readTlsPair(tls));
+      log.info({ cert: tls.cert }, "the gateway has another certificate");
+    } catch (error) {
+      log.error({ err: error }, "the gateway goes on with the certificate that it had");
+    }
   }
 
   /** Their slots are for others: nothing of what was for them may reach these. */

@@ -36,6 +36,8 @@ export interface Settings {
   crypto: CryptoChoice;
   /** Packet threads of each network. */
   threads: number | "auto";
+  /** Paths of the gateway's certificate and key; absent: it does no TLS itself. */
+  gatewayTls?: { cert: string; key: string };
   networks: DeclaredNetwork[];
 }
 
@@ -60,6 +62,12 @@ export function evaluateSettings(entries: readonly Entry[]): EvaluatedSettings {
     else networks.push({ options, ...pskFileOf(section), up: section.up, origin });
   }
   problems.push(...collisions(networks));
+  const { tls_cert: cert, tls_key: key } = value.gateway;
+  if ((cert === undefined) !== (key === undefined)) {
+    const [given, missing] = cert === undefined ? ["tls_key", "tls_cert"] : ["tls_cert", "tls_key"];
+    const origin = originOf(evaluated.entries, ["gateway", given]);
+    problems.push({ origin, message: `gateway: ${given} without ${missing}`, hint: "give both, or neither" });
+  }
   const settings = problems.length === 0 ? toSettings(value, networks) : undefined;
   return { settings, problems, entries: evaluated.entries };
 }
@@ -77,8 +85,13 @@ function toSettings(file: VpndFile, networks: DeclaredNetwork[]): Settings {
     logLevel: file.log.level,
     crypto: file.engine.crypto,
     threads: file.engine.threads,
+    ...tlsOf(file.gateway),
     networks,
   };
+}
+
+function tlsOf({ tls_cert: cert, tls_key: key }: VpndFile["gateway"]): Pick<Settings, "gatewayTls"> {
+  return cert === undefined || key === undefined ? {} : { gatewayTls: { cert, key } };
 }
 
 /** What `vpnctl join` with the same words would ask for, or what is wrong with it. */

@@ -1,6 +1,6 @@
 /** The gateway's port: HTTP, of which only the WebSocket handshake is answered. */
 import { createServer, type IncomingMessage, type Server } from "node:http";
-import { createServer as createSecureServer } from "node:https";
+import { createServer as createSecureServer, type Server as SecureServer } from "node:https";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { type WebSocket, WebSocketServer } from "ws";
@@ -10,6 +10,7 @@ import { VpnError } from "../../../common/errors.js";
 import { gatewayHeaders, gatewayProtocol, largestMessage } from "../../core/gateway/hello.js";
 import { errorCode } from "../atomic-file.js";
 import type { MakeTcpSocket } from "../tcp/sockets.js";
+import type { TlsPair } from "./tls-files.js";
 
 /** Who wants to be a client. */
 export interface Knock {
@@ -31,8 +32,8 @@ export type Admission = { accept: (socket: WebSocket) => void } | { refuse: 401 
 export interface GatewayServerOptions {
   make: MakeTcpSocket;
   listen: HostPort;
-  /** PEM; absent: without TLS. */
-  tls?: { cert: string; key: string };
+  /** Absent: without TLS. */
+  tls?: TlsPair;
   admit: (knock: Knock) => Admission;
   /** A connection ended before it was served; `why` is a word with hyphens. */
   onRefused: (why: string) => void;
@@ -51,6 +52,8 @@ const refusals: Readonly<Record<number, string>> = {
 
 export class GatewayServer {
   readonly #http: Server;
+  /** The same, if it does TLS. */
+  readonly #secure: SecureServer | undefined;
   readonly #sockets: WebSocketServer;
   readonly #options: GatewayServerOptions;
   /** By the other end's address and port, which are those of the TLS socket on top, too. */
@@ -66,10 +69,11 @@ export class GatewayServer {
       maxHeaderSize: 16 << 10,
     };
     const { tls } = options;
-    const http =
+    this.#secure =
       tls === undefined
-        ? createServer(limits)
+        ? undefined
         : createSecureServer({ ...limits, ...tls, handshakeTimeout: handshakeMs });
+    const http: Server = this.#secure ?? createServer(limits);
     this.#http = http;
     this.#sockets = new WebSocketServer({
       noServer: true,
@@ -107,6 +111,11 @@ export class GatewayServer {
     } catch (error) {
       throw refused(formatEndpoint(listen.address, listen.port), error);
     }
+  }
+
+  /** Connections from now on get this certificate. */
+  renew(tls: TlsPair): void {
+    this.#secure?.setSecureContext(tls);
   }
 
   /** Stops listening, and cuts off who has not been served yet. Idempotent. */
