@@ -63,13 +63,17 @@ export class Simulation {
 /**
  * A test on one or more seeds, each named so that a failing one can be repeated. SIM_SEED runs a single one.
  */
-export function simTest(name: string, seeds: number, run: (simulation: Simulation) => void): void {
+export function simTest(
+  name: string,
+  seeds: number,
+  run: (simulation: Simulation) => void | Promise<void>,
+): void {
   const chosen = process.env.SIM_SEED;
   const list = chosen === undefined ? Array.from({ length: seeds }, (_, i) => i + 1) : [Number(chosen)];
-  test(name, () => {
+  test(name, async () => {
     for (const seed of list) {
       try {
-        run(new Simulation(seed));
+        await run(new Simulation(seed));
       } catch (error) {
         throw new Error(`seed ${seed} (repeat with SIM_SEED=${seed}): ${String(error)}`, { cause: error });
       }
