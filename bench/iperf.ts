@@ -61,16 +61,17 @@ export interface TcpResult {
   retransmits: number;
 }
 
-/** @param reverse the far end sends */
+/** @param reverse the far end sends @param most bits a second that are offered; absent: all that goes */
 export async function tcp(
   { a, b }: Ends,
   address: string,
   seconds: number,
-  options: Place & { streams?: number; reverse?: boolean } = {},
+  options: Place & { streams?: number; reverse?: boolean; most?: number } = {},
 ): Promise<TcpResult> {
   const more = ["-C", "cubic"];
   if (options.streams !== undefined) more.push("-P", String(options.streams));
   if (options.reverse === true) more.push("-R");
+  if (options.most !== undefined) more.push("-b", String(Math.round(options.most)));
   const { end } = await report(a, b, address, seconds, more, options);
   return {
     bps: end.sum_received.bits_per_second,

@@ -17,6 +17,9 @@ import { tcp } from "./iperf.js";
 const role = "bench";
 const addresses = ["10.9.0.1", "10.9.0.2"] as const;
 
+/** Bytes of a capture, which is read whole in the end. */
+const mostCaptured = 1.2e9;
+
 interface Side {
   address: string;
   packets: number;
@@ -59,9 +62,10 @@ export async function main(args: readonly string[]): Promise<void> {
     // Small packets all the while, and TCP one way and then the other.
     const pings = a.host.spawn("ping", "ping", ["-i", "0.01", "-s", "200", addresses[1]]);
     const ends = { a: a.host, b: b.host };
+    const most = (mostCaptured * 8) / (seconds / 2);
     const rates = [
-      (await tcp(ends, addresses[1], seconds / 2)).bps,
-      (await tcp(ends, addresses[1], seconds / 2, { reverse: true })).bps,
+      (await tcp(ends, addresses[1], seconds / 2, { most })).bps,
+      (await tcp(ends, addresses[1], seconds / 2, { most, reverse: true })).bps,
     ];
     await pings.stop();
     for (const node of [a, b]) await node.ok(["down"]);
