@@ -2,6 +2,7 @@
 import process from "node:process";
 
 const benches: Readonly<Record<string, () => Promise<{ main(args: readonly string[]): Promise<void> }>>> = {
+  gateway: () => import("./gateway.js"),
   limits: () => import("./limits.js"),
   mesh: () => import("./mesh.js"),
   micro: () => import("./micro.js"),
