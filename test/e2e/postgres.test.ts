@@ -336,6 +336,32 @@ labSuite<Scene>(
     );
 
     step(
+      "a part of the log that is over gets its indexes, and goes when its time is over; a living one stays",
+      async ({ database }) => {
+        const node = await database.sql("SELECT id FROM vpnd.node WHERE name = 'alpha'");
+        await database.sql(`
+        SET ROLE owner;
+        DO $$ BEGIN
+          CREATE TABLE vpnd.old (LIKE vpnd.packet INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING STORAGE);
+          EXECUTE format('ALTER TABLE vpnd.packet_${node} ATTACH PARTITION vpnd.old FOR VALUES FROM (%L) TO (%L)',
+                         now() - interval '3 hours', now() - interval '2 hours');
+          INSERT INTO vpnd.part VALUES ('old', ${node}, now() - interval '3 hours', now() - interval '2 hours');
+          INSERT INTO vpnd.packet_${node} (at, sender, session, seq, sent, kind, payload)
+            VALUES (now() - interval '150 minutes', ${node}, 1, 1, now(), 2, '\\x00');
+        END $$`);
+        await database.sql(`SELECT vpnd.tidy(${node})`);
+        assert.equal(await database.sql("SELECT closed FROM vpnd.part WHERE name = 'old'"), "t");
+        assert.equal(await database.sql("SELECT count(*) FROM pg_indexes WHERE tablename = 'old'"), "4");
+        const rows = await count(database, "at > now() - interval '1 hour'");
+        await database.sql(`SELECT vpnd.keep('default', '1 hour', NULL), vpnd.tidy(${node})`);
+        assert.equal(await database.sql("SELECT to_regclass('vpnd.old') IS NULL"), "t");
+        assert.equal(await database.sql("SELECT count(*) FROM vpnd.part WHERE name = 'old'"), "0");
+        assert.ok((await count(database, "at > now() - interval '1 hour'")) >= rows);
+        assert.equal(await database.sql("SELECT period FROM vpnd.network"), "00:05:00");
+      },
+    );
+
+    step(
       "an address that is held is refused by its holder's name; leaving leaves nothing",
       async ({ database, a, b, c }) => {
         const taken = await c.ctl(joinArgs(c, database, "10.9.0.1/24", "thief"));
