@@ -43,6 +43,8 @@ function commandEntry(name: string, command: Command<CtlContext>): string {
     const word = `\\fI${roff(one.placeholder ?? "ARG")}\\fR`;
     return one.optional === true ? `[${word}]` : word;
   });
+  if (positional?.kind === "array")
+    words.push(`[\\fI${roff(positional.parameter.placeholder ?? "ARG")}\\fR...]`);
   const options = shown.length > 0 ? ["[\\fIOPTION\\fR...]"] : [];
   const head = `.SS ${[`"vpnctl ${name}`, ...words, ...options].join(" ")}"\n${roff(command.brief)}.\n`;
   const body = shown.map(([key, flag]) => {

@@ -8,6 +8,7 @@
 #include "aead.h"
 #include "aead_evp.h"
 #include "bench_case.h"
+#include "filter.h"
 #include "node.h"
 #include "packets.h"
 #include "peer.h"
@@ -41,6 +42,55 @@ void bench_lookup(unsigned count) {
   measure("look-up", peers_text(count).c_str(), 0, wanted.size(), [&] {
     for (const Address& address : wanted) keep(table.find(address));
   });
+}
+
+// What a packet pays where nobody filters, as the engine asks.
+void bench_no_filter() {
+  constexpr size_t kCount = 1024;
+  const std::atomic<const Filter*> filter{nullptr};
+  uint64_t passed = 0;
+  measure("filter", "no rules", 0, kCount, [&] {
+    for (size_t i = 0; i < kCount; i++) {
+      passed += filter.load(std::memory_order_acquire) == nullptr;
+      keep(passed);
+    }
+  });
+}
+
+// Rules for one port of one member each, none of which is the packet's; and what comes in as an answer.
+void bench_filter(unsigned count) {
+  FilterRules rules;
+  for (unsigned i = 0; i < count; i++) {
+    rules.rules.push_back({true, false, {{member(i), 32}}, {{FilterService::Protocol::tcp, 22, 22}}});
+  }
+  const std::string what = std::to_string(count) + (count == 1 ? " rule" : " rules");
+  const uint64_t now = coarse_ms();
+  const auto memory = std::make_shared<Filter::Memory>(static_cast<uint32_t>(now / 1000));
+  std::vector<Bytes> in, out;
+  std::vector<IpHeader> in_ip, out_ip;
+  for (uint16_t i = 0; i < 1024; i++) {
+    in.push_back(make_packet("10.9.0.1", "10.9.0.2", 1400, i));
+    out.push_back(make_packet("10.9.0.2", "10.9.0.1", 1400, i));
+    store16(&in.back()[22], i);
+    store16(&out.back()[20], i);
+    IpHeader ip;
+    parse_ip(in.back(), ip);
+    in_ip.push_back(ip);
+    parse_ip(out.back(), ip);
+    out_ip.push_back(ip);
+  }
+  for (const bool open : {true, false}) {
+    rules.allow_others = open;
+    const Filter filter(rules, nullptr, memory, 1);
+    if (!open) {
+      measure("filter, sent", what.c_str(), 0, out.size(), [&] {
+        for (size_t i = 0; i < out.size(); i++) filter.sent(out[i], out_ip[i], nullptr, now);
+      });
+    }
+    measure(open ? "filter, no rule matches" : "filter, an answer", what.c_str(), 0, in.size(), [&] {
+      for (size_t i = 0; i < in.size(); i++) keep(filter.passes(in[i], in_ip[i], nullptr, now));
+    });
+  }
 }
 
 bool bench_records(Cipher cipher, const char* name) {
@@ -105,6 +155,8 @@ bool bench_engine(unsigned count) {
 
 int bench_micro() {
   for (const unsigned count : kPeerCounts) bench_lookup(count);
+  bench_no_filter();
+  for (const unsigned count : {1u, 10u, 100u}) bench_filter(count);
   bool ok = bench_offload();
   // Last the one that the engines below take, as vpnd would.
   for (const Crypto crypto : {Crypto::openssl, Crypto::automatic}) {

@@ -18,6 +18,7 @@ struct Scene {
 std::vector<Scene> packet_scenes();
 std::vector<Scene> key_scenes();
 std::vector<Scene> session_scenes();
+std::vector<Scene> filter_scenes();
 
 // What does not hold is printed and counted. Returns `ok`.
 bool expect(bool ok, const char* file, int line, const char* what);

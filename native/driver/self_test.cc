@@ -22,7 +22,7 @@ bool expect(bool ok, const char* file, int line, const char* what) {
 
 int self_test() {
   int failed = 0;
-  for (const auto& scenes : {packet_scenes(), key_scenes(), session_scenes()}) {
+  for (const auto& scenes : {packet_scenes(), key_scenes(), session_scenes(), filter_scenes()}) {
     for (const Scene& scene : scenes) {
       failures = 0;
       scene.run();

@@ -2,6 +2,7 @@
 
 #include "arguments.h"
 #include "control_message.h"
+#include "filter_values.h"
 #include "handler.h"
 #include "live.h"
 #include "values.h"
@@ -35,6 +36,7 @@ void MeshEngine::define(Napi::Env env, Napi::Object exports) {
                                          InstanceMethod<&MeshEngine::ping>("ping"),
                                          InstanceMethod<&MeshEngine::send_control>("sendControl"),
                                          InstanceMethod<&MeshEngine::set_identity>("setIdentity"),
+                                         InstanceMethod<&MeshEngine::set_filter>("setFilter"),
                                          InstanceMethod<&MeshEngine::peer_counters>("peerCounters"),
                                          InstanceMethod<&MeshEngine::counters>("counters"),
                                          InstanceMethod<&MeshEngine::features>("features"),
@@ -188,6 +190,10 @@ void MeshEngine::send_control(const Info& info) {
 
 void MeshEngine::set_identity(const Info& info) {
   if (auto identity = read_identity(info.Env(), info[0]); identity && engine_) engine_->set_identity(std::move(*identity));
+}
+
+void MeshEngine::set_filter(const Info& info) {
+  if (auto rules = read_filter(info.Env(), info[0]); rules && engine_) engine_->set_filter(std::move(*rules));
 }
 
 Napi::Value MeshEngine::peer_counters(const Info& info) {

@@ -34,6 +34,7 @@ class MeshEngine : public Napi::ObjectWrap<MeshEngine> {
   void ping(const Info& info);
   void send_control(const Info& info);
   void set_identity(const Info& info);
+  void set_filter(const Info& info);
   Napi::Value peer_counters(const Info& info);
   Napi::Value counters(const Info& info);
   Napi::Value features(const Info& info);

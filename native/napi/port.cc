@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "arguments.h"
+#include "filter_values.h"
 #include "handler.h"
 #include "live.h"
 #include "port_values.h"
@@ -37,7 +38,8 @@ void PacketPort::define(Napi::Env env, Napi::Object exports) {
                                         {InstanceMethod<&PacketPort::start>("start"), InstanceMethod<&PacketPort::stop>("stop"),
                                          InstanceMethod<&PacketPort::pause>("pause"), InstanceMethod<&PacketPort::resume>("resume"),
                                          InstanceMethod<&PacketPort::give_back>("giveBack"),
-                                         InstanceMethod<&PacketPort::write>("write"), InstanceMethod<&PacketPort::choose>("choose"), InstanceMethod<&PacketPort::memory>("memory"),
+                                         InstanceMethod<&PacketPort::write>("write"), InstanceMethod<&PacketPort::choose>("choose"),
+                                         InstanceMethod<&PacketPort::set_filter>("setFilter"), InstanceMethod<&PacketPort::memory>("memory"),
                                          InstanceMethod<&PacketPort::counters>("counters"),
                                          InstanceMethod<&PacketPort::features>("features"),
                                          InstanceMethod<&PacketPort::responds>("responds")}));
@@ -141,6 +143,11 @@ void PacketPort::write(const Info& info) {
   if (!ends) return;
   const auto items = read_items(info.Env(), info[2]);
   if (items && port_ && !port_->write(*data, *ends, *items)) throw_type_error(info.Env(), kWrongKind);
+}
+
+// setFilter(rules), as MeshEngine has it
+void PacketPort::set_filter(const Info& info) {
+  if (const auto rules = read_filter(info.Env(), info[0]); rules && port_) port_->set_filter(*rules);
 }
 
 // memory() -> [{ data: Uint8Array, ends: Uint32Array }], of all batches; to be called once

@@ -26,6 +26,7 @@ class PacketPort : public Napi::ObjectWrap<PacketPort> {
   void give_back(const Info& info);
   void choose(const Info& info);
   void write(const Info& info);
+  void set_filter(const Info& info);
   Napi::Value memory(const Info& info);
   Napi::Value counters(const Info& info);
   Napi::Value features(const Info& info);

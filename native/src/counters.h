@@ -36,6 +36,7 @@ enum class Drop : uint8_t {
   handshake_limit,     // too many half-open handshakes
   hello_malformed,
   cookie_asked,        // first ClientHello of a source, answered with a cookie: not an error
+  filtered,            // from a peer, and the filter rules do not let it in
   count
 };
 
@@ -44,7 +45,7 @@ inline constexpr std::array<const char*, static_cast<size_t>(Drop::count)> drop_
     "no-buffers", "send-error", "seal-error",
     "unknown-type", "punch", "reserved", "malformed-record", "unknown-index", "replayed", "bad-tag", "foreign-source",
     "malformed-inner", "tun-error", "handshake-queue-full", "control-queue-full", "event-queue-full", "control-rate",
-    "dtls-unknown", "dtls-malformed", "handshake-limit", "hello-malformed", "cookie-asked"};
+    "dtls-unknown", "dtls-malformed", "handshake-limit", "hello-malformed", "cookie-asked", "filtered"};
 
 class Counter {
  public:

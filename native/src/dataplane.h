@@ -7,6 +7,7 @@
 #include "clock.h"
 #include "counters.h"
 #include "event_queue.h"
+#include "filter.h"
 #include "mailbox.h"
 #include "peer.h"
 #include "prefix_table.h"
@@ -23,7 +24,10 @@ struct Dataplane {
         control_mail(1024, std::max<size_t>(2048, mtu_ + 256), control_wake),
         handshake_mail(512, 2048, control_wake),
         newcomer_mail(256, 2048, control_wake) {}
-  ~Dataplane() { delete routes.load(); }
+  ~Dataplane() {
+    delete routes.load();
+    delete filter.load();
+  }
 
   const std::vector<Queue> queues;  // one for each packet thread, or one in all
   // The first queue's, which threads that handle few packets use.
@@ -39,6 +43,8 @@ struct Dataplane {
 
   // Never null once the engine is made; find() within a Reclaimer section.
   std::atomic<const PrefixTable*> routes{new PrefixTable({})};
+  // Null: everything may come in. Within a Reclaimer section.
+  std::atomic<const Filter*> filter{nullptr};
   SessionStore sessions;
   Reclaimer reclaimer;
 

@@ -160,6 +160,10 @@ void Engine::set_identity(Identity identity) {
   impl_->post([c = &impl_->control, identity = std::move(identity)] { c->handshakes().set_identity(identity); });
 }
 
+void Engine::set_filter(FilterRules rules) {
+  impl_->post([c = &impl_->control, rules = std::move(rules)] { c->peers().set_filter(rules); });
+}
+
 std::optional<PeerInfo> Engine::peer_info(uint32_t peer) const { return impl_->control.peers().info(peer); }
 
 EngineInfo Engine::info() const {

@@ -9,6 +9,7 @@
 #include "address.h"
 #include "bytes.h"
 #include "event_queue.h"
+#include "filter.h"
 
 namespace vpnd {
 
@@ -92,6 +93,8 @@ class Engine {
   // A control message of a type that the engine does not know; at most kMaxControlMessage bytes.
   void send_control(uint32_t peer, View message);
   void set_identity(Identity identity);
+  // Before start(): in force from the first packet on.
+  void set_filter(FilterRules rules);
 
   std::optional<PeerInfo> peer_info(uint32_t peer) const;
   EngineInfo info() const;

@@ -52,6 +52,12 @@ void Handshakes::on_foreign_packet(Association& a, View packet) {
     return;
   }
   peer->last_rx_ms.store(coarse_ms(), std::memory_order_relaxed);
+  // The control thread replaces this too.
+  const Filter* filter = dataplane_.filter.load();
+  if (filter && !filter->passes(packet, header, peer, coarse_ms())) {
+    dataplane_.drops.add(Drop::filtered);
+    return;
+  }
   peer->rx.add(packet.size());
   dataplane_.rx.add(packet.size());
   if (dataplane_.tun.write(packet) != 0) dataplane_.drops.add(Drop::tun_error);

@@ -75,6 +75,7 @@ bool Inside::handle(VnetHeader& header, std::span<uint8_t> packet) noexcept {
     answer_unreachable(packet, ip);
     return drop(Drop::unknown_destination);
   }
+  if (const Filter* filter = dataplane_.filter.load(std::memory_order_acquire)) filter->sent(packet, ip, peer, coarse_ms());
   const size_t mtu = dataplane_.mtu_to(*peer);
   if (header.gso_type == VnetHeader::kGsoNone) {
     const bool partial = header.flags & VnetHeader::kNeedsChecksum;

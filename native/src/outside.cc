@@ -140,6 +140,8 @@ void Outside::inner(Session& session, const Endpoint& from, std::span<uint8_t> p
   IpHeader header;
   if (!parse_ip(plain, header)) return dataplane_.drops.add(Drop::malformed_inner);
   if (!may_send(*session.peer, header.source)) return dataplane_.drops.add(Drop::foreign_source);
+  const Filter* filter = dataplane_.filter.load(std::memory_order_acquire);
+  if (filter && !filter->passes(plain, header, session.peer, now_ms_)) return dataplane_.drops.add(Drop::filtered);
   // What this end sends must fit too, and the other end may not know that.
   clamp_mss(plain.data(), plain.size(), dataplane_.mtu_to(*session.peer), ChecksumField::whole);
   coalescer_.add(plain, session.peer);

@@ -15,6 +15,7 @@
 
 #include "clock.h"
 #include "port_reader.h"
+#include "reclaim.h"
 #include "tun_out.h"
 
 namespace vpnd {
@@ -43,8 +44,13 @@ struct PacketPort::Impl {
       : options(std::move(o)),
         wake_fd(wake),
         tun(options.tun_fd),
-        reader(options.items, options.mtu, tun, counters),
-        writer(options.items, options.mtu, tun.offloads(), out, counters) {}
+        reader(options.items, options.mtu, tun, counters, filter),
+        writer(options.items, options.mtu, tun.offloads(), out, counters, filter) {}
+  // The thread has ended.
+  ~Impl() {
+    delete filter.load();
+    reclaimer.collect();
+  }
 
   // A TAP has frames, a TUN everything else.
   bool takes(PortItems items) const { return (items == PortItems::frames) == (options.items == PortItems::frames); }
@@ -59,6 +65,10 @@ struct PacketPort::Impl {
   const int wake_fd;
   const Tun tun;
   PortCounters counters;
+  // Replaced by the carrier's thread; the port's is the reclaimer's only reader.
+  std::atomic<const Filter*> filter{nullptr};
+  Reclaimer reclaimer;
+  uint16_t filter_generation = 0;
   const std::shared_ptr<BatchMemory> memory = std::make_shared_for_overwrite<BatchMemory>();
   BatchQueue queue;
   PortReader reader;
@@ -111,13 +121,15 @@ void PacketPort::Impl::run() noexcept {
   while (true) {
     const bool reads = !paused && !starved && retry_at == 0;
     fds[1].fd = reads ? tun.fd() : -1;
+    reclaimer.leave(0);
     const int ready = poll(fds, 2, retry_at == 0 ? -1 : kGoneRetryMs);
+    reclaimer.enter(0);
     if (retry_at != 0 && now_ms() >= retry_at) retry_at = 0;
     if (ready <= 0) continue;
     if (fds[0].revents) {
       uint64_t count;
       [[maybe_unused]] const ssize_t n = read(wake_fd, &count, sizeof count);
-      if (stopping) return;
+      if (stopping) return reclaimer.leave(0);
       asked = false;
       starved = false;
     }
@@ -199,6 +211,18 @@ bool PacketPort::write(std::span<uint8_t> data, std::span<const uint32_t> ends, 
   impl_->writer.choose(items);
   impl_->writer.write(data, ends);
   return true;
+}
+
+void PacketPort::set_filter(const FilterRules& rules) {
+  const Filter* old = impl_->filter.load();
+  const Filter* next = nullptr;
+  if (!rules.pass_all()) {
+    auto memory = old ? old->memory() : std::make_shared<Filter::Memory>(static_cast<uint32_t>(coarse_ms() / 1000));
+    next = new Filter(rules, nullptr, std::move(memory), ++impl_->filter_generation);
+  }
+  impl_->filter.store(next, std::memory_order_release);
+  if (old) impl_->reclaimer.retire([old] { delete old; });
+  impl_->reclaimer.collect();
 }
 
 PortInfo PacketPort::info() const { return port_info(impl_->counters); }

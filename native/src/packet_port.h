@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "filter.h"
 #include "port_batch.h"
 #include "port_counters.h"
 #include "tun.h"
@@ -45,6 +46,9 @@ class PacketPort {
 
   // See PortWriter::write. After stop nothing is done; false: `items` are not of this device.
   bool write(std::span<uint8_t> data, std::span<const uint32_t> ends, PortItems items) noexcept;
+
+  // Which items may come in, from the next write() on.
+  void set_filter(const FilterRules& rules);
 
   PortInfo info() const;
   const TunOffloads& offloads() const;

@@ -66,7 +66,9 @@ void Peers::publish_routes() {
   for (const auto& [id, e] : entries_) {
     for (const Prefix& p : e.prefixes) all.push_back({p, e.peer.get()});
   }
-  const PrefixTable* old = dataplane_.routes.exchange(new PrefixTable(all), std::memory_order_acq_rel);
+  const auto* table = new PrefixTable(all);
+  publish_filter(*table);
+  const PrefixTable* old = dataplane_.routes.exchange(table, std::memory_order_acq_rel);
   dataplane_.reclaimer.retire([old] { delete old; });
 }
 

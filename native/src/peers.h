@@ -28,6 +28,8 @@ class Peers {
   void close(uint32_t id, CloseReason reason);
   void close_all();
   Peer* find(uint32_t id) const;
+  // Which packets of peers may come in.
+  void set_filter(FilterRules rules);
   // Puts changed prefixes in force; once for each round of commands.
   void publish_routes();
 
@@ -81,6 +83,7 @@ class Peers {
     uint64_t control_budget_ms = 0;
   };
 
+  void publish_filter(const PrefixTable& owners);
   Entry* entry(uint32_t id);
   void set_path(Entry& entry, const Endpoint& to);
   bool send(Session& session, const Endpoint& to, View message);
@@ -105,6 +108,8 @@ class Peers {
   const unsigned ping_interval_ms_;
   const unsigned dead_after_ms_;
   bool routes_changed_ = false;
+  FilterRules filter_rules_;
+  uint16_t filter_generation_ = 0;
   uint64_t generation_ = 0;
   // Held to change the map and by info(); the control thread reads without it.
   mutable std::mutex mutex_;

@@ -12,6 +12,7 @@ enum class PortDrop : uint8_t {
   malformed_inner,   // from the carrier: not one whole IP packet or frame
   bad_header,        // from the carrier: a vnet header that does not belong to its packet
   tun_error,         // the device refused it, or is gone
+  filtered,          // from the carrier: the filter rules do not let it in
   foreign_source,    // from a client: its source is not the client's
   forbidden_destination,  // from a client: its destination is not open to clients
   no_client,         // from the device: its client is away
@@ -19,7 +20,7 @@ enum class PortDrop : uint8_t {
 };
 
 inline constexpr std::array<const char*, static_cast<size_t>(PortDrop::count)> port_drop_names = {
-    "malformed-packet", "too-big", "bad-batch", "malformed-inner", "bad-header", "tun-error",
+    "malformed-packet", "too-big", "bad-batch", "malformed-inner", "bad-header", "tun-error", "filtered",
     "foreign-source", "forbidden-destination", "no-client"};
 
 struct PortCounters {

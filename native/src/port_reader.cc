@@ -8,8 +8,8 @@
 
 namespace vpnd {
 
-PortReader::PortReader(PortItems items, size_t mtu, const Tun& tun, PortCounters& counters)
-    : chosen_(items), items_(items), mtu_(mtu), tun_(tun), counters_(counters), buffer_(std::make_unique_for_overwrite<uint8_t[]>(kMaxItem + 1)) {}
+PortReader::PortReader(PortItems items, size_t mtu, const Tun& tun, PortCounters& counters, const std::atomic<const Filter*>& filter)
+    : chosen_(items), items_(items), mtu_(mtu), tun_(tun), counters_(counters), filter_(filter), buffer_(std::make_unique_for_overwrite<uint8_t[]>(kMaxItem + 1)) {}
 
 PortReader::Result PortReader::fill(Batch& batch, BatchMemory::One& memory) noexcept {
   if (batch.items == 0) {
@@ -32,6 +32,7 @@ PortReader::Result PortReader::fill(Batch& batch, BatchMemory::One& memory) noex
     }
     const size_t skip = vnet ? sizeof header : 0;
     const std::span<uint8_t> bytes{place, static_cast<size_t>(got) > skip ? static_cast<size_t>(got) - skip : 0};
+    if (const Filter* filter = filter_.load(std::memory_order_acquire)) remember_sent(*filter, items_, bytes);
     switch (items_) {
       case PortItems::packets:
         packet(batch, memory, header, bytes);

@@ -4,6 +4,7 @@
 
 #include "port_batch.h"
 #include "port_counters.h"
+#include "port_filter.h"
 #include "segment.h"
 #include "tun.h"
 
@@ -11,7 +12,9 @@ namespace vpnd {
 
 class PortReader {
  public:
-  PortReader(PortItems items, size_t mtu, const Tun& tun, PortCounters& counters);
+  // filter: told what this host sends.
+  PortReader(PortItems items, size_t mtu, const Tun& tun, PortCounters& counters,
+             const std::atomic<const Filter*>& filter = kNoFilter);
 
   enum class Result {
     empty,  // the device has no more now
@@ -40,6 +43,7 @@ class PortReader {
   const size_t mtu_;
   const Tun& tun_;
   PortCounters& counters_;
+  const std::atomic<const Filter*>& filter_;
   Segmenter segmenter_;
   std::span<uint8_t> held_;  // the next of the super-packet in buffer_, which found no room
   std::unique_ptr<uint8_t[]> buffer_;

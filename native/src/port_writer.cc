@@ -4,12 +4,14 @@
 
 namespace vpnd {
 
-PortWriter::PortWriter(PortItems items, size_t mtu, const TunOffloads& offloads, Device& device, PortCounters& counters) noexcept
+PortWriter::PortWriter(PortItems items, size_t mtu, const TunOffloads& offloads, Device& device, PortCounters& counters,
+                       const std::atomic<const Filter*>& filter) noexcept
     : items_(items),
       mtu_(mtu),
       offloads_(offloads),
       device_(device),
       counters_(counters),
+      filter_(filter),
       coalescer_({offloads.tso, offloads.tso, offloads.uso}, *this) {}
 
 void PortWriter::write(std::span<uint8_t> data, std::span<const uint32_t> ends) noexcept {
@@ -36,13 +38,20 @@ void PortWriter::item(std::span<uint8_t> bytes) noexcept {
   IpHeader ip;
   if (!parse_ip(bytes, ip)) return counters_.drop(PortDrop::malformed_inner);
   if (gate_ && !gate_->admits(ip)) return;
+  if (!passes(bytes)) return counters_.drop(PortDrop::filtered);
   if (items_ == PortItems::supers) super(header, bytes);
   else coalescer_.add(bytes, nullptr);
+}
+
+bool PortWriter::passes(View bytes) noexcept {
+  const Filter* filter = filter_.load(std::memory_order_acquire);
+  return !filter || may_come_in(*filter, items_, bytes);
 }
 
 void PortWriter::frame(View bytes) noexcept {
   if (bytes.size() < kMinFrame) return counters_.drop(PortDrop::malformed_inner);
   if (bytes.size() > mtu_ + kMaxFrameHeader) return counters_.drop(PortDrop::too_big);
+  if (!passes(bytes)) return counters_.drop(PortDrop::filtered);
   plain(bytes);
 }
 

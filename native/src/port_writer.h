@@ -3,6 +3,7 @@
 #include "coalesce.h"
 #include "ip_packet.h"
 #include "port_counters.h"
+#include "port_filter.h"
 #include "segment.h"
 #include "tun.h"
 
@@ -29,8 +30,10 @@ class PortWriter : private Coalescer::Sink {
     ~Gate() = default;
   };
 
-  // mtu: super-packets are split to fit it where the device takes none.
-  PortWriter(PortItems items, size_t mtu, const TunOffloads& offloads, Device& device, PortCounters& counters) noexcept;
+  // mtu: super-packets are split to fit it where the device takes none. filter: what may come in; it is replaced by the thread that
+  // writes.
+  PortWriter(PortItems items, size_t mtu, const TunOffloads& offloads, Device& device, PortCounters& counters,
+             const std::atomic<const Filter*>& filter = kNoFilter) noexcept;
 
   // What the next calls of write() hold.
   void choose(PortItems items) noexcept { items_ = items; }
@@ -44,6 +47,7 @@ class PortWriter : private Coalescer::Sink {
 
  private:
   void item(std::span<uint8_t> bytes) noexcept;
+  bool passes(View bytes) noexcept;
   void frame(View bytes) noexcept;
   void super(VnetHeader header, std::span<uint8_t> packet) noexcept;
   void plain(View packet) noexcept;
@@ -56,6 +60,7 @@ class PortWriter : private Coalescer::Sink {
   Device& device_;
   PortCounters& counters_;
   Gate* gate_ = nullptr;
+  const std::atomic<const Filter*>& filter_;
   Coalescer coalescer_;
   Segmenter segmenter_;
 };

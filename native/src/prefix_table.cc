@@ -25,16 +25,28 @@ PrefixTable::PrefixTable(const std::vector<Entry>& entries) {
   }
 }
 
+Peer* PrefixTable::find_in(const Level& level, const Address& key) {
+  for (size_t i = slot_of(key, level.mask); level.slots[i].peer; i = (i + 1) & level.mask) {
+    if (level.slots[i].prefix.address == key) return level.slots[i].peer;
+  }
+  return nullptr;
+}
+
 Peer* PrefixTable::find_in(const std::vector<Level>& levels, const Address& address) {
   for (const Level& level : levels) {
     const Address key = level.length == address.bits() ? address : masked(address, level.length);
-    for (size_t i = slot_of(key, level.mask); level.slots[i].peer; i = (i + 1) & level.mask) {
-      if (level.slots[i].prefix.address == key) return level.slots[i].peer;
-    }
+    if (Peer* peer = find_in(level, key)) return peer;
   }
   return nullptr;
 }
 
 Peer* PrefixTable::find(const Address& address) const { return find_in(address.family == 4 ? v4_ : v6_, address); }
+
+Peer* PrefixTable::find_exact(const Prefix& prefix) const {
+  for (const Level& level : prefix.address.family == 4 ? v4_ : v6_) {
+    if (level.length == prefix.length) return find_in(level, prefix.address);
+  }
+  return nullptr;
+}
 
 }  // namespace vpnd

@@ -21,6 +21,8 @@ class PrefixTable {
   explicit PrefixTable(const std::vector<Entry>& entries);
   // Null: nobody has the address. Cost: one probe for each prefix length in use.
   Peer* find(const Address& address) const;
+  // Who has exactly this prefix; null: nobody, though somebody may have one that it is part of.
+  Peer* find_exact(const Prefix& prefix) const;
 
  private:
   // All prefixes of one family and length, open addressing, at most half full.
@@ -29,6 +31,7 @@ class PrefixTable {
     size_t mask;
     std::vector<Entry> slots;
   };
+  static Peer* find_in(const Level& level, const Address& key);
   static Peer* find_in(const std::vector<Level>& levels, const Address& address);
   std::vector<Level> v4_;  // longest first
   std::vector<Level> v6_;

@@ -2,10 +2,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <condition_variable>
+#include <tuple>
 #include <utility>
 
 #include "check.h"
+#include "clock.h"
 #include "packet_port.h"
 #include "port_device.h"
 #include "port_reader.h"
@@ -308,4 +311,79 @@ TEST(port_backpressure, "port: a carrier that gives nothing back stops the readi
   CHECK(take(sent));
   port->stop();
   CHECK(!port->take() && send(pair.fds[1], "x", 1, 0) < 0);
+}
+
+TEST(port_filter, "packet port: rules hold for packets, super-packets and frames; what answers them comes in") {
+  const FilterRules closed{{{true, true, {}, {{FilterService::Protocol::tcp, 22, 22}}}}, false};
+  const auto memory = std::make_shared<Filter::Memory>(static_cast<uint32_t>(coarse_ms() / 1000));
+  const Filter filter(closed, nullptr, memory, 1);
+  const std::atomic<const Filter*> current{&filter};
+  PacketSpec good = tcp_of(100), bad = tcp_of(100);
+  good.to = 22;
+  bad.to = 23;
+  const auto written = [&](PortItems items, const auto& add) {
+    PortDevice device;
+    PortCounters counters;
+    PortWriter writer(items, kMtu, kAll, device, counters, current);
+    Batched batch;
+    add(batch);
+    writer.write(batch.data, batch.ends);
+    CHECK(counters.rx.packets.get() + counters.drops[static_cast<size_t>(PortDrop::filtered)].get() >= batch.ends.size());
+    const size_t came = items == PortItems::frames ? device.writes.size() : device.packets().size();
+    return std::pair{came, counters.drops[static_cast<size_t>(PortDrop::filtered)].get()};
+  };
+  CHECK(written(PortItems::packets, [&](Batched& b) { b.add(build(good)), b.add(build(bad)); }) == std::pair(size_t{1}, uint64_t{1}));
+  good.payload = bad.payload = random_bytes(5000);
+  const auto supers = [&](Batched& b) { b.add(build_super(good, 1000)), b.add(build_super(bad, 1000)); };
+  CHECK(written(PortItems::supers, supers) == std::pair(size_t{5}, uint64_t{1}));
+
+  good.payload = bad.payload = random_bytes(20);
+  const auto frame = [](View packet, Bytes tags, size_t padding) {
+    Bytes out(12 + tags.size() + 2 + packet.size() + padding);
+    uint8_t* type = std::copy(tags.begin(), tags.end(), out.data() + 12);
+    store16(type, packet[0] >> 4 == 4 ? 0x0800 : 0x86dd);
+    std::copy(packet.begin(), packet.end(), type + 2);
+    return out;
+  };
+  for (const bool six : {false, true}) {
+    good.six = bad.six = six;
+    for (const Bytes& tags : {Bytes{}, Bytes{0x81, 0, 0, 5}, Bytes{0x88, 0xa8, 0, 5, 0x81, 0, 0, 6}}) {
+      const auto frames = [&](Batched& b) { b.add(frame(build(good), tags, 6)), b.add(frame(build(bad), tags, 6)); };
+      CHECK(written(PortItems::frames, frames) == std::pair(size_t{1}, uint64_t{1}));
+    }
+  }
+  // Neighbours find each other; nobody else may send that.
+  good.six = true;
+  for (const auto& [type, hops, comes] : {std::tuple{135, 255, true}, {136, 255, true}, {136, 64, false}, {137, 255, false}, {128, 255, false}}) {
+    Bytes neighbour = build(good);
+    neighbour[6] = 58;
+    neighbour[7] = static_cast<uint8_t>(hops);
+    neighbour[40] = static_cast<uint8_t>(type);
+    const auto came = written(PortItems::frames, [&](Batched& b) { b.add(frame(neighbour, {}, 0)); });
+    CHECK(came.first == (comes ? 1u : 0u));
+  }
+  good.six = false;
+  Bytes arp(42, 1);
+  store16(&arp[12], 0x0806);
+  Bytes lying = frame(build(good), {}, 0);
+  lying.resize(lying.size() - 1);
+  CHECK(written(PortItems::frames, [&](Batched& b) { b.add(arp), b.add(lying); }) == std::pair(size_t{1}, uint64_t{1}));
+
+  // Read from the device: its answer is no stranger.
+  Pair device;
+  PortCounters counters;
+  const Tun tun(device.fds[1]);
+  PortReader reader(PortItems::packets, kMtu, tun, counters, current);
+  PacketSpec asked = tcp_of(0);
+  asked.flags = 0x02;
+  const Bytes question = build(asked);
+  CHECK(send(device.fds[0], question.data(), question.size(), 0) == static_cast<ssize_t>(question.size()));
+  const auto batches = std::make_unique<BatchMemory>();
+  Batch batch;
+  CHECK(reader.fill(batch, batches->all[0]) == PortReader::Result::empty && batch.items == 1);
+  Bytes answer = question;
+  std::swap_ranges(answer.begin() + 12, answer.begin() + 16, answer.begin() + 16);
+  std::swap_ranges(answer.begin() + 20, answer.begin() + 22, answer.begin() + 22);
+  answer[33] = 0x12;
+  CHECK(written(PortItems::packets, [&](Batched& b) { b.add(answer); }).first == 1);
 }

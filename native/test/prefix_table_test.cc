@@ -31,6 +31,14 @@ Peer* linear(const std::vector<PrefixTable::Entry>& entries, const Address& addr
   return best;
 }
 
+Peer* exact(const std::vector<PrefixTable::Entry>& entries, const Prefix& prefix) {
+  Peer* found = nullptr;
+  for (const auto& e : entries) {
+    if (e.prefix == prefix) found = e.peer;
+  }
+  return found;
+}
+
 }  // namespace
 
 TEST(prefix_table, "prefix table: as a linear search") {
@@ -47,6 +55,8 @@ TEST(prefix_table, "prefix table: as a linear search") {
     for (int i = 0; i < 100; i++) {
       const Address a = some_address();
       CHECK(table.find(a) == linear(entries, a));
+      const auto length = static_cast<uint8_t>(test::random()() % (a.bits() + 1));
+      CHECK(table.find_exact({masked(a, length), length}) == exact(entries, {masked(a, length), length}));
     }
   }
 }

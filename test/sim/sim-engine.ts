@@ -153,6 +153,9 @@ export class SimEngine implements MeshEngine {
     this.#say(session, { kind: "control", to: session.remote, data });
   }
 
+  /** The simulator has no ports to filter by. */
+  setFilter(): void {}
+
   setIdentity(identity: EngineIdentity): void {
     this.#identity = identity;
   }

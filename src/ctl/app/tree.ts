@@ -3,6 +3,7 @@ import { integer } from "../core/join-options.js";
 import type { EventsFlags } from "./commands/events.js";
 import type { Check } from "./commands/status.js";
 import type { CtlContext } from "./context.js";
+import { allow, deny, rules } from "./filter-commands.js";
 import { gateway } from "./gateway-commands.js";
 import { joinCommand } from "./join-command.js";
 import { killSwitch } from "./kill-switch-commands.js";
@@ -237,6 +238,9 @@ export const tree: RouteMap<CtlContext> = buildRouteMap({
     ping,
     ip,
     wait,
+    allow,
+    deny,
+    rules,
     psk,
     probe,
     routes,

@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import { VpnError } from "../../common/errors.js";
 import type { DaemonService } from "../../common/gen/vpnd/v1/daemon_pb.js";
 import type { EventService } from "../../common/gen/vpnd/v1/event_pb.js";
+import type { FilterService } from "../../common/gen/vpnd/v1/filter_pb.js";
 import type { GatewayService } from "../../common/gen/vpnd/v1/gateway_pb.js";
 import type { KeyService } from "../../common/gen/vpnd/v1/key_pb.js";
 import type { KillSwitchService } from "../../common/gen/vpnd/v1/kill_switch_pb.js";
@@ -19,6 +20,7 @@ import type { TypedClient } from "../../common/grpc/client.js";
 export interface Api {
   readonly daemon: TypedClient<(typeof DaemonService)["method"]>;
   readonly events: TypedClient<(typeof EventService)["method"]>;
+  readonly filter: TypedClient<(typeof FilterService)["method"]>;
   readonly gateway: TypedClient<(typeof GatewayService)["method"]>;
   readonly keys: TypedClient<(typeof KeyService)["method"]>;
   readonly killSwitch: TypedClient<(typeof KillSwitchService)["method"]>;
@@ -39,6 +41,7 @@ export async function dial(socket: string): Promise<Api> {
     grpc,
     daemon,
     event,
+    filter,
     gateway,
     key,
     killSwitch,
@@ -53,6 +56,7 @@ export async function dial(socket: string): Promise<Api> {
     import("../../common/grpc/client.js"),
     import("../../common/gen/vpnd/v1/daemon_pb.js"),
     import("../../common/gen/vpnd/v1/event_pb.js"),
+    import("../../common/gen/vpnd/v1/filter_pb.js"),
     import("../../common/gen/vpnd/v1/gateway_pb.js"),
     import("../../common/gen/vpnd/v1/key_pb.js"),
     import("../../common/gen/vpnd/v1/kill_switch_pb.js"),
@@ -68,6 +72,7 @@ export async function dial(socket: string): Promise<Api> {
   return {
     daemon: connection.service(daemon.DaemonService),
     events: connection.service(event.EventService),
+    filter: connection.service(filter.FilterService),
     gateway: connection.service(gateway.GatewayService),
     keys: connection.service(key.KeyService),
     killSwitch: connection.service(killSwitch.KillSwitchService),

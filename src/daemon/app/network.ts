@@ -2,6 +2,7 @@ import { uptime } from "node:os";
 import type { Logger } from "pino";
 import { VpnError } from "../../common/errors.js";
 import type { Carrier, CarrierEvent, Reason } from "../core/carrier.js";
+import { noRules } from "../core/filter/rules.js";
 import { readPins, withoutPin } from "../core/mesh/pins.js";
 import { hasPsk, type NetworkConfig } from "../core/network/config.js";
 import { networkItems } from "../core/network/items.js";
@@ -11,6 +12,7 @@ import type { Item } from "../core/system/items.js";
 import { hostSubnets } from "../io/host-subnets.js";
 import type { Learned, NetworkSecrets, StateStore, StoredNetwork } from "../io/state/store.js";
 import type { PlannedStep, SystemDoor } from "../io/system/door.js";
+import { FilterKeeper } from "./filter/filter-keeper.js";
 import { Mutex } from "./mutex.js";
 import type { NameZones } from "./names/name-zones.js";
 import { NetworkNames } from "./names/network-names.js";
@@ -63,6 +65,7 @@ export class Network {
   readonly psks: PskKeeper;
   readonly routes: NetworkRoutes;
   readonly names: NetworkNames;
+  readonly filter: FilterKeeper;
   /** Milliseconds since 1970 of the last change of state. */
   since: number;
   /** False once it was left: whoever waited for it must look again. */
@@ -112,6 +115,13 @@ export class Network {
       log: parts.log,
       onChange: parts.onChange,
     });
+    this.filter = new FilterKeeper(stored.filter ?? noRules, {
+      network: stored.config.name,
+      save: async (rules) => {
+        if (this.#kept) await parts.store.saveFilter(this.name, rules);
+      },
+      onError: (error) => parts.log.error({ network: this.name, err: error }, "cannot keep filter rules"),
+    });
     this.#teller = new NetworkTeller((event) => parts.onEvent(event), this.psks.fingerprint);
     this.#learned = stored.learned;
     this.#parts = parts;
@@ -138,7 +148,8 @@ export class Network {
 
   /** As it is to be found on disk. */
   get stored(): StoredNetwork {
-    return { config: this.config, secrets: this.secrets, learned: this.#learned };
+    const filter = this.filter.rules;
+    return { config: this.config, secrets: this.secrets, learned: this.#learned, filter };
   }
 
   /** Own address in CIDR notation; empty: nobody has given it one yet. */
@@ -182,12 +193,14 @@ export class Network {
       const carrier = await this.#bringUp();
       carrier.onChange = () => {
         this.names.poke();
+        this.filter.look();
         this.#parts.onChange();
         this.routes.poke();
       };
       this.#enter({ state: "running", carrier, stopped: new AbortController() });
       this.routes.start(carrier);
       this.names.start(carrier);
+      this.filter.look();
       return carrier;
     } catch (error) {
       this.#enter({ state: "down" });
@@ -211,6 +224,7 @@ export class Network {
         this.#parts.log.error({ network: this.name, err: error }, "carrier did not stop cleanly");
       });
     }
+    this.filter.release();
     await this.#parts.door.undo(this.name);
     this.#assigned = "";
     this.#enter({ state: "down" });
@@ -254,7 +268,7 @@ export class Network {
 
   /** From now on it and what it learns are on disk. */
   async keep(): Promise<void> {
-    await this.#parts.store.save({ config: this.config, secrets: this.secrets, learned: this.#learned });
+    await this.#parts.store.save(this.stored);
     this.#kept = true;
     this.#wasKept = true;
   }
@@ -401,8 +415,10 @@ export class Network {
       });
       carrier.onEvent = (event) => this.#teller.event(event);
       try {
+        this.filter.use(carrier);
         await carrier.start();
       } catch (error) {
+        this.filter.release();
         await carrier.stop().catch(() => {});
         throw error;
       }

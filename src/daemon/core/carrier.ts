@@ -3,6 +3,7 @@
  * addresses and routes, and runs one carrier on it.
  */
 import type { EngineCounters, EngineFeatures } from "./engine.js";
+import type { EngineFilter } from "./filter/engine-filter.js";
 import type { PskEpoch } from "./keys/psk-ring.js";
 import type { Announcement } from "./routes/announcement.js";
 import type { TcpOptions } from "./tcp/options.js";
@@ -139,6 +140,11 @@ export interface Carrier {
   announcements?(): AnnouncedPeer[];
   /** Who carries which prefixes besides its own addresses, by node key; replaces what was set before. */
   setRoutes?(routes: ReadonlyMap<string, readonly string[]>): void;
+  /**
+   * Which packets of peers may come in; everything, unless it is called. Also before `start`, and then in force from the first
+   * packet on. Absent: the carrier cannot filter, and a network with rules does not start on it.
+   */
+  setFilter?(filter: EngineFilter): void;
   /** Round trip inside the tunnel, seconds; rejects with VpnError `no-reply` after the time-out. */
   ping(virtualIp: string, timeoutSeconds: number): Promise<number>;
 }

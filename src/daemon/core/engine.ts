@@ -3,6 +3,8 @@
  * No packet crosses this interface. Wire formats: docs/wire.md.
  */
 
+import type { EngineFilter } from "./filter/engine-filter.js";
+
 /** "ADDR:PORT" or "[ADDR]:PORT" of a UDP endpoint; canonical text, so that equal endpoints are equal strings. */
 export type Endpoint = string;
 
@@ -205,6 +207,8 @@ export interface MeshEngine {
   sendControl(peer: PeerId, data: Uint8Array): void;
   /** New records or epochs; living sessions stay, handshakes under an epoch that is gone fail. */
   setIdentity(identity: EngineIdentity): void;
+  /** Which packets of peers may come in; everything, unless it is called. Before `start`: from the first packet on. */
+  setFilter(filter: EngineFilter): void;
   peerCounters(peer: PeerId): PeerCounters | undefined;
   counters(): EngineCounters;
   /** Absent: there is no machine. Undefined after `stop`. */

@@ -3,6 +3,7 @@
  * native/ splits and merges, so that what the kernel hands over in one piece crosses as many packets, or as one (`supers`).
  */
 import type { EngineCounters, EngineFeatures } from "./engine.js";
+import type { EngineFilter } from "./filter/engine-filter.js";
 
 /**
  * - `packets`: IP packets no larger than the MTU, of a TUN
@@ -44,6 +45,11 @@ export interface PacketPort {
    * @throws TypeError for arguments of another type, and for items that are not of this device
    */
   write(data: Uint8Array, ends: Uint32Array, items?: PortItems): void;
+  /**
+   * Which items may come in, from the next `write` on; everything, unless it is called. Sources are compared with the packets' own
+   * addresses: the carrier sees to it that nobody uses those of others. Frames without IP always come in.
+   */
+  setFilter(filter: EngineFilter): void;
   /** Ends the thread, which takes milliseconds, and closes the device. Idempotent; what was not yet taken is lost. */
   stop(): Promise<void>;
   /** rx: into the device, tx: out of it. A super-packet counts as the packets that it stands for. */

@@ -198,6 +198,15 @@ test("arguments of the wrong shape are TypeErrors that name them", async () => {
     assert.throws(() => a.send("[::1]:70000", bytes(1, 1)), { name: "TypeError", message: /endpoint/ });
     assert.throws(() => a.setIdentity({ ...identity(1), nodeSeed: bytes(31, 1) }), { message: /nodeSeed/ });
     assert.throws(() => a.setIdentity({ ...identity(1), epochs: [] }), { message: /epochs/ });
+    const services = [{ protocol: "tcp", first: 22, last: 21 }] as const;
+    assert.throws(() => a.setFilter({ rules: [{ allow: true, services }], allowOthers: true }), {
+      name: "TypeError",
+      message: /last/,
+    });
+    assert.throws(
+      () => a.setFilter({ rules: [{ allow: true, services: [], sources: ["x"] }], allowOthers: true }),
+      { name: "TypeError", message: /prefix/ },
+    );
     assert.throws(() => makeSocket({ family: 4, kind: "udp", port: 65536 }), { message: /port/ });
     assert.throws(() => makeSocket({ family: 4, kind: "udp", port: 0, address: "::1" }), { code: "EINVAL" });
   } finally {

@@ -10,6 +10,7 @@ import type {
   PeerId,
 } from "../core/engine.js";
 import { refusals } from "../core/engine.js";
+import type { EngineFilter } from "../core/filter/engine-filter.js";
 import { errorCode } from "./atomic-file.js";
 import { type RawEvent, toEngineEvent } from "./native-events.js";
 
@@ -27,6 +28,7 @@ interface AddonEngine {
   ping(peer: number, token: bigint): void;
   sendControl(peer: number, data: Uint8Array): void;
   setIdentity(identity: EngineIdentity): void;
+  setFilter(filter: EngineFilter): void;
   peerCounters(peer: number): PeerCounters | undefined;
   counters(): ReturnType<MeshEngine["counters"]>;
   features(): EngineFeatures | undefined;
@@ -270,6 +272,10 @@ class NativeMeshEngine implements MeshEngine {
 
   setIdentity(identity: EngineIdentity): void {
     this.#engine.setIdentity(identity);
+  }
+
+  setFilter(filter: EngineFilter): void {
+    this.#engine.setFilter(filter);
   }
 
   peerCounters(peer: PeerId): PeerCounters | undefined {

@@ -34,6 +34,32 @@ async function until(condition: () => boolean): Promise<void> {
   }
 }
 
+test("a filter lets in what its rules allow, and can be lifted", async () => {
+  const a = port();
+  try {
+    // Of a protocol without a header of its own, which TCP would lack here.
+    const write = () => {
+      const bytes = packet(1);
+      bytes[9] = 253;
+      a.write(bytes, Uint32Array.of(20));
+    };
+    a.setFilter({ rules: [{ allow: true, services: [], sources: ["10.0.0.2/32"] }], allowOthers: false });
+    a.start();
+    write();
+    assert.equal(a.counters().drops.filtered, 1);
+    a.setFilter({ rules: [{ allow: true, services: [], sources: ["10.0.0.1"] }], allowOthers: false });
+    write();
+    a.setFilter({ rules: [], allowOthers: true });
+    write();
+    // Whether a socket in place of a device takes what comes in does not matter here.
+    assert.equal(a.counters().drops.filtered, 1);
+    assert.throws(() => Reflect.apply(a.setFilter, a, [{}]), { name: "TypeError", message: /rules/ });
+  } finally {
+    await a.stop();
+  }
+  a.setFilter({ rules: [], allowOthers: false });
+});
+
 test("packets come in order, also of batches that were held for a while", async () => {
   const a = port();
   const outside = createSocket("udp4");

@@ -1,4 +1,5 @@
 import { loadAddon } from "../../common/addon.js";
+import type { EngineFilter } from "../core/filter/engine-filter.js";
 import type { PacketBatch, PacketPort, PacketPortOptions, PortItems } from "../core/packet-port.js";
 
 interface AddonPort {
@@ -9,6 +10,7 @@ interface AddonPort {
   giveBack(index: number): void;
   choose(items: PortItems): void;
   write(data: Uint8Array, ends: Uint32Array, items: PortItems): void;
+  setFilter(filter: EngineFilter): void;
   memory(): { data: Uint8Array; ends: Uint32Array }[];
   counters(): ReturnType<PacketPort["counters"]>;
   features(): ReturnType<PacketPort["features"]>;
@@ -83,6 +85,10 @@ class NativePacketPort implements PacketPort {
 
   write(data: Uint8Array, ends: Uint32Array, items: PortItems = this.#items): void {
     this.#port.write(data, ends, items);
+  }
+
+  setFilter(filter: EngineFilter): void {
+    this.#port.setFilter(filter);
   }
 
   /** The thread needs milliseconds to end, so this does not leave the caller's thread. */

@@ -5,6 +5,7 @@ import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { VpnError } from "../../../src/common/errors.js";
 import { DaemonService } from "../../../src/common/gen/vpnd/v1/daemon_pb.js";
 import { EventService } from "../../../src/common/gen/vpnd/v1/event_pb.js";
+import { type AddRuleRequest, FilterService } from "../../../src/common/gen/vpnd/v1/filter_pb.js";
 import { GatewayService } from "../../../src/common/gen/vpnd/v1/gateway_pb.js";
 import { KeyService } from "../../../src/common/gen/vpnd/v1/key_pb.js";
 import { KillSwitchService } from "../../../src/common/gen/vpnd/v1/kill_switch_pb.js";
@@ -75,6 +76,7 @@ export class CannedServer {
   readonly folder = mkdtempSync(join(tmpdir(), "vpnctl-test-"));
   readonly socket = join(this.folder, "s");
   lastJoin: JoinRequest | undefined;
+  lastRule: AddRuleRequest | undefined;
   version = "0.1.0";
   readonly #server = new Server();
 
@@ -86,6 +88,7 @@ export class CannedServer {
     this.#server.addService(serviceDefinition(KeyService), handlers(KeyService, this.#keys));
     this.#server.addService(serviceDefinition(GatewayService), handlers(GatewayService, cannedGateway));
     this.#server.addService(serviceDefinition(RouteService), handlers(RouteService, this.#routes));
+    this.#server.addService(serviceDefinition(FilterService), handlers(FilterService, this.#filter));
     this.#server.addService(serviceDefinition(SettingsService), handlers(SettingsService, this.#settings));
     this.#server.addService(serviceDefinition(EventService), handlers(EventService, this.#events));
     this.#server.addService(
@@ -263,6 +266,28 @@ export class CannedServer {
     },
   };
 
+  readonly #filter: ServiceImpl<(typeof FilterService)["method"]> = {
+    listRules: async ({ network }) => ({
+      networks: [network === "empty" ? { network, allowOthers: true } : cannedRules],
+    }),
+    addRule: async (request) => {
+      this.lastRule = request;
+      const { dryRun } = request;
+      const plan = dryRun ? ["add rule 1: allow tcp/22"] : [];
+      return { network: "home", rules: cannedRules, plan, position: 1, notes: ["a remark"] };
+    },
+    removeRule: async ({ position }) => {
+      if (position > 2) throw new VpnError("not-found", `there is no rule ${position}`);
+      return { network: "home", rules: cannedRules, removed: cannedRules.rules[0] };
+    },
+    clearRules: async ({ dryRun }) => ({
+      network: "home",
+      rules: cannedRules,
+      plan: dryRun ? ["remove rule 1: allow tcp/22"] : [],
+    }),
+    setDefault: async ({ allow }) => ({ network: "home", rules: { ...cannedRules, allowOthers: allow } }),
+  };
+
   readonly #metrics: ServiceImpl<(typeof MetricsService)["method"]> = {
     getMetrics: async () => ({ contentType: "text/plain; version=0.0.4", text: "vpnd_networks 1\n" }),
   };
@@ -350,6 +375,21 @@ const cannedRoutes = {
   ],
   accepted: [{ virtualIp: "10.0.0.2", name: "nas" }, { prefixes: ["10.0.0.0/8"] }],
   rejected: [{ virtualIp: "10.0.0.3", prefixes: ["10.7.0.0/24"] }],
+};
+
+const cannedRules = {
+  network: "home",
+  allowOthers: false,
+  rules: [
+    {
+      allow: true,
+      services: ["tcp/22", "icmp"],
+      from: [{ virtualIp: "10.0.0.2", name: "nas" }, { name: "carol" }],
+      text: "allow tcp/22 icmp from nas (10.0.0.2), carol",
+    },
+    { allow: false, services: ["udp"], from: [], text: "deny udp" },
+  ],
+  filtered: 7n,
 };
 
 const cannedEvents = [

@@ -2,6 +2,7 @@ import type { Server } from "@grpc/grpc-js";
 import { Health } from "../../../common/gen/grpc/health/v1/health_pb.js";
 import { DaemonService } from "../../../common/gen/vpnd/v1/daemon_pb.js";
 import { EventService } from "../../../common/gen/vpnd/v1/event_pb.js";
+import { FilterService } from "../../../common/gen/vpnd/v1/filter_pb.js";
 import { GatewayService } from "../../../common/gen/vpnd/v1/gateway_pb.js";
 import { KeyService } from "../../../common/gen/vpnd/v1/key_pb.js";
 import { KillSwitchService } from "../../../common/gen/vpnd/v1/kill_switch_pb.js";
@@ -23,6 +24,7 @@ import type { KillSwitch } from "../kill-switch/kill-switch.js";
 import type { Networks } from "../networks.js";
 import { type About, daemonService } from "./daemon-service.js";
 import { eventService } from "./event-service.js";
+import { filterService } from "./filter-service.js";
 import { gatewayService } from "./gateway-service.js";
 import { type Guard, guarded } from "./guard.js";
 import { healthService } from "./health-service.js";
@@ -63,6 +65,7 @@ export const services = [
   SettingsService,
   SystemService,
   KillSwitchService,
+  FilterService,
   GatewayService,
 ] as const;
 
@@ -81,6 +84,7 @@ export function addServices(server: Server, parts: ApiParts, guard: Guard, stopp
   add(PeerService, peerService(networks, stopping));
   add(StatsService, statsService(networks, stopping));
   add(KeyService, keyService(networks));
+  add(FilterService, filterService(networks));
   add(EventService, eventService(events, stopping));
   add(MetricsService, {
     getMetrics: async () => ({ contentType: metrics.contentType, text: await metrics.text() }),

@@ -4,6 +4,8 @@ import type { Logger } from "pino";
 import { VpnError } from "../../../common/errors.js";
 import type { Carrier, CarrierEvent, CarrierView, Reason } from "../../core/carrier.js";
 import type { Endpoint } from "../../core/engine.js";
+import type { EngineFilter } from "../../core/filter/engine-filter.js";
+import { linkFilter } from "../../core/filter/link-filter.js";
 import {
   firstHop,
   type GatewayClientOptions,
@@ -77,6 +79,9 @@ export class GatewayCarrier implements Carrier {
   readonly #peer = new GatewayPeer(Date.now());
   readonly #stopping = new AbortController();
   #port: PacketPort | undefined;
+  #filter: EngineFilter | undefined;
+  /** Virtual IPs of the gateway; none: not known yet. */
+  #gateways: readonly string[] = [];
   #living: Living | undefined;
   #addresses: readonly string[] = [];
   #resume: string;
@@ -100,6 +105,7 @@ export class GatewayCarrier implements Carrier {
     if (this.#port !== undefined || this.#stopped !== undefined) return;
     const port = this.#options.port("supers");
     this.#port = port;
+    this.#applyFilter();
     port.onPackets = (batch) => this.#send(batch);
     port.start();
     this.#dialling = this.#dialAll();
@@ -163,6 +169,12 @@ export class GatewayCarrier implements Carrier {
     return false;
   }
 
+  /** Rules for the gateway hold for all that comes by way of it. */
+  setFilter(filter: EngineFilter): void {
+    this.#filter = filter;
+    this.#applyFilter();
+  }
+
   async ping(virtualIp: string, timeoutSeconds: number): Promise<number> {
     return await new Promise<number>((resolve, reject) => {
       let forget = (): void => {};
@@ -194,6 +206,10 @@ export class GatewayCarrier implements Carrier {
 
   #state(): CarrierView["state"] {
     return this.#living?.hello === undefined ? "connecting" : "up";
+  }
+
+  #applyFilter(): void {
+    if (this.#filter !== undefined) this.#port?.setFilter(linkFilter(this.#filter, ...this.#gateways));
   }
 
   async #stop(): Promise<void> {
@@ -333,6 +349,8 @@ export class GatewayCarrier implements Carrier {
     const { endpoint, cipher } = living;
     this.#log.info({ endpoint, cipher, addresses: hello.addresses }, "the gateway is there");
     this.#readiness.ready();
+    this.#gateways = hello.gateways;
+    this.#applyFilter();
     const [virtualIp = ""] = hello.gateways;
     this.#change(() =>
       this.#peer.connected({ virtualIp, endpoint, ...(cipher !== undefined && { cipher }) }, Date.now()),

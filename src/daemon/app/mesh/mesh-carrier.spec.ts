@@ -4,6 +4,7 @@ import { pino } from "pino";
 import { encodeMap } from "../../../common/badger/map.js";
 import { VpnError } from "../../../common/errors.js";
 import type { EngineEvent, EngineIdentity, MeshEngine } from "../../core/engine.js";
+import type { EngineFilter } from "../../core/filter/engine-filter.js";
 import { signingKey } from "../../core/keys/ed25519.js";
 import { buildNodeRecord } from "../../core/keys/node-record.js";
 import { networkKeys } from "../../core/keys/schedule.js";
@@ -66,6 +67,9 @@ class FakeEngine implements MeshEngine {
     this.tokens.push(token);
   }
   setIdentity(): void {}
+  setFilter({ rules, allowOthers }: EngineFilter): void {
+    this.calls.push(`filter ${rules.length} ${allowOthers}`);
+  }
   peerCounters() {
     return { rxBytes: 1, txBytes: 2, rxPackets: 3, txPackets: 4, rttSeconds: 0.01 };
   }
@@ -136,6 +140,21 @@ function peerHello(tag: number): EngineEvent {
     epoch: 1,
   };
 }
+
+test("a filter is in the engine before it starts, and follows", async () => {
+  const { carrier, engine } = make();
+  carrier.setFilter({ rules: [], allowOthers: false });
+  await carrier.start();
+  assert.deepEqual(
+    engine.calls.filter((call) => /^(filter|start)/.test(call)),
+    ["filter 0 false", "start"],
+  );
+  carrier.setFilter({ rules: [], allowOthers: true });
+  assert.equal(engine.calls.at(-1), "filter 0 true");
+  await carrier.stop();
+  carrier.setFilter({ rules: [], allowOthers: false });
+  assert.equal(engine.calls.filter((call) => call.startsWith("filter")).length, 2);
+});
 
 test("a carrier is ready when a server confirms it, and shows and pings its peers", async (t) => {
   const { carrier, engine, learned, identity } = make();

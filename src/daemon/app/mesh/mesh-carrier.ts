@@ -3,6 +3,7 @@ import type { Logger } from "pino";
 import { VpnError } from "../../../common/errors.js";
 import type { AnnouncedPeer, Carrier, CarrierEvent, CarrierView, LiveSettings } from "../../core/carrier.js";
 import type { EngineEvent, EngineIdentity, MeshEngine, PeerCounters, PeerId } from "../../core/engine.js";
+import type { EngineFilter } from "../../core/filter/engine-filter.js";
 import { signingKey } from "../../core/keys/ed25519.js";
 import type { PskEpoch } from "../../core/keys/psk-ring.js";
 import { inSubnet, type Subnet } from "../../core/mesh/address.js";
@@ -62,6 +63,7 @@ export class MeshCarrier implements Carrier {
   readonly #probes = new Probes();
   #psks: readonly PskEpoch[];
   #identity: MeshIdentity | undefined;
+  #filter: EngineFilter | undefined;
   #engine: MeshEngine | undefined;
   #core: MeshCore | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -107,6 +109,7 @@ export class MeshCarrier implements Carrier {
       at,
     );
     engine.onEvent = (event) => this.#onEngineEvent(event);
+    if (this.#filter !== undefined) engine.setFilter(this.#filter);
     engine.start();
     this.#look();
     this.#poll = setInterval(() => this.#look(), pollMs);
@@ -172,6 +175,11 @@ export class MeshCarrier implements Carrier {
 
   setRoutes(routes: ReadonlyMap<string, readonly string[]>): void {
     this.#feed({ type: "routes", routes });
+  }
+
+  setFilter(filter: EngineFilter): void {
+    this.#filter = filter;
+    if (this.#stopping === undefined) this.#engine?.setFilter(filter);
   }
 
   async ping(virtualIp: string, timeoutSeconds: number): Promise<number> {

@@ -6,6 +6,7 @@ import { VpnError } from "../../../common/errors.js";
 import type { Carrier, CarrierEvent, CarrierView } from "../../core/carrier.js";
 import type { CarrierDrop } from "../../core/carrier-drops.js";
 import type { Endpoint } from "../../core/engine.js";
+import type { EngineFilter } from "../../core/filter/engine-filter.js";
 import { backoffMs } from "../../core/mesh/backoff.js";
 import { parseCidr } from "../../core/network/cidr.js";
 import type { PacketBatch, PacketPort, PortItems } from "../../core/packet-port.js";
@@ -63,6 +64,7 @@ export class PostgresCarrier implements Carrier {
   readonly #pings = new Map<number, Ping>();
   readonly #drops = new Map<CarrierDrop, number>();
   #port: PacketPort | undefined;
+  #filter: EngineFilter | undefined;
   #session: DatabaseSession | undefined;
   #fault: Fault | undefined;
   /** Of the last warning: the same one again and again says nothing new. */
@@ -84,6 +86,7 @@ export class PostgresCarrier implements Carrier {
     if (this.#port !== undefined || this.#stopped !== undefined) return;
     const port = this.#options.port("supers");
     this.#port = port;
+    if (this.#filter !== undefined) port.setFilter(this.#filter);
     port.onPackets = (batch) => this.#send(port, batch);
     // Until there is somewhere to put packets the device keeps them.
     port.pause();
@@ -131,6 +134,12 @@ export class PostgresCarrier implements Carrier {
 
   async forgetPeer(): Promise<boolean> {
     return false;
+  }
+
+  /** Sources of packets are those of their senders: the reader of the log sees to that. */
+  setFilter(filter: EngineFilter): void {
+    this.#filter = filter;
+    this.#port?.setFilter(filter);
   }
 
   async ping(virtualIp: string, timeoutSeconds: number): Promise<number> {

@@ -11,6 +11,8 @@ import type {
   Reason,
 } from "../../core/carrier.js";
 import type { Endpoint } from "../../core/engine.js";
+import type { EngineFilter } from "../../core/filter/engine-filter.js";
+import { linkFilter } from "../../core/filter/link-filter.js";
 import { type SigningKey, signingKey } from "../../core/keys/ed25519.js";
 import type { PskEpoch } from "../../core/keys/psk-ring.js";
 import type { PacketBatch, PacketPort, PortItems } from "../../core/packet-port.js";
@@ -74,6 +76,9 @@ export class TcpCarrier implements Carrier {
   #psks: readonly PskEpoch[];
   #port: PacketPort | undefined;
   #way: LinkWay | undefined;
+  #filter: EngineFilter | undefined;
+  /** The other end's address that the port's filter was made for. */
+  #filteredFor: string | undefined;
   #living: Living | undefined;
   /** Has the key, but has not shown yet that it is the end that the link has already. */
   #waiting: Living | undefined;
@@ -104,6 +109,7 @@ export class TcpCarrier implements Carrier {
     await this.#open(this.#tcp);
     const port = this.#options.port(this.#items);
     this.#port = port;
+    this.#applyFilter();
     port.onPackets = (batch) => this.#send(batch);
     port.start();
     if (this.#tcp.role === "listen") this.#readiness.ready();
@@ -178,6 +184,11 @@ export class TcpCarrier implements Carrier {
     const { heard } = this.#announcements;
     if (heard === undefined) return [];
     return [{ ...this.#peer.names, ...heard, up: this.#peer.isUp(heard.nodeKey) }];
+  }
+
+  setFilter(filter: EngineFilter): void {
+    this.#filter = filter;
+    this.#applyFilter();
   }
 
   async ping(virtualIp: string, timeoutSeconds: number): Promise<number> {
@@ -407,9 +418,18 @@ export class TcpCarrier implements Carrier {
 
   #change(change: () => CarrierEvent[]): void {
     const events = change();
+    if (this.#peer.address !== this.#filteredFor) this.#applyFilter();
     for (const event of events) this.onEvent(event);
     this.#tellState();
     this.onChange();
+  }
+
+  /** Rules for the other end hold for all that it sends, once its address is known. */
+  #applyFilter(): void {
+    const { address } = this.#peer;
+    this.#filteredFor = address;
+    const known = address === undefined ? [] : [address];
+    if (this.#filter !== undefined) this.#port?.setFilter(linkFilter(this.#filter, ...known));
   }
 
   #tellState(): void {

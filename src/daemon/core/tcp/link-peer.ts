@@ -52,6 +52,11 @@ export class LinkPeer {
     return !this.#sure;
   }
 
+  /** Virtual IP of who is at the other end now; undefined: not known. */
+  get address(): string | undefined {
+    return this.#sure ? this.#virtualIp : undefined;
+  }
+
   connected(path: LinkPath, now: number): CarrierEvent[] {
     return this.#change(() => {
       this.#path = path;

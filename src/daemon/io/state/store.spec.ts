@@ -13,6 +13,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
+import { noRules, type Rules } from "../../core/filter/rules.js";
 import { checkJoinOptions, makeConfig } from "../../core/network/config.js";
 import { openStateFolder } from "./folder.js";
 import { StateStore, type StoredNetwork } from "./store.js";
@@ -54,6 +55,26 @@ test("a network comes back as it was saved", async () => {
   const { networks, damaged } = await store.load();
   assert.deepEqual(networks, [network("office")]);
   assert.deepEqual(damaged, []);
+});
+
+test("filter rules come back with their network, and go with it; damaged ones are not none", async () => {
+  const store = await opened();
+  const filter: Rules = {
+    rules: [{ verdict: "deny", services: [], from: [{ name: "carol" }] }],
+    others: "deny",
+  };
+  await store.save({ ...network("office"), filter });
+  assert.deepEqual((await store.load()).networks[0]?.filter, filter);
+  await store.saveFilter("office", noRules);
+  assert.equal((await store.load()).networks[0]?.filter, undefined);
+  await store.saveFilter("office", filter);
+  await store.remove("office");
+  await store.save(network("office"));
+  assert.equal((await store.load()).networks[0]?.filter, undefined);
+  writeFileSync(join(root, "filters", "office.json"), '{"version":1,"others":"deny"}');
+  const { networks, damaged } = await store.load();
+  assert.deepEqual(networks, []);
+  assert.match(damaged[0]?.message ?? "", /filters\/office\.json: it lacks rules/);
 });
 
 test("secrets lie apart, and nobody else may read any of it", async () => {

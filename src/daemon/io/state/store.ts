@@ -1,6 +1,8 @@
 import { mkdir, readdir, readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { VpnError } from "../../../common/errors.js";
+import { isNoRules, noRules, type Rules } from "../../core/filter/rules.js";
+import { parseRules, rulesJson } from "../../core/filter/stored-rules.js";
 import type { GatewayClientOptions } from "../../core/gateway/client-options.js";
 import type { FormerPsk } from "../../core/keys/psk-ring.js";
 import {
@@ -36,6 +38,8 @@ export interface StoredNetwork {
   config: NetworkConfig;
   secrets: NetworkSecrets;
   learned: Learned;
+  /** Absent: there are none. */
+  filter?: Rules;
 }
 
 /** A network whose files cannot be used; they stay where they are until it is left. */
@@ -45,10 +49,10 @@ export interface DamagedNetwork {
   message: string;
 }
 
-const folders = ["networks", "secrets", "peers"] as const;
+const folders = ["networks", "secrets", "peers", "filters"] as const;
 type Folder = (typeof folders)[number];
 
-/** Networks on disk: networks/NAME.json, secrets/NAME.json, peers/NAME.json, each written whole. */
+/** Networks on disk: NAME.json in networks, secrets, peers and, if there are rules, filters; each written whole. */
 export class StateStore {
   readonly #root: string;
 
@@ -76,7 +80,9 @@ export class StateStore {
         const secrets = parseSecrets(await this.#read(reading, name), hasPsk(config.asked));
         reading = "peers";
         const learned = await this.#readLearned(name);
-        networks.push({ config, secrets, learned });
+        reading = "filters";
+        const filter = await this.#readFilter(name);
+        networks.push({ config, secrets, learned, ...(filter && { filter }) });
       } catch (error) {
         const why = errorCode(error) === "ENOENT" ? "it is missing" : String((error as Error).message);
         const path = this.#path(reading, name);
@@ -91,6 +97,7 @@ export class StateStore {
     const { name } = network.config;
     try {
       await this.saveLearned(name, network.learned);
+      await this.saveFilter(name, network.filter ?? noRules);
       await this.change(network);
     } catch (error) {
       for (const folder of folders) await removeFile(this.#path(folder, name)).catch(() => {});
@@ -116,11 +123,17 @@ export class StateStore {
     await this.#write("peers", name, { version: 1, learned });
   }
 
+  async saveFilter(name: string, filter: Rules): Promise<void> {
+    if (isNoRules(filter)) await removeFile(this.#path("filters", name));
+    else await this.#write("filters", name, { version: 1, ...rulesJson(filter) });
+  }
+
   /** Forgets a network; the config goes first, for the reason that it came last. */
   async remove(name: string): Promise<void> {
     await removeFile(this.#path("networks", name));
     await removeFile(this.#path("secrets", name));
     await removeFile(this.#path("peers", name));
+    await removeFile(this.#path("filters", name));
   }
 
   /** Moves a damaged network's files aside. @returns their new names */
@@ -164,6 +177,15 @@ export class StateStore {
       return learned;
     } catch (error) {
       if (errorCode(error) === "ENOENT") return {};
+      throw error;
+    }
+  }
+
+  async #readFilter(name: string): Promise<Rules | undefined> {
+    try {
+      return parseRules(await this.#read("filters", name));
+    } catch (error) {
+      if (errorCode(error) === "ENOENT") return undefined;
       throw error;
     }
   }

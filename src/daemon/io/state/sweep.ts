@@ -14,11 +14,12 @@ export async function sweepState(root: string, dryRun = false): Promise<string[]
     ...(await temporaries(join(root, "networks"))),
     ...(await temporaries(join(root, "secrets"))),
     ...(await temporaries(join(root, "peers"))),
+    ...(await temporaries(join(root, "filters"))),
   ];
   // Without the folder of configs there is nothing to tell halves by.
   if (networks) {
     const joined = new Set(networks);
-    for (const folder of ["secrets", "peers"]) {
+    for (const folder of ["secrets", "peers", "filters"]) {
       for (const name of (await names(join(root, folder))) ?? []) {
         if (/^[a-z0-9][a-z0-9-]{0,31}\.json$/.test(name) && !joined.has(name)) {
           stale.push(join(root, folder, name));
