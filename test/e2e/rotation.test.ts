@@ -81,6 +81,86 @@ async function allOnPreferred(daemon: Daemon, peers: number, deadlineMs = 60_000
   );
 }
 
+/** Node by node a new PSK while TCP flows, which does not end. */
+async function rotate(mesh: Mesh): Promise<void> {
+  const { daemon: first, vip: firstVip } = part(mesh, 0);
+  const { daemon: second, vip: secondVip } = part(mesh, 1);
+  const { daemon: third } = part(mesh, 2);
+  const streams = [
+    await SteadyTcp.start(third.host, first.host, firstVip),
+    await SteadyTcp.start(third.host, second.host, secondVip),
+  ];
+  try {
+    // The one that dials everybody first, so that nobody else knows the PSK that it prefers.
+    for (const daemon of [third, first, second]) {
+      await setPsk(daemon, mesh.keys[1] ?? "", "1h");
+      for (const stream of streams) await stream.goesOn();
+    }
+    for (const { daemon } of [0, 1, 2].map((index) => part(mesh, index))) await allOnPreferred(daemon, 2);
+    for (const stream of streams) {
+      const count = await stream.goesOn();
+      assert.equal(count.ended, undefined);
+      console.log(`# longest time without an echo: ${count.longestGapMs} ms`);
+    }
+  } finally {
+    for (const stream of streams) stream.stop();
+  }
+  const epochs = (await status(third)).epochs;
+  assert.equal(epochs.length, 2);
+  assert.deepEqual(epochs[0]?.users.map((user) => user.virtualIp).sort(), [firstVip, secondVip]);
+  assert.equal(epochs[0]?.until, undefined);
+  const left = Date.parse(epochs[1]?.until ?? "") - Date.now();
+  assert.ok(left > 3_000_000 && left <= 3_600_000, `${left}`);
+  const { networks } = await third.json<{ networks: { pskFingerprint: string }[] }>(["networks"]);
+  assert.equal(networks[0]?.pskFingerprint, epochs[0]?.fingerprint);
+}
+
+/** One node misses the change: after the grace period both ends say so. */
+async function shutOut(lab: Lab, iex: string, kind: "mesh" | "badger", mesh: Mesh): Promise<void> {
+  const { daemon: third, vip: thirdVip } = part(mesh, 2);
+  const { daemon: first } = part(mesh, 0);
+  const { daemon: second, vip: secondVip } = part(mesh, 1);
+  const net = thirdVip.slice(0, thirdVip.lastIndexOf("."));
+  // It is dialled, by nodes that come to hold another PSK.
+  const missed = await vpnd(await lab.publicHost(`missed-${kind}`));
+  const vip = `${net}.4`;
+  await missed.join({
+    iex,
+    psk: mesh.keys[1] ?? "",
+    vip: `${vip}/24`,
+    name: "missed",
+    badger: kind === "badger",
+  });
+  await missed.peerUp(thirdVip);
+  const third2 = kind === "badger" ? `third ${kind}` : await pskGenerate();
+  for (const daemon of [first, second, third]) await setPsk(daemon, third2, "1h");
+  for (const daemon of [first, second, third]) {
+    await waitFor(
+      async () => {
+        const [preferred] = (await status(daemon)).epochs;
+        return preferred?.peers === 2;
+      },
+      60_000,
+      `${daemon.host.name} moved`,
+    );
+  }
+  assert.equal((await ping(missed.host, thirdVip, { count: 1 })).received, 1, "in the grace period it works");
+  for (const daemon of [first, second, third]) await setPsk(daemon, third2, "8s");
+  await waitFor(async () => (await status(third)).epochs.length === 1, 30_000, "the grace period ends");
+  await missed.peer(thirdVip, (peer) => peer.reason?.code === "wrong-psk", 60_000, "as wrong-psk");
+  await third.peer(vip, (peer) => peer.reason?.code === "wrong-psk", 60_000, "as wrong-psk");
+  assert.equal((await ping(missed.host, thirdVip, { count: 2, waitSeconds: 1 })).received, 0);
+  assert.equal((await ping(third.host, secondVip, { count: 1 })).received, 1);
+  const state = readFileSync(join(third.stateDir, "secrets", "default.json"), "utf8");
+  await waitFor(
+    () => !readFileSync(join(third.stateDir, "secrets", "default.json"), "utf8").includes("formerPsks"),
+    5_000,
+    "the old PSK leaves the disk",
+    () => Object.keys(JSON.parse(state)),
+  );
+  await missed.stop();
+}
+
 labSuite<Scene>(
   "rotation",
   async (lab) => {
@@ -94,41 +174,9 @@ labSuite<Scene>(
     return { iex, mesh, badger };
   },
   (step) => {
-    for (const kind of ["mesh", "badger"] as const)
-      step(`node by node a new PSK, and no connection ends (${kind})`, async (scene) => {
-        const mesh = scene[kind];
-        const { daemon: first, vip: firstVip } = part(mesh, 0);
-        const { daemon: second, vip: secondVip } = part(mesh, 1);
-        const { daemon: third } = part(mesh, 2);
-        const streams = [
-          await SteadyTcp.start(third.host, first.host, firstVip),
-          await SteadyTcp.start(third.host, second.host, secondVip),
-        ];
-        try {
-          // The one that dials everybody first, so that nobody else knows the PSK that it prefers.
-          for (const daemon of [third, first, second]) {
-            await setPsk(daemon, mesh.keys[1] ?? "", "1h");
-            for (const stream of streams) await stream.goesOn();
-          }
-          for (const { daemon } of [0, 1, 2].map((index) => part(mesh, index)))
-            await allOnPreferred(daemon, 2);
-          for (const stream of streams) {
-            const count = await stream.goesOn();
-            assert.equal(count.ended, undefined);
-            console.log(`# longest time without an echo: ${count.longestGapMs} ms`);
-          }
-        } finally {
-          for (const stream of streams) stream.stop();
-        }
-        const epochs = (await status(third)).epochs;
-        assert.equal(epochs.length, 2);
-        assert.deepEqual(epochs[0]?.users.map((user) => user.virtualIp).sort(), [firstVip, secondVip]);
-        assert.equal(epochs[0]?.until, undefined);
-        const left = Date.parse(epochs[1]?.until ?? "") - Date.now();
-        assert.ok(left > 3_000_000 && left <= 3_600_000, `${left}`);
-        const { networks } = await third.json<{ networks: { pskFingerprint: string }[] }>(["networks"]);
-        assert.equal(networks[0]?.pskFingerprint, epochs[0]?.fingerprint);
-      });
+    step("node by node a new PSK, and no connection ends, with and without --badger", async (scene) => {
+      await Promise.all([rotate(scene.mesh), rotate(scene.badger)]);
+    });
 
     step("the same again changes nothing; what is accepted survives a restart", async ({ mesh }) => {
       const { daemon } = part(mesh, 2);
@@ -171,64 +219,13 @@ labSuite<Scene>(
       },
     );
 
-    for (const kind of ["mesh", "badger"] as const)
-      step(
-        `after the grace period a node that missed it is shut out: wrong-psk on both ends (${kind})`,
-        async (scene, lab) => {
-          const mesh = scene[kind];
-          const { daemon: third, vip: thirdVip } = part(mesh, 2);
-          const { daemon: first } = part(mesh, 0);
-          const { daemon: second, vip: secondVip } = part(mesh, 1);
-          const net = thirdVip.slice(0, thirdVip.lastIndexOf("."));
-          // It is dialled, by nodes that come to hold another PSK.
-          const missed = await vpnd(await lab.publicHost(`missed-${kind}`));
-          const vip = `${net}.4`;
-          await missed.join({
-            iex: scene.iex,
-            psk: mesh.keys[1] ?? "",
-            vip: `${vip}/24`,
-            name: "missed",
-            badger: kind === "badger",
-          });
-          await missed.peerUp(thirdVip);
-          const third2 = kind === "badger" ? `third ${kind}` : await pskGenerate();
-          for (const daemon of [first, second, third]) await setPsk(daemon, third2, "1h");
-          for (const daemon of [first, second, third]) {
-            await waitFor(
-              async () => {
-                const [preferred] = (await status(daemon)).epochs;
-                return preferred?.peers === 2;
-              },
-              60_000,
-              `${daemon.host.name} moved`,
-            );
-          }
-          assert.equal(
-            (await ping(missed.host, thirdVip, { count: 1 })).received,
-            1,
-            "in the grace period it works",
-          );
-          for (const daemon of [first, second, third]) await setPsk(daemon, third2, "8s");
-          await waitFor(
-            async () => (await status(third)).epochs.length === 1,
-            30_000,
-            "the grace period ends",
-          );
-          await missed.peer(thirdVip, (peer) => peer.reason?.code === "wrong-psk", 60_000, "as wrong-psk");
-          await third.peer(vip, (peer) => peer.reason?.code === "wrong-psk", 60_000, "as wrong-psk");
-          assert.equal((await ping(missed.host, thirdVip, { count: 2, waitSeconds: 1 })).received, 0);
-          assert.equal((await ping(third.host, secondVip, { count: 1 })).received, 1);
-          const state = readFileSync(join(third.stateDir, "secrets", "default.json"), "utf8");
-          await waitFor(
-            () =>
-              !readFileSync(join(third.stateDir, "secrets", "default.json"), "utf8").includes("formerPsks"),
-            5_000,
-            "the old PSK leaves the disk",
-            () => Object.keys(JSON.parse(state)),
-          );
-          await missed.stop();
-        },
-      );
+    step(
+      "after the grace period a node that missed it is shut out: wrong-psk on both ends",
+      async (scene, lab) => {
+        const { iex, mesh, badger } = scene;
+        await Promise.all([shutOut(lab, iex, "mesh", mesh), shutOut(lab, iex, "badger", badger)]);
+      },
+    );
 
     step("--grace 0 ends the old PSK at once; a wrong file changes nothing", async ({ mesh }) => {
       const { daemon } = part(mesh, 0);
