@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { waitFor } from "../lab/command.js";
+import { must, waitFor } from "../lab/command.js";
 import { type Host, repository } from "../lab/lab.js";
 import { type Daemon, iexd, iexPort, pskGenerate, vpnd } from "../lab/programs.js";
 import { assertUnchanged, snapshot } from "../lab/snapshot.js";
@@ -49,12 +49,15 @@ labSuite<Scene>(
       ["receiver", "a"],
       ["sender", "b"],
     ] as const) {
-      step(`a TCP transfer survives kill -9 of the ${victim}'s vpnd`, async (scene) => {
+      step(`a TCP transfer survives kill -9 of the ${victim}'s vpnd`, async (scene, lab) => {
         const bytes = 20_000_000;
-        await reachable(scene.b.host, "10.60.0.1");
+        const sender = scene.b.host;
+        // So slow that a busy machine still kills it in the middle.
+        await lab.shape(sender, "10mbit");
+        await reachable(sender, "10.60.0.1");
         const killed = scene[of];
         const start = (await scene.a.stats()).rxBytes;
-        const transfer = copyFile(scene.b.host, scene.a.host, "10.60.0.1", bytes, 120_000);
+        const transfer = copyFile(sender, scene.a.host, "10.60.0.1", bytes, 120_000);
         transfer.catch(() => {});
         await waitFor(
           async () => (await scene.a.stats()).rxBytes - start > bytes / 5,
@@ -65,6 +68,7 @@ labSuite<Scene>(
         const soFar = (await scene.a.stats()).rxBytes - start;
         assert.ok(soFar < bytes * 0.9, `the transfer was over already: ${soFar}`);
         await killed.crash();
+        await must("tc", ["-n", sender.netns, "qdisc", "del", "dev", "eth0", "root"]);
         await killed.start();
         await killed.peerUp(peer, 60_000);
         const result = await transfer;

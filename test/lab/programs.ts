@@ -86,7 +86,7 @@ export class Daemon {
   async start(more: readonly string[] = []): Promise<void> {
     const args = ["--state-dir", this.stateDir, "--socket", this.socket, ...more];
     this.#running = this.host.spawn(this.label, join(repository, "bin/vpnd"), args, { env });
-    await this.program.until(() => accepts(this.socket), 20_000, `vpnd of ${this.host.name} takes commands`);
+    await this.program.until(() => accepts(this.socket), 60_000, `vpnd of ${this.host.name} takes commands`);
   }
 
   /** SIGTERM; resolves with the exit code. */

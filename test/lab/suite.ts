@@ -10,7 +10,7 @@ export function labSuite<S>(
   build: (lab: Lab) => Promise<S>,
   define: (step: Step<S>) => void,
 ): void {
-  describe(name, { timeout: 300_000, concurrency: 1 }, () => {
+  describe(name, { timeout: 600_000, concurrency: 1 }, () => {
     let lab: Lab | undefined;
     let scene: { value: S } | undefined;
     before(async () => {

@@ -203,6 +203,10 @@ simTest(
       const level = Math.max(1, ...counted.map((sample) => sample.value));
       assert.ok(rise <= 0.2 * level, `${what} grows by ${rise} over the day: ${JSON.stringify(series)}`);
     }
-    for (const node of s.nodes) assert.equal(node.conflict, undefined);
+    // The heap is not only without a trend: from the second hour on it stays within a fifth.
+  const heap = (samples.get("heapBytes") ?? []).slice(1).map((sample) => sample.value);
+  const [smallest, largest] = [Math.min(...heap), Math.max(...heap)];
+  assert.ok(largest <= 1.2 * smallest, `the heap is between ${smallest} and ${largest} bytes: ${heap.join(" ")}`);
+  for (const node of s.nodes) assert.equal(node.conflict, undefined);
   },
 );
