@@ -204,9 +204,12 @@ simTest(
       assert.ok(rise <= 0.2 * level, `${what} grows by ${rise} over the day: ${JSON.stringify(series)}`);
     }
     // The heap is not only without a trend: from the second hour on it stays within a fifth.
-  const heap = (samples.get("heapBytes") ?? []).slice(1).map((sample) => sample.value);
-  const [smallest, largest] = [Math.min(...heap), Math.max(...heap)];
-  assert.ok(largest <= 1.2 * smallest, `the heap is between ${smallest} and ${largest} bytes: ${heap.join(" ")}`);
-  for (const node of s.nodes) assert.equal(node.conflict, undefined);
+    const heap = (samples.get("heapBytes") ?? []).slice(1).map((sample) => sample.value);
+    const [smallest, largest] = [Math.min(...heap), Math.max(...heap)];
+    assert.ok(
+      largest <= 1.2 * smallest,
+      `the heap is between ${smallest} and ${largest} bytes: ${heap.join(" ")}`,
+    );
+    for (const node of s.nodes) assert.equal(node.conflict, undefined);
   },
 );
