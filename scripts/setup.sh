@@ -25,6 +25,8 @@ needed=(
   "tcpdump tcpdump"
   "dig bind9-dnsutils"
   "openssl openssl"
+  "ssh openssh-client"
+  "/usr/sbin/sshd openssh-server"
   "gnutls-cli gnutls-bin"
   "g++ g++"
   "make make"

@@ -92,6 +92,13 @@ const lines = [
   "gateway user revoke bob",
   "gateway stop",
   "gateway stop --dry-run",
+  "exit-node list",
+  "exit-node offer --to nas,10.0.0.3 --allow-host",
+  "exit-node offer --dry-run",
+  "exit-node withdraw",
+  "exit-node use nas,10.0.0.3 --allow-lan --kill-switch",
+  "exit-node use auto --dry-run",
+  "exit-node off",
 ];
 
 for (const line of lines)

@@ -3,6 +3,7 @@ import { integer } from "../core/join-options.js";
 import type { EventsFlags } from "./commands/events.js";
 import type { Check } from "./commands/status.js";
 import type { CtlContext } from "./context.js";
+import { exitNode } from "./exit-node-commands.js";
 import { allow, deny, rules } from "./filter-commands.js";
 import { gateway } from "./gateway-commands.js";
 import { joinCommand } from "./join-command.js";
@@ -244,6 +245,7 @@ export const tree: RouteMap<CtlContext> = buildRouteMap({
     psk,
     probe,
     routes,
+    exitNode,
     killSwitch,
     gateway,
     plan,

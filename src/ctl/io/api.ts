@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import { VpnError } from "../../common/errors.js";
 import type { DaemonService } from "../../common/gen/vpnd/v1/daemon_pb.js";
 import type { EventService } from "../../common/gen/vpnd/v1/event_pb.js";
+import type { ExitNodeService } from "../../common/gen/vpnd/v1/exit_node_pb.js";
 import type { FilterService } from "../../common/gen/vpnd/v1/filter_pb.js";
 import type { GatewayService } from "../../common/gen/vpnd/v1/gateway_pb.js";
 import type { KeyService } from "../../common/gen/vpnd/v1/key_pb.js";
@@ -22,6 +23,7 @@ export interface Api {
   readonly events: TypedClient<(typeof EventService)["method"]>;
   readonly filter: TypedClient<(typeof FilterService)["method"]>;
   readonly gateway: TypedClient<(typeof GatewayService)["method"]>;
+  readonly exitNode: TypedClient<(typeof ExitNodeService)["method"]>;
   readonly keys: TypedClient<(typeof KeyService)["method"]>;
   readonly killSwitch: TypedClient<(typeof KillSwitchService)["method"]>;
   readonly metrics: TypedClient<(typeof MetricsService)["method"]>;
@@ -43,6 +45,7 @@ export async function dial(socket: string): Promise<Api> {
     event,
     filter,
     gateway,
+    exitNode,
     key,
     killSwitch,
     metrics,
@@ -58,6 +61,7 @@ export async function dial(socket: string): Promise<Api> {
     import("../../common/gen/vpnd/v1/event_pb.js"),
     import("../../common/gen/vpnd/v1/filter_pb.js"),
     import("../../common/gen/vpnd/v1/gateway_pb.js"),
+    import("../../common/gen/vpnd/v1/exit_node_pb.js"),
     import("../../common/gen/vpnd/v1/key_pb.js"),
     import("../../common/gen/vpnd/v1/kill_switch_pb.js"),
     import("../../common/gen/vpnd/v1/metrics_pb.js"),
@@ -74,6 +78,7 @@ export async function dial(socket: string): Promise<Api> {
     events: connection.service(event.EventService),
     filter: connection.service(filter.FilterService),
     gateway: connection.service(gateway.GatewayService),
+    exitNode: connection.service(exitNode.ExitNodeService),
     keys: connection.service(key.KeyService),
     killSwitch: connection.service(killSwitch.KillSwitchService),
     metrics: connection.service(metrics.MetricsService),

@@ -13,6 +13,7 @@ import { StateStore } from "../io/state/store.js";
 import { machineExecutor, type TunUse } from "../io/system/executor.js";
 import { Api } from "./api/server.js";
 import { lockState, openDoor } from "./changes.js";
+import { ExitNode, guardOwner } from "./exit-node/exit-node.js";
 import { Gateway } from "./gateway/gateway.js";
 import type { GatewayPlatform } from "./gateway/platform.js";
 import { followNetworks } from "./kill-switch/follow-networks.js";
@@ -88,8 +89,18 @@ export class Daemon {
     this.#undo.push(async () => {
       if (killSwitch.on) log.warn(staysOn);
     });
-    for (const change of await door.undoAll()) log.warn({ change }, "took back what a killed vpnd left");
+    const exitNode = await ExitNode.open({
+      door,
+      stateDir,
+      killSwitch,
+      lookUp: (server) => killSwitch.resolve(server),
+      log,
+      now: Date.now,
+    });
+    const stays = exitNode.asked === undefined ? undefined : guardOwner;
+    for (const change of await door.undoAll(stays)) log.warn({ change }, "took back what a killed vpnd left");
     this.#undo.push(() => door.undoAll());
+    await exitNode.guard();
     const store = new StateStore(stateDir);
     await store.open();
     stop.throwIfAborted();
@@ -99,7 +110,7 @@ export class Daemon {
         store,
         platform: this.#native,
         makeCarrier: (input) =>
-          this.#makeCarrier({ ...input, resolve: (server) => killSwitch.resolve(server) }),
+          this.#makeCarrier({ ...input, resolve: (server) => exitNode.resolve(server) }),
         threads,
         log,
         now: Date.now,
@@ -131,11 +142,13 @@ export class Daemon {
     this.#undo.push(() => networks.stop());
     this.#undo.push(() => gateway.close());
     stop.addEventListener("abort", () => void networks.stop(), { once: true });
+    networks.mayLeave = (name) => exitNode.refuseLeave(name);
     await observers.start();
     await networks.restore(this.#config.networks);
     stop.throwIfAborted();
     await gateway.restore();
     this.#undo.push(followNetworks(killSwitch, networks));
+    this.#undo.push(exitNode.follow(networks));
     await observers.serve();
     const api = await Api.open({
       path: socket,
@@ -145,6 +158,7 @@ export class Daemon {
       door,
       killSwitch,
       gateway,
+      exitNode,
       about,
       events: observers.events,
       metrics: observers.metrics,

@@ -103,6 +103,7 @@ export class Network {
       door: parts.door,
       forwarding: parts.forwarding,
       subnets: hostSubnets,
+      onClients: (allowed) => this.names.serve(allowed),
       config: () => this.config,
       log: parts.log,
       onChange: parts.onChange,

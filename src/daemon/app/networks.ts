@@ -43,6 +43,8 @@ export class Networks {
   readonly feed = new ChangeFeed();
   /** Called for each thing that happens to a network or its peers, in order. */
   onEvent: (network: string, event: CarrierEvent) => void = () => {};
+  /** Throws a VpnError when a network must not be left now. */
+  mayLeave: (network: string) => void = () => {};
   readonly declared: DeclaredNetworks;
   /** For others who forward packets, too. */
   readonly forwarding: Forwarding;
@@ -172,6 +174,7 @@ export class Networks {
       return { name, plan: [] };
     }
     this.declared.refuse(name, "left");
+    this.mayLeave(name);
     return this.#on(this.#find(name), async (network) => {
       if (dryRun) return { name, plan: [...network.planStop(), `forget network ${name} and its keys`] };
       // First what may fail: if it cannot be forgotten, it stays as it is.

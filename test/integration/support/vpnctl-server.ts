@@ -5,6 +5,7 @@ import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { VpnError } from "../../../src/common/errors.js";
 import { DaemonService } from "../../../src/common/gen/vpnd/v1/daemon_pb.js";
 import { EventService } from "../../../src/common/gen/vpnd/v1/event_pb.js";
+import { ExitNodeService } from "../../../src/common/gen/vpnd/v1/exit_node_pb.js";
 import { type AddRuleRequest, FilterService } from "../../../src/common/gen/vpnd/v1/filter_pb.js";
 import { GatewayService } from "../../../src/common/gen/vpnd/v1/gateway_pb.js";
 import { KeyService } from "../../../src/common/gen/vpnd/v1/key_pb.js";
@@ -95,6 +96,7 @@ export class CannedServer {
       serviceDefinition(KillSwitchService),
       handlers(KillSwitchService, this.#killSwitch),
     );
+    this.#server.addService(serviceDefinition(ExitNodeService), handlers(ExitNodeService, this.#exitNode));
     this.#server.addService(serviceDefinition(MetricsService), handlers(MetricsService, this.#metrics));
     this.#server.addService(serviceDefinition(SystemService), handlers(SystemService, this.#system));
     await new Promise<void>((resolve, reject) =>
@@ -319,6 +321,14 @@ export class CannedServer {
     rejectRoutes: async ({ dryRun }) => ({ ...changedRoutes(dryRun), already: true }),
   };
 
+  readonly #exitNode: ServiceImpl<(typeof ExitNodeService)["method"]> = {
+    listExitNodes: async () => ({ networks: [cannedExits], use: cannedUse }),
+    offerExitNode: async ({ dryRun }) => changedRoutes(dryRun),
+    withdrawExitNode: async ({ dryRun }) => ({ ...changedRoutes(dryRun), already: true }),
+    useExitNode: async ({ dryRun }) => ({ ...changedRoutes(dryRun), ...(!dryRun && { use: cannedUse }) }),
+    stopExitNode: async ({ dryRun }) => ({ ...changedRoutes(dryRun) }),
+  };
+
   readonly #keys: ServiceImpl<(typeof KeyService)["method"]> = {
     getPskStatus: async () => ({
       networks: [
@@ -390,6 +400,34 @@ const cannedRules = {
     { allow: false, services: ["udp"], from: [], text: "deny udp" },
   ],
   filtered: 7n,
+};
+
+const cannedExit = {
+  virtualIp: "10.0.0.2",
+  name: "nas",
+  state: "active",
+  ipv4: true,
+  ipv6: true,
+  seenAs: ["192.0.2.9", "2001:db8::9"],
+};
+
+const cannedUse = {
+  network: "home",
+  peers: [{ virtualIp: "10.0.0.2", name: "nas" }, { virtualIp: "10.0.0.3" }],
+  since: at(cannedTime - 60),
+  active: cannedExit,
+};
+
+const cannedExits = {
+  network: "home",
+  offer: {
+    state: "offered",
+    ipv4: true,
+    withoutIpv6: "this machine does not forward IPv6",
+    clients: [{ virtualIp: "10.0.0.3" }],
+    devices: ["eth0"],
+  },
+  exitNodes: [cannedExit, { virtualIp: "10.0.0.3", state: "offline" }],
 };
 
 const cannedEvents = [

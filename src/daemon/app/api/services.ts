@@ -2,6 +2,7 @@ import type { Server } from "@grpc/grpc-js";
 import { Health } from "../../../common/gen/grpc/health/v1/health_pb.js";
 import { DaemonService } from "../../../common/gen/vpnd/v1/daemon_pb.js";
 import { EventService } from "../../../common/gen/vpnd/v1/event_pb.js";
+import { ExitNodeService } from "../../../common/gen/vpnd/v1/exit_node_pb.js";
 import { FilterService } from "../../../common/gen/vpnd/v1/filter_pb.js";
 import { GatewayService } from "../../../common/gen/vpnd/v1/gateway_pb.js";
 import { KeyService } from "../../../common/gen/vpnd/v1/key_pb.js";
@@ -19,11 +20,13 @@ import type { MethodTable, ServiceDesc } from "../../../common/grpc/service-type
 import type { MetricsSource } from "../../../common/metrics-http.js";
 import type { SystemDoor } from "../../io/system/door.js";
 import type { EventJournal } from "../event-journal.js";
+import type { ExitNode } from "../exit-node/exit-node.js";
 import type { Gateway } from "../gateway/gateway.js";
 import type { KillSwitch } from "../kill-switch/kill-switch.js";
 import type { Networks } from "../networks.js";
 import { type About, daemonService } from "./daemon-service.js";
 import { eventService } from "./event-service.js";
+import { exitNodeService } from "./exit-node-service.js";
 import { filterService } from "./filter-service.js";
 import { gatewayService } from "./gateway-service.js";
 import { type Guard, guarded } from "./guard.js";
@@ -43,6 +46,7 @@ export interface ApiParts {
   door: SystemDoor;
   killSwitch: KillSwitch;
   gateway: Gateway;
+  exitNode: ExitNode;
   about: About;
   /** Path of the socket. */
   path: string;
@@ -67,11 +71,12 @@ export const services = [
   KillSwitchService,
   FilterService,
   GatewayService,
+  ExitNodeService,
 ] as const;
 
 /** Gives a server all services, each method as the guard lets its callers have it. */
 export function addServices(server: Server, parts: ApiParts, guard: Guard, stopping: AbortSignal): void {
-  const { networks, door, killSwitch, gateway, about, path, events, metrics } = parts;
+  const { networks, door, killSwitch, gateway, exitNode, about, path, events, metrics } = parts;
   const onUnexpected = (method: string, error: unknown): void =>
     guard.log.error({ method, err: error }, "call failed");
   const add = <M extends MethodTable>(desc: ServiceDesc<M>, impl: ServiceImpl<NoInfer<M>>): void =>
@@ -97,6 +102,7 @@ export function addServices(server: Server, parts: ApiParts, guard: Guard, stopp
   );
   add(KillSwitchService, killSwitchService(killSwitch));
   add(GatewayService, gatewayService(gateway, stopping));
+  add(ExitNodeService, exitNodeService(networks, door, exitNode));
   const names = services.map((desc) => desc.typeName);
   add(Health, healthService(names, stopping));
 }

@@ -124,7 +124,7 @@ function refuseOthers(network: Network): void {
 }
 
 /** @throws VpnError as `findPeer`, or `failed` for a peer whose node key is not known */
-function whomOf(network: Network, asked: string): Whom {
+export function whomOf(network: Network, asked: string): Whom {
   if (asked === "all") return "all";
   if (asked.includes("/")) {
     // The peer was left out, most likely.

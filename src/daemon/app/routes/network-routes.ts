@@ -2,13 +2,25 @@ import type { Logger } from "pino";
 import { parseEndpoint } from "../../../common/endpoint.js";
 import { VpnError } from "../../../common/errors.js";
 import type { AnnouncedPeer, Carrier, Reason } from "../../core/carrier.js";
+import { isInternet } from "../../core/exit-node/addresses.js";
+import type { ExitOffer } from "../../core/exit-node/offer.js";
 import type { NetworkConfig } from "../../core/network/config.js";
+import type { Announcement } from "../../core/routes/announcement.js";
 import { decideRoutes, type RouteView } from "../../core/routes/decide.js";
 import { devicesTowards } from "../../core/routes/devices.js";
 import { offerItems } from "../../core/routes/offer-items.js";
 import { announcedPrefix, noRouting, type Offer, type Routing } from "../../core/routes/routing.js";
 import type { Item } from "../../core/system/items.js";
 import type { SystemDoor } from "../../io/system/door.js";
+import {
+  clientAddresses,
+  clientCheck,
+  type ExitOfferView,
+  nothingOffered,
+  prepareExit,
+  type ReadyExit,
+  seenAs,
+} from "../exit-node/exit-offer.js";
 import { Mutex } from "../mutex.js";
 import type { Forwarding } from "./forwarding.js";
 
@@ -18,6 +30,8 @@ export interface RoutesParts {
   /** Addresses of this machine's interfaces with the lengths of their subnets. */
   subnets: () => { address: string; length: number }[];
   config: () => NetworkConfig;
+  /** Who may ask this node for all names, by source address: clients of an exit node; undefined: nobody. */
+  onClients: (allowed: ((source: string) => boolean) | undefined) => void;
   log: Logger;
   onChange: () => void;
 }
@@ -34,6 +48,8 @@ export interface RoutesView {
   routing: Routing;
   offers: OfferView[];
   routes: RouteView[];
+  /** This node as an exit node, if it is one. */
+  exit?: ExitOfferView;
 }
 
 /** How often interfaces are looked at, and what failed is tried again. */
@@ -49,7 +65,13 @@ export class NetworkRoutes {
   #offers: OfferView[] = [];
   /** Offers and interfaces as they were when `#offers` was made of them. */
   #offersOf = "";
+  /** The door's items for offers, as they are on the machine. */
+  #itemsInForce = "";
   #routes: RouteView[] = [];
+  #exit: ExitOfferView | undefined;
+  /** Default routes that a peer carries as this machine's exit node, by node key. */
+  #carried: ReadonlyMap<string, readonly string[]> = new Map();
+  #hadMore = false;
   /** Prefixes with a kernel route of ours. */
   readonly #installed = new Set<string>();
   readonly #failures = new Map<string, Reason>();
@@ -85,8 +107,23 @@ export class NetworkRoutes {
       this.#failures.clear();
       this.#offers = [];
       this.#offersOf = "";
+      this.#itemsInForce = "";
       this.#routes = [];
+      this.#exit = undefined;
+      this.#hadMore = false;
     });
+  }
+
+  /** Which peer carries which default routes from now on, by node key: what is sent into the tunnel goes to it. */
+  carry(carried: ReadonlyMap<string, readonly string[]>): void {
+    if (JSON.stringify([...carried]) === JSON.stringify([...this.#carried])) return;
+    this.#carried = carried;
+    this.poke();
+  }
+
+  /** Prefixes with a kernel route of ours. */
+  get installed(): string[] {
+    return [...this.#installed];
   }
 
   /** Something may have changed. */
@@ -115,7 +152,8 @@ export class NetworkRoutes {
       const known = this.#offers.find((one) => announcedPrefix(one.offer) === announcedPrefix(offer));
       return known ?? { offer, state: "down", devices: [] };
     });
-    return { routing, offers, routes: this.#routes };
+    const exit = routing.exit === undefined ? undefined : (this.#exit ?? nothingOffered(routing.exit));
+    return { routing, offers, routes: this.#routes, ...(exit !== undefined && { exit }) };
   }
 
   /** The changes that a different routing would bring, a line each. */
@@ -157,42 +195,63 @@ export class NetworkRoutes {
     if (
       subnets === this.#subnets &&
       this.#failures.size === 0 &&
-      this.#offers.every((one) => one.state === "offered")
+      this.#offers.every((one) => one.state === "offered") &&
+      this.#exit?.state !== "failed"
     ) {
+      // Whether the Internet is reached another way now is seen with the offer.
+      if (this.#routing().exit !== undefined) this.poke();
       return;
     }
     this.#subnets = subnets;
     this.#failures.clear();
-    this.#offersOf = this.#offers.some((one) => one.state !== "offered") ? "" : this.#offersOf;
+    const again = this.#offers.some((one) => one.state !== "offered") || this.#exit?.state === "failed";
+    this.#offersOf = again ? "" : this.#offersOf;
     this.poke();
   }
 
   async #syncOffers(carrier: Carrier): Promise<void> {
-    const { offers } = this.#routing();
-    const key = JSON.stringify([offers, this.#attached()]);
+    const { offers, exit } = this.#routing();
+    const { config, door } = this.#parts;
+    const ready = exit === undefined ? undefined : await prepareExit(exit, config(), door);
+    const key = JSON.stringify([offers, this.#attached(), ready]);
     if (key !== this.#offersOf) {
-      this.#offers = await this.#bringOffers(offers);
+      const brought = await this.#bringOffers(offers, ready);
+      this.#offers = brought.offers;
+      this.#exit = brought.exit;
       this.#offersOf = key;
     }
     const told = this.#offers
       .filter((one) => one.state === "offered")
       .map((one) => announcedPrefix(one.offer));
-    const { nodeName } = this.#parts.config();
-    carrier.announce?.({ name: nodeName, exit: { v4: false, v6: false }, routes: told });
+    this.#parts.onClients(this.#exit?.state === "offered" ? clientCheck(this.#exit.offer) : undefined);
+    carrier.announce?.({ name: config().nodeName, exit: this.#announcedExit(carrier), routes: told });
   }
 
-  async #bringOffers(offers: readonly Offer[]): Promise<OfferView[]> {
+  #announcedExit(carrier: Carrier): Announcement["exit"] {
+    const exit = this.#exit;
+    if (exit?.state !== "offered") return { v4: false, v6: false };
+    const { v4, v6 } = exit;
+    return { v4, v6, seen: seenAs(exit, carrier.view().publicEndpoint) };
+  }
+
+  async #bringOffers(
+    offers: readonly Offer[],
+    exit: ReadyExit | undefined,
+  ): Promise<{ offers: OfferView[]; exit?: ExitOfferView }> {
     const { door, forwarding, config } = this.#parts;
     const { name, device } = config();
     const part = `${name}/routes/offers`;
-    if (offers.length === 0) {
+    if (offers.length === 0 && exit?.rules === undefined) {
       await forwarding.release(name);
       await door.undo(part);
-      return [];
+      this.#itemsInForce = "";
+      return { offers: [], ...(exit !== undefined && { exit: exit.view }) };
     }
     const local = await door.localPrefixes();
     const views = offers.map((offer): OfferView => {
-      const devices = devicesTowards(offer.prefix, local, device);
+      const near = devicesTowards(offer.prefix, local, device);
+      // An exit node reaches every part of the Internet.
+      const devices = near.length === 0 && isInternet(offer.prefix) ? (exit?.forwarded ?? []) : near;
       if (devices.length > 0) return { offer, state: "offered", devices };
       const reason = { code: "unreachable", message: `this machine has no route to ${offer.prefix}` };
       return { offer, state: "unreachable", devices, reason };
@@ -200,37 +259,50 @@ export class NetworkRoutes {
     const ready = views.filter((one) => one.state === "offered");
     try {
       // First what keeps strangers out, then what lets packets through.
-      await door.apply(
-        part,
-        offerItems(
-          device,
-          ready.map((one) => one.offer),
-        ),
-      );
       const lans = [...new Set(ready.flatMap((one) => one.devices))];
+      const rules = offerItems(
+        device,
+        ready.map((one) => one.offer),
+        { lans, ...(exit?.rules !== undefined && { exit: exit.rules }) },
+      );
+      const items = [...(exit?.items ?? []), ...rules];
+      // Not without need: between the old table and the new one everything would pass.
+      if (JSON.stringify(items) !== this.#itemsInForce) {
+        this.#itemsInForce = "";
+        await door.apply(part, items);
+        this.#itemsInForce = JSON.stringify(items);
+      }
       const six = ready.some((one) => one.offer.prefix.includes(":"));
-      await forwarding.want(name, device, lans, six);
-      return views;
+      await forwarding.want(name, device, [...new Set([...lans, ...(exit?.forwarded ?? [])])], six);
+      return { offers: views, ...(exit !== undefined && { exit: exit.view }) };
     } catch (error) {
       await forwarding.release(name);
       await door.undo(part);
+      this.#itemsInForce = "";
       const { code, message } = VpnError.from(error, "failed");
       this.#parts.log.error({ network: name, err: error }, "cannot offer subnets");
-      return views.map((one) =>
-        one.state === "offered" ? { ...one, state: "failed", reason: { code, message } } : one,
+      const reason = { code, message };
+      const failed = views.map((one) =>
+        one.state === "offered" ? ({ ...one, state: "failed", reason } as const) : one,
       );
+      if (exit === undefined) return { offers: failed };
+      const view = exit.rules === undefined ? exit.view : failedExit(exit.view.offer, reason);
+      return { offers: failed, exit: view };
     }
   }
 
   async #syncRoutes(carrier: Carrier): Promise<void> {
     const announced: AnnouncedPeer[] = carrier.announcements?.() ?? [];
-    if (this.#installed.size === 0 && announced.every((peer) => peer.what.routes.length === 0)) {
+    const more = this.#more(announced);
+    const idle = more.size === 0 && !this.#hadMore && this.#installed.size === 0;
+    this.#hadMore = more.size > 0;
+    if (idle && announced.every((peer) => peer.what.routes.length === 0)) {
       // Of most networks, at each change of a peer.
       this.#routes = [];
       return;
     }
     const decided = decideRoutes(this.#routing(), announced, this.#around(carrier));
-    carrier.setRoutes?.(decided.carriers);
+    carrier.setRoutes?.(together(decided.carriers, more));
     const { name, device } = this.#parts.config();
     const part = (prefix: string): string => `${name}/routes/to/${prefix}`;
     for (const prefix of [...this.#installed]) {
@@ -260,6 +332,13 @@ export class NetworkRoutes {
     });
   }
 
+  /** What peers carry, or send from, besides subnets: as our exit node, or as clients of this one. */
+  #more(announced: readonly AnnouncedPeer[]): ReadonlyMap<string, readonly string[]> {
+    const exit = this.#exit;
+    if (exit?.state !== "offered" || !exit.v6) return this.#carried;
+    return together(this.#carried, clientAddresses(exit.offer, announced));
+  }
+
   #around(carrier: Carrier) {
     const { asked } = this.#parts.config();
     const { peers, servers } = carrier.view();
@@ -279,4 +358,18 @@ export class NetworkRoutes {
       .map(({ address, length }) => `${address}/${length}`)
       .filter((text) => text !== own);
   }
+}
+
+const failedExit = (offer: ExitOffer, reason: Reason): ExitOfferView => {
+  return { ...nothingOffered(offer), state: "failed", reason };
+};
+
+/** Prefixes of both, by node key. */
+function together(
+  a: ReadonlyMap<string, readonly string[]>,
+  b: ReadonlyMap<string, readonly string[]>,
+): Map<string, string[]> {
+  const all = new Map<string, string[]>();
+  for (const [key, prefixes] of [...a, ...b]) all.set(key, [...(all.get(key) ?? []), ...prefixes]);
+  return all;
 }

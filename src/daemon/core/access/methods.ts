@@ -51,6 +51,11 @@ const kinds: Readonly<Record<string, MethodKind>> = {
   "vpnd.v1.GatewayService/KickClients": "change",
   "vpnd.v1.GatewayService/AddGatewayUser": "change",
   "vpnd.v1.GatewayService/RevokeGatewayUser": "change",
+  "vpnd.v1.ExitNodeService/ListExitNodes": "look",
+  "vpnd.v1.ExitNodeService/OfferExitNode": "change",
+  "vpnd.v1.ExitNodeService/WithdrawExitNode": "change",
+  "vpnd.v1.ExitNodeService/UseExitNode": "change",
+  "vpnd.v1.ExitNodeService/StopExitNode": "change",
 };
 
 /** Of a method that the table lacks: the most guarded kind. */

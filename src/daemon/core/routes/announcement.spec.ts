@@ -37,7 +37,8 @@ test("the longest announcement fits into a control message", () => {
     { length: maxAnnouncedRoutes },
     (_, i) => `fd00:1111:2222:3333:4444:5555:6666:${(0xff00 + i).toString(16)}/128`,
   );
-  const what = { name: "a".repeat(63), exit: { v4: false, v6: false }, routes };
+  const seen = ["203.203.203.203", "2001:1111:2222:3333:4444:5555:6666:7777"];
+  const what = { name: "a".repeat(63), exit: { v4: false, v6: false, seen }, routes };
   const data = encodeAnnouncement(2n ** 63n, what);
   assert.ok(data.length <= maxControlBytes, `${data.length}`);
   assert.equal(decodeMessage(data)?.kind, "announce");
@@ -58,6 +59,8 @@ const malformed: Record<string, unknown> = {
   "a loopback prefix": { routes: ["127.0.0.0/8"] },
   "too many routes": { routes: Array.from({ length: maxAnnouncedRoutes + 1 }, (_, i) => `10.${i}.0.0/16`) },
   "a route that is no text": { routes: [1] },
+  "an outside address that is none": { exit: { seen: ["here"] } },
+  "too many outside addresses": { exit: { seen: ["192.0.2.1", "192.0.2.2", "192.0.2.3"] } },
   "routes that are no list": { routes: "10.0.0.0/8" },
   "a name that is no label": { name: "a b" },
   "an exit that is no object": { exit: true },

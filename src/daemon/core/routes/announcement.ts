@@ -1,12 +1,13 @@
 /** What a node tells its peers about itself inside the tunnel (docs/wire.md): a claim, with which nothing is done unasked. */
+import { canonicalAddress } from "../../../common/endpoint.js";
 import { maxControlBytes } from "../engine.js";
 import { readRoutePrefix } from "./prefix.js";
 
 export interface Announcement {
   /** One DNS label. */
   name?: string;
-  /** Whether it carries others' traffic to the Internet. */
-  exit: { v4: boolean; v6: boolean };
+  /** Whether it carries others' traffic to the Internet, and under which addresses the outside sees it. */
+  exit: { v4: boolean; v6: boolean; seen?: readonly string[] };
   /** Subnets that it carries packets to, canonical. */
   routes: readonly string[];
 }
@@ -17,6 +18,8 @@ export type Message =
 
 /** As many as fit when each is as long as can be. */
 export const maxAnnouncedRoutes = 16;
+/** One of each family. */
+const maxSeen = 2;
 const announceType = 0x20;
 const ackType = 0x21;
 const version = 1;
@@ -62,16 +65,21 @@ function readBody(bytes: Uint8Array): Announcement | undefined {
   if (!isObject(body)) return undefined;
   const { name, exit = {}, routes = [] } = body;
   if (!isObject(exit) || !Array.isArray(routes) || routes.length > maxAnnouncedRoutes) return undefined;
-  const { v4 = false, v6 = false } = exit;
+  const { v4 = false, v6 = false, seen = [] } = exit;
   if (typeof v4 !== "boolean" || typeof v6 !== "boolean") return undefined;
+  if (!Array.isArray(seen) || seen.length > maxSeen || !seen.every(isAddress)) return undefined;
   if (name !== undefined && (typeof name !== "string" || !nameRule.test(name))) return undefined;
   const prefixes: string[] = [];
   for (const route of routes) {
     if (typeof route !== "string" || readRoutePrefix(route) === undefined) return undefined;
     if (!prefixes.includes(route)) prefixes.push(route);
   }
-  return { ...(name !== undefined && { name }), exit: { v4, v6 }, routes: prefixes };
+  const asked = { v4, v6, ...(seen.length > 0 && { seen }) };
+  return { ...(name !== undefined && { name }), exit: asked, routes: prefixes };
 }
+
+const isAddress = (value: unknown): value is string =>
+  typeof value === "string" && canonicalAddress(value) === value;
 
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value);

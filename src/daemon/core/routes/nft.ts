@@ -10,8 +10,21 @@ export const notTo = (device: string): object => ({
 export const answers: object = {
   match: { op: "in", left: { ct: { key: "state" } }, right: ["established", "related"] },
 };
+export const notFrom = (devices: readonly string[]): object => ({
+  match: { op: "!=", left: { meta: { key: "iifname" } }, right: { set: devices } },
+});
 export const accept: object = { accept: null };
 export const drop: object = { drop: null };
+/** Who sent it is told at once that it may not. */
+export const reject: object = { reject: { type: "icmpx", expr: "admin-prohibited" } };
+/** No further rule of the chain. */
+export const leave: object = { return: null };
+export const masquerade: object = { masquerade: null };
+
+export const isFamily = (family: 4 | 6): object => equals({ meta: { key: "nfproto" } }, `ipv${family}`);
+export const protocol = (name: "icmp" | "ipv6-icmp"): object => equals({ meta: { key: "l4proto" } }, name);
+export const toPort = (name: "tcp" | "udp", port: number): object =>
+  equals({ payload: { protocol: name, field: "dport" } }, port);
 
 /** Opening packets of TCP connections are told the MTU of the way that they take. */
 export const clampMss: readonly object[] = [
@@ -34,6 +47,16 @@ export function destination(prefix: string): object {
   return equals({ payload: { protocol: protocolOf(prefix), field: "daddr" } }, prefixValue(prefix));
 }
 
+/** @param prefixes of one family, none inside another */
+export const destinationIn = (prefixes: readonly string[]): object => inSet("daddr", prefixes);
+/** @param addresses of one family */
+export const sourceIn = (addresses: readonly string[]): object => inSet("saddr", addresses);
+
+function inSet(field: "saddr" | "daddr", members: readonly string[]): object {
+  const left = { payload: { protocol: protocolOf(members[0] ?? ""), field } };
+  return equals(left, { set: members.map((one) => (one.includes("/") ? prefixValue(one) : one)) });
+}
+
 /** Replaces the bits of a prefix and keeps the host's. */
 export function mapTo(kind: "snat" | "dnat", prefix: string): object {
   const addr = prefixValue(prefix);
@@ -43,7 +66,7 @@ export function mapTo(kind: "snat" | "dnat", prefix: string): object {
 interface Hook {
   name: string;
   type: "filter" | "nat";
-  hook: "forward" | "input" | "prerouting" | "postrouting";
+  hook: "input" | "forward" | "prerouting" | "postrouting";
   prio: number;
 }
 

@@ -1,4 +1,5 @@
 /** What offered subnets want of the machine (the door's items). */
+import { type ExitRules, exitForwarding, exitInput, exitMasquerade } from "../exit-node/offer-rules.js";
 import type { Item } from "../system/items.js";
 import {
   accept,
@@ -18,12 +19,23 @@ import type { Offer } from "./routing.js";
 /** Names in rule sets that people print and load again hold no dots. */
 const tableName = (prefix: string, device: string): string => `${prefix}-${device.replaceAll(".", "_")}`;
 
+/** What is offered to peers beside subnets. */
+export interface OfferedExit {
+  exit?: ExitRules;
+  /** Devices towards the offered subnets. */
+  lans: readonly string[];
+}
+
 /**
- * The table of a network's offers: from the tunnel on only what is for an offered subnet and answers, mapped addresses
- * translated both ways. Masquerading there is none.
+ * The table of a network's offers: from the tunnel on only what is for an offered subnet (or for the Internet, of an exit node)
+ * and answers, mapped addresses translated both ways. Masqueraded is what goes to the Internet, and nothing else.
  */
-export function offerItems(device: string, offers: readonly Offer[]): Item[] {
-  if (offers.length === 0) return [];
+export function offerItems(
+  device: string,
+  offers: readonly Offer[],
+  { exit, lans }: OfferedExit = { lans: [] },
+): Item[] {
+  if (offers.length === 0 && exit === undefined) return [];
   const name = tableName("vpnd-routes", device);
   const mapped = offers.flatMap(({ prefix, as }) => (as === undefined ? [] : [{ prefix, as }]));
   const commands = chain(name, { name: "forward", type: "filter", hook: "forward", prio: 0 }, [
@@ -31,13 +43,27 @@ export function offerItems(device: string, offers: readonly Offer[]): Item[] {
     [from(device), ...clampMss],
     [from(device), answers, accept],
     ...offers.map(({ prefix }) => [from(device), destination(prefix), accept]),
-    [from(device), drop],
+    ...(exit === undefined ? [[from(device), drop]] : exitForwarding(device, exit, lans)),
   ]);
+  if (exit !== undefined) commands.push(...exitInput(name, device, exit));
   if (mapped.length > 0) {
     const inward = mapped.map(({ prefix, as }) => [from(device), destination(as), mapTo("dnat", prefix)]);
-    const outward = mapped.map(({ prefix, as }) => [to(device), source(prefix), mapTo("snat", as)]);
     commands.push(
       ...chain(name, { name: "prerouting", type: "nat", hook: "prerouting", prio: -100 }, inward),
+    );
+  }
+  const outward = [
+    ...mapped.map(({ prefix, as }) => [to(device), source(prefix), mapTo("snat", as)]),
+    ...(exit === undefined
+      ? []
+      : exitMasquerade(
+          device,
+          exit,
+          offers.map((offer) => offer.prefix),
+        )),
+  ];
+  if (outward.length > 0) {
+    commands.push(
       ...chain(name, { name: "postrouting", type: "nat", hook: "postrouting", prio: 100 }, outward),
     );
   }

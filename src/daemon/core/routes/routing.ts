@@ -1,5 +1,6 @@
 /** What the user decided about subnet routes of a network: what this node offers, and whose offers it takes. Pure, kept as JSON. */
 import { VpnError } from "../../../common/errors.js";
+import { type ExitOffer, offerWithout, readExitOffer } from "../exit-node/offer.js";
 import { type Cidr, overlaps, parseCidr } from "../network/cidr.js";
 import { maxAnnouncedRoutes } from "./announcement.js";
 import { checkRoutePrefix, contains, readRoutePrefix } from "./prefix.js";
@@ -27,6 +28,8 @@ export interface Routing {
   accepts: readonly Decision[];
   /** Exceptions from `accepts`. */
   rejects: readonly Decision[];
+  /** This node carries peers' traffic to the Internet; absent: it does not. */
+  exit?: ExitOffer;
 }
 
 export const noRouting: Routing = { offers: [], accepts: [], rejects: [] };
@@ -114,10 +117,13 @@ export function withReject(routing: Routing, whom: Whom, within: readonly string
 export function withoutPeer(routing: Routing, nodeKey: string): Routing {
   const others = (all: readonly Decision[]): Decision[] =>
     all.filter(({ whom }) => whom === "all" || whom.nodeKey !== nodeKey);
+  const { exit: had, ...rest } = routing;
+  const exit = had === undefined ? undefined : offerWithout(had, nodeKey);
   return settled(routing, {
-    ...routing,
+    ...rest,
     accepts: others(routing.accepts),
     rejects: others(routing.rejects),
+    ...(exit !== undefined && { exit }),
   });
 }
 
@@ -145,6 +151,7 @@ export function readRouting(value: unknown): Routing {
   if (value === undefined) return noRouting;
   if (!isObject(value)) throw new Error("its routes are no object");
   const { offers, accepts, rejects } = value;
+  const exit = readExitOffer(value.exit, readWhom);
   if (!Array.isArray(offers) || !Array.isArray(accepts) || !Array.isArray(rejects)) {
     throw new Error("its routes lack fields");
   }
@@ -152,7 +159,15 @@ export function readRouting(value: unknown): Routing {
     offers: offers.map(readOffer),
     accepts: accepts.map(readDecision),
     rejects: rejects.map(readDecision),
+    ...(exit !== undefined && { exit }),
   };
+}
+
+/** The same with another exit offer, or without one; the same object when nothing changes. */
+export function withExit(routing: Routing, exit: ExitOffer | undefined): Routing {
+  const { exit: had, ...rest } = routing;
+  if (JSON.stringify(had) === JSON.stringify(exit)) return routing;
+  return exit === undefined ? rest : { ...rest, exit };
 }
 
 function makeOffer(prefix: Cidr, as: string): Offer {

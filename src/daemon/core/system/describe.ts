@@ -14,6 +14,10 @@ export function describeStep(step: Step): string {
       return `add address ${step.address} to ${step.device}`;
     case "add-route":
       return `add route ${step.prefix} over ${step.device}${inTable(step.table)}`;
+    case "add-refusal":
+      return `refuse ${step.prefix} in table ${step.table} where no route takes it`;
+    case "write-file":
+      return `write file ${step.path}`;
     case "add-rule":
       return `add rule ${ruleText(step.rule)}`;
     case "set-sysctl":
@@ -41,6 +45,10 @@ export function describeUndo(step: Step): string {
       return `remove address ${step.address} from ${step.device}`;
     case "add-route":
       return `remove route ${step.prefix} over ${step.device}${inTable(step.table)}`;
+    case "add-refusal":
+      return `refuse ${step.prefix} in table ${step.table} no more`;
+    case "write-file":
+      return `remove file ${step.path}`;
     case "add-rule":
       return `remove rule ${ruleText(step.rule)}`;
     case "set-sysctl":
@@ -55,8 +63,13 @@ export function describeUndo(step: Step): string {
 
 /** As `ip rule` would say it. */
 export function ruleText(rule: Rule): string {
-  const mark = rule.fwmark === undefined ? "" : ` fwmark 0x${rule.fwmark.toString(16)}`;
-  return `${rule.priority}: from ${rule.from ?? "all"}${mark} lookup ${rule.table}${rule.family === 6 ? " (IPv6)" : ""}`;
+  const part = (name: string, value: string | number | undefined): string =>
+    value === undefined ? "" : ` ${name} ${value}`;
+  const mark = part("fwmark", rule.fwmark === undefined ? undefined : `0x${rule.fwmark.toString(16)}`);
+  const ports = `${part("ipproto", rule.protocol)}${part("sport", rule.sourcePort)}${part("dport", rule.port)}`;
+  const who = `${rule.not ? "not " : ""}from ${rule.from ?? "all"}${part("to", rule.to)}${mark}${ports}`;
+  const where = `lookup ${rule.table}${rule.withoutDefault ? " suppress_prefixlength 0" : ""}`;
+  return `${rule.priority}: ${who} ${where}${rule.family === 6 ? " (IPv6)" : ""}`;
 }
 
 const inTable = (table: string | undefined): string => (table === undefined ? "" : ` in table ${table}`);

@@ -1,6 +1,6 @@
 import { ruleText } from "./describe.js";
 import type { Link, Machine, Step } from "./items.js";
-import { routeKey, ruleKey } from "./keys.js";
+import { refusalKey, routeKey, ruleKey } from "./keys.js";
 import { resolverInForce, resolverTrace } from "./resolver.js";
 
 export const traceKinds = [
@@ -59,6 +59,10 @@ export function inForce(step: Step, machine: Machine): boolean {
       return machine.links.get(step.device)?.addresses.includes(step.address) ?? false;
     case "add-route":
       return machine.routes.has(routeKey(step));
+    case "add-refusal":
+      return machine.refusals.has(refusalKey(step));
+    case "write-file":
+      return machine.files.get(step.path) === step.text;
     case "add-rule":
       return machine.rules.has(ruleKey(step.rule));
     case "set-sysctl":
@@ -101,6 +105,10 @@ function traces(step: Step, machine: Machine, routes: readonly ConnectedRoute[])
       const table = step.table === undefined ? "" : `, table ${step.table}`;
       return [{ kind: "route", name: step.prefix, detail: `dev ${step.device}${table}`, present }];
     }
+    case "add-refusal":
+      return [{ kind: "route", name: step.prefix, detail: `unreachable, table ${step.table}`, present }];
+    case "write-file":
+      return [{ kind: "file", name: step.path, detail: "", present }];
     case "add-rule":
       return [{ kind: "rule", name: ruleText(step.rule), detail: "", present }];
     case "set-sysctl": {

@@ -17,7 +17,11 @@ export type Item =
   | { kind: "address"; device: string; address: string }
   /** `table`: number or name of a routing table; main if left out. */
   | { kind: "route"; device: string; prefix: string; source?: string; table?: string }
+  /** Packets to the prefix that no other route of the table takes are refused. A larger metric comes later. */
+  | ({ kind: "refusal" } & Refusal)
   | { kind: "rule"; rule: Rule }
+  /** A small file of ours that others read; one with the same text is left to whoever made it. */
+  | { kind: "file"; path: string; text: string }
   /** Key as below /proc/sys, such as "net/ipv4/ip_forward". */
   | { kind: "sysctl"; key: string; value: string }
   /** A whole table of our own; `commands` are nft JSON commands that fill it. */
@@ -30,9 +34,25 @@ export interface Rule {
   priority: number;
   /** Prefix of source addresses; all if left out. */
   from?: string;
+  /** Prefix of destination addresses; all if left out. */
+  to?: string;
   fwmark?: number;
+  /** It is for all packets that do not match. */
+  not?: true;
+  protocol?: "tcp" | "udp";
+  sourcePort?: number;
+  port?: number;
   /** Number or name of the routing table that it leads to. */
   table: string;
+  /** The table's default routes do not count. */
+  withoutDefault?: true;
+}
+
+/** A route that refuses. */
+export interface Refusal {
+  prefix: string;
+  table: string;
+  metric: number;
 }
 
 /** An interface as it is now. */
@@ -64,6 +84,10 @@ export interface Machine {
   rules: ReadonlySet<string>;
   /** Absent: nobody asked. */
   resolver?: ResolverState;
+  /** Keys of routes that refuse, as `refusalKey` makes them. */
+  refusals: ReadonlySet<string>;
+  /** Text of files that exist, by path. */
+  files: ReadonlyMap<string, string>;
 }
 
 /** One change, with all that is needed to take it back. Journaled as JSON. */
@@ -73,7 +97,10 @@ export type Step =
   | { kind: "set-link"; device: string; mtu: number; created: boolean; before?: LinkBefore }
   | { kind: "add-address"; device: string; address: string; ifindex?: number }
   | { kind: "add-route"; device: string; prefix: string; source?: string; table?: string; ifindex?: number }
+  | ({ kind: "add-refusal" } & Refusal)
   | { kind: "add-rule"; rule: Rule }
+  /** `folders`: those that were made for it, the outermost first. */
+  | { kind: "write-file"; path: string; text: string; folders?: readonly string[] }
   | { kind: "set-sysctl"; key: string; value: string; before: string }
   | { kind: "add-nft-table"; family: string; name: string; commands: readonly unknown[] }
   | ResolverStep;

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { VpnError } from "../../../common/errors.js";
 import { describeStep, describeUndo } from "./describe.js";
 import type { Item, Link, Machine } from "./items.js";
-import { routeKey, ruleKey } from "./keys.js";
+import { refusalKey, routeKey, ruleKey } from "./keys.js";
 import { planSteps } from "./plan.js";
 import { applyActions, undoActions } from "./undo.js";
 
@@ -23,6 +23,8 @@ const machine = (parts: Partial<Machine> & { link?: Link } = {}): Machine => ({
   nftTables: parts.nftTables ?? new Set(),
   routes: parts.routes ?? new Set(),
   rules: parts.rules ?? new Set(),
+  refusals: parts.refusals ?? new Set(),
+  files: parts.files ?? new Map(),
 });
 
 const mesh = (device: string, kind: "tun" | "existing-tun"): Item[] => [
@@ -137,4 +139,46 @@ test("routes and rules are taken back only while they are there", () => {
     assert.equal(undoActions(step, there).length, 1);
     assert.deepEqual(undoActions(step, machine({ link })), []);
   }
+});
+
+test("rules, refusals and files of an exit node are ours only if all of it is as we made it", () => {
+  const rule = { family: 4, priority: 5, not: true, fwmark: 16, to: "10.0.0.0/8", table: "main" } as const;
+  const items: Item[] = [
+    { kind: "rule", rule },
+    { kind: "refusal", prefix: "::/0", table: "5676", metric: 9 },
+    { kind: "file", path: "/etc/x", text: "1 a\n" },
+  ];
+  const steps = planSteps(items, machine());
+  assert.deepEqual(
+    steps.flatMap(applyActions).map((action) => ("args" in action ? action.args.join(" ") : action.type)),
+    [
+      "-4 rule add priority 5 not from all to 10.0.0.0/8 fwmark 16 table main",
+      "-6 route add unreachable ::/0 metric 9 table 5676",
+      "write-file",
+    ],
+  );
+  const there = machine({
+    rules: new Set([ruleKey({ ...rule, table: "254" })]),
+    refusals: new Set([refusalKey({ prefix: "::/0", table: "vpnd", metric: 9 })]),
+    files: new Map([["/etc/x", "1 a\n"]]),
+  });
+  assert.deepEqual(planSteps(items, there), []);
+  for (const step of steps) assert.equal(undoActions(step, there).length, 1);
+  const others = machine({
+    rules: new Set([ruleKey({ family: 4, priority: 5, fwmark: 16, to: "10.0.0.0/8", table: "main" })]),
+    refusals: new Set([refusalKey({ prefix: "0.0.0.0/0", table: "vpnd", metric: 9 })]),
+    files: new Map([["/etc/x", "2 a\n"]]),
+  });
+  for (const step of steps) assert.deepEqual(undoActions(step, others), []);
+  assert.throws(() => planSteps(items, others), /not ours/);
+});
+
+test("the default routes of both families are two", () => {
+  const routes = new Set([routeKey({ prefix: "default", device: "t", table: "7" })]);
+  const wanted = ["0.0.0.0/0", "::/0"].map(
+    (prefix): Item => ({ kind: "route", device: "t", prefix, table: "7" }),
+  );
+  assert.deepEqual(planSteps(wanted, machine({ routes })).map(describeStep), [
+    "add route ::/0 over t in table 7",
+  ]);
 });

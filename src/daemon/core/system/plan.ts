@@ -1,6 +1,6 @@
 import { VpnError } from "../../../common/errors.js";
 import type { Item, Link, LinkBefore, Machine, Step } from "./items.js";
-import { routeKey, ruleKey } from "./keys.js";
+import { refusalKey, routeKey, ruleKey } from "./keys.js";
 import { planResolver } from "./resolver.js";
 
 /**
@@ -46,6 +46,14 @@ function planItem(item: Item, machine: Machine, created: ReadonlySet<string>): S
       if (item.source !== undefined) step.source = item.source;
       if (link && !created.has(item.device)) step.ifindex = link.ifindex;
       return [step];
+    }
+    case "refusal":
+      return machine.refusals.has(refusalKey(item)) ? [] : [{ ...item, kind: "add-refusal" }];
+    case "file": {
+      const text = machine.files.get(item.path);
+      if (text === item.text) return [];
+      if (text === undefined) return [{ ...item, kind: "write-file" }];
+      throw new VpnError("conflict", `${item.path} exists already and is not ours`);
     }
     case "rule":
       return machine.rules.has(ruleKey(item.rule)) ? [] : [{ kind: "add-rule", rule: item.rule }];

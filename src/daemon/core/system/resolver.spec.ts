@@ -31,6 +31,8 @@ function machine(resolver: Partial<ResolverState>, ifindex = 7): Machine {
     nftTables: new Set(),
     routes: new Set(),
     rules: new Set(),
+    refusals: new Set(),
+    files: new Map(),
     resolver: {
       resolved: false,
       links: new Map(),

@@ -6,6 +6,9 @@ export interface Touched {
   sysctls: string[];
   /** Routing tables with a route of ours, by device. */
   tables: { device: string; table: string; family: 4 | 6 }[];
+  /** Routing tables with a refusal of ours. */
+  refusals: { table: string; family: 4 | 6 }[];
+  files: string[];
   /** Families with a rule of ours. */
   rules: (4 | 6)[];
   nft: boolean;
@@ -18,6 +21,8 @@ export function touchedBy(things: readonly (Item | Step)[]): Touched {
   const sysctls = new Set<string>();
   const rules = new Set<4 | 6>();
   const tables = new Map<string, Touched["tables"][number]>();
+  const refusals = new Map<string, Touched["refusals"][number]>();
+  const files = new Set<string>();
   let nft = false;
   let resolver: string[] | undefined;
   for (const thing of things) {
@@ -36,6 +41,16 @@ export function touchedBy(things: readonly (Item | Step)[]): Touched {
       case "add-rule":
         rules.add(thing.rule.family);
         break;
+      case "file":
+      case "write-file":
+        files.add(thing.path);
+        break;
+      case "refusal":
+      case "add-refusal": {
+        const family = thing.prefix.includes(":") ? 6 : 4;
+        refusals.set(`${thing.table} ${family}`, { table: thing.table, family });
+        break;
+      }
       case "nft-table":
       case "add-nft-table":
         nft = true;
@@ -64,6 +79,8 @@ export function touchedBy(things: readonly (Item | Step)[]): Touched {
     devices: [...devices],
     sysctls: [...sysctls],
     tables: [...tables.values()],
+    refusals: [...refusals.values()],
+    files: [...files],
     rules: [...rules],
     nft,
     ...(resolver !== undefined && { resolver }),

@@ -1,5 +1,5 @@
-import type { Machine, Rule, Step } from "./items.js";
-import { routeKey, ruleKey } from "./keys.js";
+import type { Machine, Refusal, Rule, Step } from "./items.js";
+import { refusalKey, routeKey, ruleKey } from "./keys.js";
 import { applyResolver, undoResolver } from "./resolver.js";
 import type { ResolverAction } from "./resolver-items.js";
 
@@ -8,6 +8,9 @@ export type Action =
   | { type: "ip"; args: readonly string[] }
   | { type: "nft"; input: string }
   | { type: "sysctl"; key: string; value: string }
+  /** Text of a new file, with its folder. */
+  | { type: "write-file"; path: string; text: string }
+  | { type: "remove-file"; path: string; folders: readonly string[] }
   /** Turns off what an engine turned on in a persistent device, unless somebody else has it open. */
   | { type: "reset-tun"; name: string; mode?: "tap" }
   | ResolverAction;
@@ -51,6 +54,10 @@ export function applyActions(step: Step): Action[] {
         },
       ];
     }
+    case "add-refusal":
+      return [{ type: "ip", args: refusalArguments("add", step) }];
+    case "write-file":
+      return [{ type: "write-file", path: step.path, text: step.text }];
     case "add-rule":
       return [{ type: "ip", args: ruleArguments("add", step.rule) }];
     case "set-sysctl":
@@ -111,6 +118,15 @@ export function undoActions(step: Step, machine: Machine): Action[] {
           args: [family(step.prefix), "route", "del", step.prefix, "dev", step.device, ...tableOf(step)],
         },
       ];
+    case "add-refusal":
+      return machine.refusals.has(refusalKey(step))
+        ? [{ type: "ip", args: refusalArguments("del", step) }]
+        : [];
+    case "write-file":
+      // Changed by somebody since: theirs now.
+      return machine.files.get(step.path) === step.text
+        ? [{ type: "remove-file", path: step.path, folders: step.folders ?? [] }]
+        : [];
     case "add-rule":
       return machine.rules.has(ruleKey(step.rule))
         ? [{ type: "ip", args: ruleArguments("del", step.rule) }]
@@ -143,18 +159,30 @@ function isSame(link: { ifindex: number } | undefined, ifindex: number | undefin
 
 const tableOf = ({ table }: { table?: string }): string[] => (table === undefined ? [] : ["table", table]);
 
+function refusalArguments(verb: "add" | "del", { prefix, table, metric }: Refusal): string[] {
+  const route = ["unreachable", prefix, "metric", String(metric), "table", table];
+  return [family(prefix), "route", verb, ...route];
+}
+
 function ruleArguments(verb: "add" | "del", rule: Rule): string[] {
-  const mark = rule.fwmark === undefined ? [] : ["fwmark", String(rule.fwmark)];
-  const from = ["from", rule.from ?? "all"];
+  const part = (name: string, value: string | number | undefined): string[] =>
+    value === undefined ? [] : [name, String(value)];
   return [
     `-${rule.family}`,
     "rule",
     verb,
     "priority",
     String(rule.priority),
-    ...from,
-    ...mark,
+    ...(rule.not ? ["not"] : []),
+    "from",
+    rule.from ?? "all",
+    ...part("to", rule.to),
+    ...part("fwmark", rule.fwmark),
+    ...part("ipproto", rule.protocol),
+    ...part("sport", rule.sourcePort),
+    ...part("dport", rule.port),
     "table",
     rule.table,
+    ...(rule.withoutDefault ? ["suppress_prefixlength", "0"] : []),
   ];
 }

@@ -165,3 +165,21 @@ test("a journal of another boot is void, one of another namespace is told apart,
     assert.equal(left.state === "damaged" && readFileSync(left.keptAs, "utf8"), text);
   }
 });
+
+test("what is there just so is not touched, not even after a crash; else all of it is made anew", async () => {
+  const file = (text: string): Item[] => [{ kind: "file", path: "/etc/x", text }];
+  assert.equal(await newDoor().ensure("a", file("1")), true);
+  machine.done.length = 0;
+  const journal = new Journal(path(), place);
+  await journal.load();
+  const door = newDoor(journal);
+  await door.undoAll("a");
+  assert.equal(await door.ensure("a", file("1")), false);
+  assert.deepEqual(machine.done, []);
+  assert.equal(await door.ensure("a", file("2")), true);
+  assert.equal(machine.files.get("/etc/x"), "2");
+  machine.files.delete("/etc/x");
+  assert.equal(await door.ensure("a", file("2")), true);
+  await door.undoAll();
+  assert.equal(machine.files.size, 0);
+});

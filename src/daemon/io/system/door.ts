@@ -2,7 +2,7 @@ import type { Logger } from "pino";
 import { VpnError } from "../../../common/errors.js";
 import { describeStep, describeUndo } from "../../core/system/describe.js";
 import { footprint, inForce, type Trace } from "../../core/system/footprint.js";
-import type { Item } from "../../core/system/items.js";
+import type { Item, Machine } from "../../core/system/items.js";
 import { planSteps } from "../../core/system/plan.js";
 import type { ResolvConf, ResolverState } from "../../core/system/resolver-items.js";
 import { applyActions, undoActions } from "../../core/system/undo.js";
@@ -18,6 +18,17 @@ export interface PlannedStep {
   /** `pending`: it would be taken; `missing`: it was taken, but somebody else undid it since. */
   state: "applied" | "missing" | "pending";
 }
+
+function isThere(items: readonly Item[], machine: Machine): boolean {
+  try {
+    return planSteps(items, machine).length === 0;
+  } catch {
+    // Something of its name is in the way; maybe ours.
+    return false;
+  }
+}
+
+const none: ReadonlySet<string> = new Set();
 
 /** An owner's parts, "OWNER/PART", are changed one by one and end with it. */
 function ownedBy(owner: string): (entry: JournalEntry) => boolean {
@@ -145,9 +156,37 @@ export class SystemDoor {
     });
   }
 
-  /** Takes back whatever the journal holds. @returns what was done, a line each */
-  undoAll(): Promise<string[]> {
-    return this.#serial(() => this.#undo(() => true));
+  /**
+   * Takes back whatever the journal holds.
+   * @param except an owner whose changes stay
+   * @returns what was done, a line each
+   */
+  undoAll(except?: string): Promise<string[]> {
+    const stays = except === undefined ? () => false : ownedBy(except);
+    return this.#serial(() => this.#undo((entry) => !stays(entry)));
+  }
+
+  /**
+   * Brings addresses, routes, refusals, rules and files about; if just these are there already, nothing is touched, and there is no moment
+   * without them.
+   * @returns whether something was done
+   */
+  ensure(owner: string, items: readonly Item[]): Promise<boolean> {
+    return this.#serial(async () => {
+      if (await this.#isJustSo(owner, items)) return false;
+      await this.#apply(owner, items);
+      return true;
+    });
+  }
+
+  async #isJustSo(owner: string, items: readonly Item[]): Promise<boolean> {
+    const mine = this.#journal.entries.filter(ownedBy(owner)).map((entry) => entry.step);
+    const machine = await observe(this.#executor, [...mine, ...items]);
+    if (!mine.every((step) => inForce(step, machine)) || !isThere(items, machine)) return false;
+    const links = new Map([...machine.links].map(([name, link]) => [name, { ...link, addresses: [] }]));
+    const bare = { ...machine, links, routes: none, rules: none, refusals: none, files: new Map() };
+    const wanted = new Set(planSteps(items, bare).map(describeStep));
+    return mine.every((step) => wanted.has(describeStep(step)));
   }
 
   async #apply(owner: string, items: readonly Item[]): Promise<{ tunFd?: number }> {
@@ -156,6 +195,7 @@ export class SystemDoor {
     let tunFd: number | undefined;
     try {
       for (const step of steps) {
+        if (step.kind === "write-file") step.folders = await this.#executor.missingFolders(step.path);
         const entry: JournalEntry = { owner, step, done: false };
         this.#journal.entries.push(entry);
         // Also brings the done mark of the step before to the disk.

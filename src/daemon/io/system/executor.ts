@@ -1,5 +1,7 @@
 import { execFile } from "node:child_process";
-import { readFile, writeFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { chmod, mkdir, readFile, rm, rmdir, writeFile } from "node:fs/promises";
+import { dirname } from "node:path";
 import { VpnError } from "../../../common/errors.js";
 import type { ResolverState } from "../../core/system/resolver-items.js";
 import type { Action } from "../../core/system/undo.js";
@@ -15,6 +17,10 @@ export interface Executor {
   /** Standard output of `ip -j ARGS`, parsed; undefined when `ip` says that the thing does not exist. */
   readIp(args: readonly string[]): Promise<unknown>;
   readSysctl(key: string): Promise<string | undefined>;
+  /** A small file; undefined when there is none. */
+  readText(path: string): Promise<string | undefined>;
+  /** Folders that a file of this path still lacks, the outermost first. */
+  missingFolders(path: string): Promise<string[]>;
   /** "family name" of each table; empty when nft is not installed. */
   nftTables(): Promise<string[]>;
   /** Who resolves names here, with the settings of these devices, which exist. */
@@ -104,6 +110,28 @@ function resetTun(
   }
 }
 
+async function readIfThere(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (error) {
+    if (errorCode(error) === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
+/** For everybody to read, whatever the umask is. Never follows a link and never replaces anything. */
+async function writeNew(path: string, text: string): Promise<void> {
+  await mkdir(dirname(path), { recursive: true, mode: 0o755 });
+  await writeFile(path, text, { flag: "wx", mode: 0o644 });
+  await chmod(path, 0o644);
+}
+
+/** The folders only as far as they are empty. */
+async function removeWith(path: string, folders: readonly string[]): Promise<void> {
+  await rm(path, { force: true });
+  for (const folder of [...folders].reverse()) await rmdir(folder).catch(() => {});
+}
+
 /** The real machine. TUN devices come from the addon. */
 export function machineExecutor(tun: Pick<Executor, "openTun" | "closeFd">): Executor {
   const resolver = resolverExecutor(runProgram);
@@ -114,6 +142,8 @@ export function machineExecutor(tun: Pick<Executor, "openTun" | "closeFd">): Exe
       }
       if (action.type === "resolvectl" || action.type === "resolv-conf") return resolver.run(action);
       if (action.type === "sysctl") return writeFile(sysctlPath(action.key), action.value);
+      if (action.type === "write-file") return writeNew(action.path, action.text);
+      if (action.type === "remove-file") return removeWith(action.path, action.folders);
       const { code, stderr } =
         action.type === "ip"
           ? await runProgram("ip", action.args)
@@ -137,12 +167,13 @@ export function machineExecutor(tun: Pick<Executor, "openTun" | "closeFd">): Exe
       return stdout.trim() === "" ? [] : JSON.parse(stdout);
     },
     async readSysctl(key) {
-      try {
-        return (await readFile(sysctlPath(key), "utf8")).trim();
-      } catch (error) {
-        if (errorCode(error) === "ENOENT") return undefined;
-        throw error;
-      }
+      return (await readIfThere(sysctlPath(key)))?.trim();
+    },
+    readText: readIfThere,
+    async missingFolders(path) {
+      const missing: string[] = [];
+      for (let folder = dirname(path); !existsSync(folder); folder = dirname(folder)) missing.unshift(folder);
+      return missing;
     },
     async nftTables() {
       const { code, stdout } = await runProgram("nft", ["list", "tables"]);

@@ -81,6 +81,8 @@ const kinds = new Set<unknown>([
   "set-link",
   "add-address",
   "add-route",
+  "add-refusal",
+  "write-file",
   "add-rule",
   "set-sysctl",
   "add-nft-table",

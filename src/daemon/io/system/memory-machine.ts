@@ -11,6 +11,9 @@ function textOf(action: Action): string {
       return "nft";
     case "sysctl":
       return `sysctl ${action.key}`;
+    case "write-file":
+    case "remove-file":
+      return `${action.type} ${action.path}`;
     case "reset-tun":
       return `reset ${action.mode ?? "tun"} ${action.name}`;
     case "resolvectl":
@@ -31,6 +34,7 @@ export class MemoryMachine implements Executor {
   /** As systemd-resolved would have it; undefined: there is none. */
   resolved: Map<string, LinkDns> | undefined;
   resolvConf: ResolvConf = { type: "absent" };
+  readonly files = new Map<string, string>();
   readonly done: string[] = [];
   /** Makes the action whose text holds this fail. */
   failOn: string | undefined;
@@ -45,6 +49,8 @@ export class MemoryMachine implements Executor {
     if (this.failOn !== undefined && text.includes(this.failOn)) throw new Error(`refused: ${text}`);
     this.done.push(text);
     if (action.type === "sysctl") this.sysctls.set(action.key, action.value);
+    if (action.type === "write-file") this.files.set(action.path, action.text);
+    if (action.type === "remove-file") this.files.delete(action.path);
     if (action.type === "ip") this.#ip(action.args);
     if (action.type === "nft") this.#nft(action.input);
     if (action.type === "resolv-conf") this.resolvConf = action.content;
@@ -72,6 +78,14 @@ export class MemoryMachine implements Executor {
 
   async readSysctl(key: string): Promise<string | undefined> {
     return this.sysctls.get(key);
+  }
+
+  async readText(path: string): Promise<string | undefined> {
+    return this.files.get(path);
+  }
+
+  async missingFolders(): Promise<string[]> {
+    return [];
   }
 
   async nftTables(): Promise<string[]> {

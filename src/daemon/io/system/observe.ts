@@ -1,6 +1,6 @@
 import type { ConnectedRoute } from "../../core/system/footprint.js";
 import type { Item, Link, Machine, Rule, Step } from "../../core/system/items.js";
-import { routeKey, ruleKey } from "../../core/system/keys.js";
+import { refusalKey, routeKey, ruleKey } from "../../core/system/keys.js";
 import { touchedBy } from "../../core/system/touched.js";
 import type { Executor } from "./executor.js";
 
@@ -52,7 +52,28 @@ export async function observe(executor: Executor, things: readonly (Item | Step)
   for (const { device, table, family } of touched.tables) {
     if (!links.has(device)) continue;
     const found = await executor.readIp([`-${family}`, "route", "show", "table", table, "dev", device]);
-    for (const route of list(found)) routes.add(routeKey({ prefix: String(route.dst), device, table }));
+    for (const route of list(found)) routes.add(routeKey({ prefix: prefixOf(route, family), device, table }));
+  }
+  const refusals = new Set<string>();
+  for (const { table, family } of touched.refusals) {
+    const shown = await executor.readIp([
+      `-${family}`,
+      "route",
+      "show",
+      "table",
+      table,
+      "type",
+      "unreachable",
+    ]);
+    for (const route of list(shown)) {
+      const metric = typeof route.metric === "number" ? route.metric : 0;
+      refusals.add(refusalKey({ prefix: prefixOf(route, family), table, metric }));
+    }
+  }
+  const files = new Map<string, string>();
+  for (const path of touched.files) {
+    const text = await executor.readText(path);
+    if (text !== undefined) files.set(path, text);
   }
   const rules = new Set<string>();
   for (const family of touched.rules) {
@@ -62,21 +83,33 @@ export async function observe(executor: Executor, things: readonly (Item | Step)
     }
   }
   const nftTables = new Set(touched.nft ? await executor.nftTables() : []);
-  const machine: Machine = { links, sysctls, routes, rules, nftTables };
+  const machine: Machine = { links, sysctls, routes, rules, refusals, files, nftTables };
   if (touched.resolver === undefined) return machine;
   const present = touched.resolver.filter((device) => links.has(device));
   return { ...machine, resolver: await executor.readResolver(present) };
 }
 
+const prefixOf = (route: Json, family: 4 | 6): string =>
+  route.dst === "default" && family === 6 ? "::/0" : String(route.dst);
+
 /** Undefined: it says more than rules of ours do. */
 function readRule(json: Json, family: 4 | 6): Rule | undefined {
-  const { priority, src, srclen, table, fwmark, ...more } = json;
+  const { priority, src, srclen, dst, dstlen, table, fwmark, not, ipproto, sport, dport, ...rest } = json;
+  const { suppress_prefixlen: suppressed, ...more } = rest;
   if (typeof priority !== "number" || typeof table !== "string" || Object.keys(more).length > 0)
     return undefined;
   const rule: Rule = { family, priority, table };
-  if (typeof src === "string" && src !== "all")
-    rule.from = typeof srclen === "number" ? `${src}/${srclen}` : src;
+  const prefix = (base: string, length: unknown) => (typeof length === "number" ? `${base}/${length}` : base);
+  if (typeof src === "string" && src !== "all") rule.from = prefix(src, srclen);
+  if (typeof dst === "string" && dst !== "all") rule.to = prefix(dst, dstlen);
   if (typeof fwmark === "string") rule.fwmark = Number(fwmark);
+  if (not !== undefined) rule.not = true;
+  if (ipproto === "tcp" || ipproto === "udp") rule.protocol = ipproto;
+  else if (ipproto !== undefined) return undefined;
+  if (typeof sport === "number") rule.sourcePort = sport;
+  if (typeof dport === "number") rule.port = dport;
+  if (suppressed === 0) rule.withoutDefault = true;
+  else if (suppressed !== undefined) return undefined;
   return rule;
 }
 
