@@ -139,7 +139,7 @@ labSuite<Scene>(
       },
     );
 
-    step("TCP both ways, with large packets whole", async ({ a, web }) => {
+    step("TCP both ways, with large packets whole", async ({ gateway, a, web }) => {
       for (const reverse of [false, true])
         assert.ok((await iperf(a.host, web, internet4, { seconds: 1, reverse })) > 0);
       const up = await copyFile(a.host, web, internet4, 10_000_000);
@@ -153,6 +153,11 @@ labSuite<Scene>(
       const [peer] = (await a.peers()).peers;
       assert.equal(peer?.path, "gateway");
       assert.match(await a.ok(["ping", "gateway", "-c", "1"]), /gateway/);
+      const metrics = await gateway.ok(["metrics"]);
+      assert.match(metrics, /^vpnd_gateway_clients\{state="up"\} 1$/m);
+      const bytes =
+        /^vpnd_gateway_client_bytes_total\{address="10\.91\.0\.2",user="alice",direction="rx"\} [1-9]/m;
+      assert.match(metrics, bytes);
     });
 
     step("wrong, missing and expired tokens are refused in words", async ({ gateway, b }) => {

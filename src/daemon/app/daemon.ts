@@ -136,6 +136,7 @@ export class Daemon {
       metricsAt: metrics,
       metricsPerPeer,
       version: about.version,
+      gateway,
       log,
     });
     this.#undo.push(() => observers.stop());

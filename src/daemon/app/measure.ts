@@ -1,5 +1,6 @@
-import type { NetworkMeasure } from "../io/metrics/metrics-input.js";
+import type { GatewayMeasure, NetworkMeasure } from "../io/metrics/metrics-input.js";
 import { stateOf } from "./api/convert.js";
+import type { Gateway } from "./gateway/gateway.js";
 import type { Networks } from "./networks.js";
 
 /** The networks as metrics show them. A damaged network is one in error. */
@@ -30,4 +31,10 @@ export function measureNetworks(networks: Networks): NetworkMeasure[] {
     formerPsks: [],
   }));
   return [...usable, ...damaged];
+}
+
+export function measureGateway(gateway: Gateway): GatewayMeasure {
+  const { clients, refused } = gateway.view();
+  const address = (addresses: readonly string[]): string => addresses[0]?.replace(/\/.*/, "") ?? "";
+  return { clients: clients.map((one) => ({ ...one, address: address(one.addresses) })), refused };
 }

@@ -13,7 +13,8 @@ import {
   serveMetricsOnSocket,
 } from "../io/metrics/metrics-sockets.js";
 import { EventJournal } from "./event-journal.js";
-import { measureNetworks } from "./measure.js";
+import type { Gateway } from "./gateway/gateway.js";
+import { measureGateway, measureNetworks } from "./measure.js";
 import type { Networks } from "./networks.js";
 
 export interface ObserverOptions {
@@ -26,6 +27,7 @@ export interface ObserverOptions {
   /** Whether each peer has series of its own. */
   metricsPerPeer: boolean;
   version: string;
+  gateway: Gateway;
   log: Logger;
 }
 
@@ -46,6 +48,7 @@ export class Observers {
       version: options.version,
       perPeer: options.metricsPerPeer,
       networks: () => measureNetworks(networks),
+      gateway: () => measureGateway(options.gateway),
       events: () => events.counts,
       eventsLost: () => events.lost,
       loopLag: (percentile) => this.#lag.at(percentile),

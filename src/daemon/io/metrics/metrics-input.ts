@@ -18,11 +18,29 @@ export interface NetworkMeasure {
   formerPsks: readonly { epoch: number; until: number }[];
 }
 
+/** The gateway at the moment of asking. */
+export interface GatewayMeasure {
+  clients: readonly {
+    /** Without prefix length. */
+    address: string;
+    /** Empty: it came without a token. */
+    user: string;
+    state: string;
+    rxBytes: number;
+    txBytes: number;
+    drops: Readonly<Record<string, number>>;
+  }[];
+  /** Connections that were not served, by reason. */
+  refused: Readonly<Record<string, number>>;
+}
+
 export interface MetricsInput {
   version: string;
   /** Whether each peer has series of its own. */
   perPeer: boolean;
   networks(): NetworkMeasure[];
+  /** Absent: there can be none. */
+  gateway?: () => GatewayMeasure;
   /** Since the start, by type. */
   events(): Readonly<Record<string, number>>;
   eventsLost(): number;

@@ -1,5 +1,6 @@
 /** What vpnd measures (docs/metrics.md). Values are read when somebody asks, never pushed. */
 import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
+import { addGateway } from "./gateway-metrics.js";
 import type { MetricsInput, NetworkMeasure } from "./metrics-input.js";
 import { mirror } from "./mirror.js";
 import { addPeers } from "./peer-metrics.js";
@@ -57,6 +58,7 @@ export class Metrics {
     addNetworks(registers, input);
     addPeers(registers, input);
     addNames(registers, input);
+    addGateway(registers, input);
     addEvents(registers, input);
   }
 
