@@ -20,6 +20,17 @@ export function ruleKey(rule: Rule): string {
   return `${rule.family} ${rule.priority} ${what} ${how} ${tableNumber(rule.table)}`;
 }
 
+/** `ip` knows protocols by name only where /etc/protocols is. */
+export const protocolNumbers = { tcp: 6, udp: 17 } as const;
+
+/** @param shown as `ip` shows it: "udp", or "ipproto-17"; undefined: it is neither of the two */
+export function protocolOf(shown: unknown): "tcp" | "udp" | undefined {
+  return (["tcp", "udp"] as const).find(
+    (name) =>
+      shown === name || shown === `ipproto-${protocolNumbers[name]}` || shown === protocolNumbers[name],
+  );
+}
+
 /** Tables have names where a file says so; `ip` shows those. */
 const tableNumbers: Readonly<Record<string, string>> = {
   local: "255",

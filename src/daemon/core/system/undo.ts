@@ -1,5 +1,5 @@
 import type { Machine, Refusal, Rule, Step } from "./items.js";
-import { refusalKey, routeKey, ruleKey } from "./keys.js";
+import { protocolNumbers, refusalKey, routeKey, ruleKey } from "./keys.js";
 import { applyResolver, undoResolver } from "./resolver.js";
 import type { ResolverAction } from "./resolver-items.js";
 
@@ -178,7 +178,7 @@ function ruleArguments(verb: "add" | "del", rule: Rule): string[] {
     rule.from ?? "all",
     ...part("to", rule.to),
     ...part("fwmark", rule.fwmark),
-    ...part("ipproto", rule.protocol),
+    ...part("ipproto", rule.protocol && protocolNumbers[rule.protocol]),
     ...part("sport", rule.sourcePort),
     ...part("dport", rule.port),
     "table",

@@ -1,6 +1,6 @@
 import type { ConnectedRoute } from "../../core/system/footprint.js";
 import type { Item, Link, Machine, Rule, Step } from "../../core/system/items.js";
-import { refusalKey, routeKey, ruleKey } from "../../core/system/keys.js";
+import { protocolOf, refusalKey, routeKey, ruleKey } from "../../core/system/keys.js";
 import { touchedBy } from "../../core/system/touched.js";
 import type { Executor } from "./executor.js";
 
@@ -95,16 +95,19 @@ const prefixOf = (route: Json, family: 4 | 6): string =>
 /** Undefined: it says more than rules of ours do. */
 function readRule(json: Json, family: 4 | 6): Rule | undefined {
   const { priority, src, srclen, dst, dstlen, table, fwmark, not, ipproto, sport, dport, ...rest } = json;
-  const { suppress_prefixlen: suppressed, ...more } = rest;
+  const { suppress_prefixlen: suppressed, sport_mask: sportMask, dport_mask: dportMask, ...more } = rest;
   if (typeof priority !== "number" || typeof table !== "string" || Object.keys(more).length > 0)
     return undefined;
+  // Newer versions of `ip` say that the whole port is meant.
+  if ([sportMask, dportMask].some((mask) => mask !== undefined && mask !== "0xffff")) return undefined;
   const rule: Rule = { family, priority, table };
   const prefix = (base: string, length: unknown) => (typeof length === "number" ? `${base}/${length}` : base);
   if (typeof src === "string" && src !== "all") rule.from = prefix(src, srclen);
   if (typeof dst === "string" && dst !== "all") rule.to = prefix(dst, dstlen);
   if (typeof fwmark === "string") rule.fwmark = Number(fwmark);
   if (not !== undefined) rule.not = true;
-  if (ipproto === "tcp" || ipproto === "udp") rule.protocol = ipproto;
+  const protocol = protocolOf(ipproto);
+  if (protocol !== undefined) rule.protocol = protocol;
   else if (ipproto !== undefined) return undefined;
   if (typeof sport === "number") rule.sourcePort = sport;
   if (typeof dport === "number") rule.port = dport;
