@@ -1,12 +1,15 @@
 /** The service under a real systemd: installed, used, killed, stopped, taken away. */
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { after } from "node:test";
 import { waitFor } from "../lab/command.js";
 import { Container, checkout } from "../lab/container/container.js";
+import { repository } from "../lab/lab.js";
 import { type Daemon, iexPort, type PeersJson, pskGenerate, vpnd } from "../lab/programs.js";
 import { assertUnchanged, difference, snapshot } from "../lab/snapshot.js";
 import { labSuite } from "../lab/suite.js";
 import { ping } from "../lab/traffic.js";
+import { giveResolvConf } from "../support/resolv-conf.js";
 
 interface Scene {
   host: Container;
@@ -80,7 +83,9 @@ labSuite<Scene>(
     const host = await Container.boot(machine);
     booted = host;
     for (const user of ["alice", "bob"]) await host.ok("useradd", ["--create-home", user]);
-    const other = await vpnd(await lab.publicHost("b"));
+    const peer = await lab.publicHost("b");
+    giveResolvConf(peer.netns, `nameserver ${peer.address}\n`);
+    const other = await vpnd(peer);
     return {
       host,
       other,
@@ -189,6 +194,53 @@ labSuite<Scene>(
       );
       await host.ok("systemctl", ["stop", "systemd-resolved"]);
     });
+
+    step(
+      "names go through an exit node: by systemd-resolved, and by resolv.conf without it",
+      async (scene) => {
+        const { host, other } = scene;
+        const name = "www.example.com";
+        const answer = "192.0.2.80";
+        const dnsArgs = ["--import", "tsx", join(repository, "test/lab/dns-server.ts"), other.host.address];
+        const dns = other.host.spawn("dns", process.execPath, [...dnsArgs, "example.com", answer]);
+        await dns.until(() => dns.log.includes("listening"), 20_000, "the DNS server listens");
+        await other.ok(["exit-node", "offer"]);
+        const vpnctl = (...args: string[]): Promise<string> => host.ok("vpnctl", args, { user: "alice" });
+        await waitFor(async () => /\bb\b/.test(await vpnctl("exit-node", "list")), 20_000, "b offers");
+        const domains = async (): Promise<string> => (await host.exec("resolvectl", ["domain"])).stdout;
+        await host.ok("systemctl", ["start", "systemd-resolved"]);
+        await vpnctl("exit-node", "use", "b");
+        await waitFor(async () => (await domains()).includes("~."), 30_000, "all names go there", domains);
+        assert.match(await host.ok("resolvectl", ["query", "--legend=no", name]), /192\.0\.2\.80/);
+        await vpnctl("exit-node", "off");
+        assert.doesNotMatch(await domains(), /~\./);
+        await host.ok("systemctl", ["stop", "systemd-resolved"]);
+
+        // The service may write it if it was there when it started.
+        const file = "/etc/resolv.conf";
+        const before = "# of the machine\nnameserver 203.0.113.250\noptions timeout:1 attempts:1\n";
+        const link = (await host.ok("readlink", [file])).trim();
+        await host.ok("rm", [file]);
+        await host.ok("tee", [file], { input: before });
+        await host.ok("systemctl", ["restart", "vpnd"]);
+        await peerUp(host);
+        await waitFor(async () => /\bb\b/.test(await vpnctl("exit-node", "list")), 20_000, "b offers");
+        await vpnctl("exit-node", "use", "b");
+        assert.match(await host.ok("cat", [file]), /^nameserver 10\.60\.0\.1$/m);
+        const look = async (): Promise<string> => (await host.exec("getent", ["ahostsv4", name])).stdout;
+        await waitFor(async () => (await look()).startsWith(answer), 30_000, `${name} is ${answer}`, look);
+        const pid = await host.property("vpnd", "MainPID");
+        await host.ok("systemctl", ["kill", "-s", "KILL", "--kill-whom=main", "vpnd"]);
+        await waitFor(async () => (await host.ok("cat", [file])) === before, 20_000, "the file is back");
+        await comesBack(host, "vpnd", pid);
+        await peerUp(host);
+        await vpnctl("exit-node", "off");
+        assert.equal(await host.ok("cat", [file]), before);
+        await host.ok("ln", ["-sfn", link, file]);
+        await other.ok(["exit-node", "withdraw"]);
+        await dns.stop();
+      },
+    );
 
     step("a user outside the group gets exit 4 and the command that helps", async ({ host }) => {
       for (const command of [["peers"], ["down"], ["status"]]) {
