@@ -366,7 +366,7 @@ TEST(port_filter, "packet port: rules hold for packets, super-packets and frames
   Bytes arp(42, 1);
   store16(&arp[12], 0x0806);
   Bytes lying = frame(build(good), {}, 0);
-  lying.resize(lying.size() - 1);
+  lying.pop_back();
   CHECK(written(PortItems::frames, [&](Batched& b) { b.add(arp), b.add(lying); }) == std::pair(size_t{1}, uint64_t{1}));
 
   // Read from the device: its answer is no stranger.
