@@ -53,7 +53,9 @@ uint64_t FlowTable::tag_of(const FlowKey& key) const noexcept {
                         static_cast<uint64_t>(key.local_port) << 16 | key.remote_port;
   const uint64_t local = mix(word(l) ^ secrets_[0], word(l + 8) ^ secrets_[1]);
   const uint64_t remote = mix(word(r) ^ secrets_[2], word(r + 8) ^ secrets_[3]);
-  const uint64_t tag = mix(mix(local, remote ^ secrets_[4]) ^ secrets_[5], rest ^ secrets_[4]);
+  const uint64_t whole = mix(mix(local, remote ^ secrets_[4]) ^ secrets_[5], rest ^ secrets_[4]);
+  // Once more: flows whose ports follow each other differ in some bits only, and the lowest choose the bucket.
+  const uint64_t tag = mix(whole, secrets_[0] | 1);
   return tag == 0 ? 1 : tag;
 }
 
