@@ -13,6 +13,7 @@ import type { Running } from "../lab/machine.js";
 import { type Daemon, iexd, iexPort, pskGenerate, vpnd } from "../lab/programs.js";
 import { labSuite } from "../lab/suite.js";
 import { ping, reachable } from "../lab/traffic.js";
+import { giveResolvConf } from "../support/resolv-conf.js";
 
 const [web4, web6] = ["93.184.216.34", "2606:2800:220:1::34"];
 const udpPort = 40_300;
@@ -193,6 +194,8 @@ labSuite<Scene>(
     await exits[0].ip("addr", "add", "172.20.9.1/24", "dev", "lan");
     await nas.ip("addr", "add", "172.20.9.10/24", "dev", "eth0");
     await nas.ip("route", "add", "default", "via", "172.20.9.1");
+    // Whoever uses an exit node changes it, and the lab's hosts would share the machine's.
+    for (const one of [host, exits[1]]) giveResolvConf(one?.netns ?? "", `nameserver ${web4}\n`);
     makeForeign(host.netns);
     await iexd(server, []);
     const daemons = await Promise.all([vpnd(host), vpnd(exits[0]), vpnd(exits[1])]);

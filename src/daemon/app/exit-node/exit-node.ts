@@ -197,6 +197,7 @@ export class ExitNode {
       // First the way, then what sends everything there.
       await this.#sync(true);
       await network.routes.sync();
+      notes.push(...(await this.#askThrough(network)));
       await door.ensure(guardOwner, guardItems(await this.#families()));
       await applyExtras(this.#parts);
     } catch (error) {
@@ -231,7 +232,10 @@ export class ExitNode {
     await this.#parts.door.undo(owner);
     this.#installed.clear();
     this.#inForce = "";
-    for (const network of this.#networks?.all() ?? []) network.routes.carry(new Map());
+    for (const network of this.#networks?.all() ?? []) {
+      network.routes.carry(new Map());
+      await network.names.through([]);
+    }
   }
 
   /** @throws VpnError `usage`, or as `findPeer` */
@@ -293,6 +297,23 @@ export class ExitNode {
     this.#looked = moment;
     await this.#bring(wanted, look);
     this.#inForce = key;
+    if (!look && network !== undefined) await this.#askThrough(network);
+  }
+
+  /** Names too are asked of the exit node. @returns why not, for people */
+  async #askThrough(network: Network): Promise<string[]> {
+    for (const other of this.#networks?.all() ?? []) if (other !== network) await other.names.through([]);
+    const { active } = this.#chosen;
+    // Of one that is away nobody else is asked.
+    if (active === undefined) return [];
+    try {
+      await network.names.through([active.virtualIp]);
+      return [];
+    } catch (error) {
+      const { message } = VpnError.from(error);
+      this.#parts.log.warn({ reason: message }, "names are asked as before, through the exit node");
+      return [`names are not asked of the exit node: ${message}`];
+    }
   }
 
   async #bring(wanted: ReadonlyMap<string, readonly Item[]>, first: boolean): Promise<void> {
