@@ -80,8 +80,8 @@ async function readFileState(path: string): Promise<Omit<ResolverState, "resolve
     const state = { file, text, inPlace };
     if (text.length > mostBytes) return { ...state, obstacle: "it is larger than vpnd can keep" };
     // Processes of a namespace share the file with all others, unless it is mounted for them.
-    if (!inPlace && (await isOtherNamespace()))
-      return { ...state, obstacle: "it belongs to another network namespace" };
+    if (!inPlace && !(await isFirstNamespace()))
+      return { ...state, obstacle: "it is not known to belong to this network namespace" };
     return state;
   } catch (error) {
     const obstacle = `it cannot be read: ${VpnError.from(error).message}`;
@@ -109,12 +109,12 @@ async function isMounted(path: string): Promise<boolean> {
   return points.has(path) || points.has(real);
 }
 
-/** A service without the right to look at PID 1 is in its namespace, unless its administrator knows better. */
-async function isOtherNamespace(): Promise<boolean> {
+/** Who may not look at PID 1 is not taken to be in its namespace: a service of systemd has the file mounted anyway. */
+async function isFirstNamespace(): Promise<boolean> {
   const [own, first] = await Promise.all(
     ["self", "1"].map((pid) => readlink(`/proc/${pid}/ns/net`).catch(() => undefined)),
   );
-  return own !== undefined && first !== undefined && own !== first;
+  return own !== undefined && own === first;
 }
 
 async function write(path: string, content: ResolvConf, inPlace: boolean): Promise<void> {
