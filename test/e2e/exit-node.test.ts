@@ -7,18 +7,17 @@ import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { changed, makeForeign, netState } from "../integration/support/net-state.js";
 import { must, waitFor } from "../lab/command.js";
-import { type Host, type Lab, type Router, repository } from "../lab/lab.js";
+import { type Host, type Router, repository } from "../lab/lab.js";
 import { leaks, tried, watchLeaks } from "../lab/leaks.js";
 import type { Running } from "../lab/machine.js";
 import { type Daemon, iexd, iexPort, pskGenerate, vpnd } from "../lab/programs.js";
+import { isSeenAs, publicWeb, seenFrom, web4, web6 } from "../lab/public-web.js";
 import { labSuite } from "../lab/suite.js";
 import { ping, reachable } from "../lab/traffic.js";
 import { giveResolvConf } from "../support/resolv-conf.js";
 
-const [web4, web6] = ["93.184.216.34", "2606:2800:220:1::34"];
 const udpPort = 40_300;
 const [lan6, host6] = ["2001:db8:99::1", "2001:db8:99::10"];
-const tellPort = 8080;
 
 interface Scene {
   c: Daemon;
@@ -36,40 +35,6 @@ interface Exits {
   offer?: { state: string; ipv4: boolean; ipv6: boolean; clients?: { virtualIp: string }[] };
   exitNodes: { virtualIp: string; name?: string; state: string; ipv6: boolean; seenAs: string[] }[];
   use?: { active?: { virtualIp: string; seenAs: string[] }; reason?: { code: string } };
-}
-
-/** A host of the real Internet, which tells who asks by TCP. */
-async function publicWeb(lab: Lab): Promise<Host> {
-  const web = await lab.publicHost("web");
-  await web.ip("addr", "add", `${web4}/32`, "dev", "lo");
-  await web.ip("addr", "add", `${web6}/128`, "dev", "lo");
-  await lab.internet.ip("route", "add", web4, "via", web.address);
-  await lab.internet.ip("-6", "route", "add", web6, "via", web.address6);
-  const tell = `require("node:net").createServer((s) => { s.on("error", () => {});
-    s.end(s.remoteAddress.replace("::ffff:", "") + "\\n"); }).listen(${tellPort}, "::")`;
-  const program = web.spawn("tell", process.execPath, ["-e", tell]);
-  await web.listening(program, "tcp", tellPort);
-  return web;
-}
-
-/** The source address that a public host sees; empty: nobody answers. */
-async function seenFrom(host: Host, address: string): Promise<string> {
-  const read = `exec 3<>/dev/tcp/${address}/${tellPort} && cat <&3`;
-  const { stdout } = await host.exec("timeout", ["2", "bash", "-c", read]);
-  return stdout.trim();
-}
-
-async function isSeenAs(host: Host, address: string, source: string): Promise<void> {
-  let last = "";
-  await waitFor(
-    async () => {
-      last = await seenFrom(host, address);
-      return last === source;
-    },
-    60_000,
-    `${address} sees ${host.name} as ${source}`,
-    () => last,
-  );
 }
 
 /** The exit node says that it does not carry that; it says so only so often. */
