@@ -54,6 +54,8 @@ const hints: Record<string, string> = {
   EDQUOT: "the quota is used up: make room, then try again",
   EROFS: "the file system is read-only: remount it, or use another --state-dir",
   EACCES: "vpnd needs to own its state folder: see --state-dir",
+  EMFILE: "allow vpnd more: prlimit --nofile, or LimitNOFILE= of its service",
+  ENFILE: "the machine has no more: raise the sysctl fs.file-max",
 };
 
 const words: Record<string, string> = {
@@ -61,6 +63,8 @@ const words: Record<string, string> = {
   EDQUOT: "disk quota exceeded",
   EROFS: "read-only file system",
   EACCES: "permission denied",
+  EMFILE: "too many open files",
+  ENFILE: "too many open files",
 };
 
 function writeError(path: string, error: unknown): VpnError {
