@@ -255,7 +255,9 @@ async function dropped(daemon: Daemon): Promise<number> {
 /** UDP port of the only network. */
 async function meshPort(daemon: Daemon): Promise<number> {
   const { stdout } = await daemon.host.exec("ss", ["-Hulnp"]);
-  const line = stdout.split("\n").find((one) => one.includes(`pid=${daemon.program.pid},`));
+  // Not the one that answers for names, on the virtual IP.
+  const own = stdout.split("\n").filter((one) => one.includes(`pid=${daemon.program.pid},`));
+  const line = own.find((one) => !/:53\s/.test(one));
   const port = /:(\d+)\s/.exec(line ?? "")?.[1];
   if (port === undefined) throw new Error(`no UDP socket of vpnd in:\n${stdout}`);
   return Number(port);
