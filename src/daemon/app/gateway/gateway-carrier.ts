@@ -2,6 +2,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
 import { VpnError } from "../../../common/errors.js";
+import { backoffMs } from "../../core/backoff.js";
 import type { Carrier, CarrierEvent, CarrierView, Reason } from "../../core/carrier.js";
 import type { Endpoint } from "../../core/engine.js";
 import type { EngineFilter } from "../../core/filter/engine-filter.js";
@@ -14,7 +15,6 @@ import {
 import { ownCodec } from "../../core/gateway/codec.js";
 import { GatewayPeer } from "../../core/gateway/gateway-peer.js";
 import { type GatewayHello, gatewayHeaders, parseGatewayHello } from "../../core/gateway/hello.js";
-import { backoffMs } from "../../core/mesh/backoff.js";
 import { overlaps, parseCidr } from "../../core/network/cidr.js";
 import type { PacketBatch, PacketPort, PortItems } from "../../core/packet-port.js";
 import { Channel, closeCodes } from "../../io/gateway/channel.js";
@@ -23,6 +23,7 @@ import { resolveServer } from "../../io/server-names.js";
 import type { Learned } from "../../io/state/store.js";
 import type { MakeTcpSocket } from "../../io/tcp/sockets.js";
 import { Readiness } from "../readiness.js";
+import { roundTrip } from "../round-trip.js";
 
 /** What the network's device gets of the gateway. */
 export interface Assignment {
@@ -175,20 +176,8 @@ export class GatewayCarrier implements Carrier {
     this.#applyFilter();
   }
 
-  async ping(virtualIp: string, timeoutSeconds: number): Promise<number> {
-    return await new Promise<number>((resolve, reject) => {
-      let forget = (): void => {};
-      const timer = setTimeout(() => {
-        forget();
-        const hint = "see: vpnctl peers";
-        reject(new VpnError("no-reply", `no answer from ${virtualIp} within ${timeoutSeconds} s`, { hint }));
-      }, timeoutSeconds * 1000);
-      forget =
-        this.#living?.channel.ping((rttSeconds) => {
-          clearTimeout(timer);
-          resolve(rttSeconds);
-        }) ?? forget;
-    });
+  ping(virtualIp: string, timeoutSeconds: number): Promise<number> {
+    return roundTrip(virtualIp, timeoutSeconds, (answered) => this.#living?.channel.ping(answered));
   }
 
   #notes(encrypted: boolean): string[] {

@@ -1,5 +1,5 @@
 /** Probes of peers that wait for their answer. */
-import { VpnError } from "../../../common/errors.js";
+import { roundTrip } from "../round-trip.js";
 
 export class Probes {
   readonly #waiting = new Map<bigint, (rttSeconds: number) => void>();
@@ -13,22 +13,16 @@ export class Probes {
   probe(virtualIp: string, timeoutSeconds: number, send: (token: bigint) => void): Promise<number> {
     this.#lastToken += 1n;
     const token = this.#lastToken;
-    return new Promise<number>((resolve, reject) => {
-      const timer = setTimeout(() => {
-        this.#waiting.delete(token);
-        const hint = `see: vpnctl peer ${virtualIp}`;
-        reject(new VpnError("no-reply", `no answer from ${virtualIp} within ${timeoutSeconds} s`, { hint }));
-      }, timeoutSeconds * 1000);
-      this.#waiting.set(token, (rttSeconds) => {
-        clearTimeout(timer);
-        this.#waiting.delete(token);
-        resolve(rttSeconds);
-      });
+    return roundTrip(virtualIp, timeoutSeconds, (answered) => {
+      this.#waiting.set(token, answered);
       send(token);
+      return () => this.#waiting.delete(token);
     });
   }
 
+  /** Of a probe that nobody waits for any more nothing comes. */
   answered(token: bigint, rttSeconds: number): void {
     this.#waiting.get(token)?.(rttSeconds);
+    this.#waiting.delete(token);
   }
 }

@@ -3,11 +3,11 @@ import { randomBytes } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
 import { VpnError } from "../../../common/errors.js";
+import { backoffMs } from "../../core/backoff.js";
 import type { Carrier, CarrierEvent, CarrierView } from "../../core/carrier.js";
 import type { CarrierDrop } from "../../core/carrier-drops.js";
 import type { Endpoint } from "../../core/engine.js";
 import type { EngineFilter } from "../../core/filter/engine-filter.js";
-import { backoffMs } from "../../core/mesh/backoff.js";
 import { parseCidr } from "../../core/network/cidr.js";
 import type { PacketBatch, PacketPort, PortItems } from "../../core/packet-port.js";
 import type { Fault } from "../../core/postgres/faults.js";
@@ -17,6 +17,7 @@ import { encodeLinkControl, parseLinkControl } from "../../core/tcp/control.js";
 import { resolveServer } from "../../io/server-names.js";
 import type { MakeTcpSocket } from "../../io/tcp/sockets.js";
 import { Readiness } from "../readiness.js";
+import { roundTrip } from "../round-trip.js";
 import { DatabaseSession, SessionFault, type SessionOptions } from "./database-session.js";
 
 export interface PostgresCarrierOptions {
@@ -142,23 +143,15 @@ export class PostgresCarrier implements Carrier {
     this.#port?.setFilter(filter);
   }
 
-  async ping(virtualIp: string, timeoutSeconds: number): Promise<number> {
+  ping(virtualIp: string, timeoutSeconds: number): Promise<number> {
     const node = this.#nodes.idOf(virtualIp);
     const session = this.#session;
-    return await new Promise<number>((resolve, reject) => {
+    return roundTrip(virtualIp, timeoutSeconds, (answered) => {
+      if (node === undefined || session === undefined || this.#pings.size >= mostPings) return undefined;
       const token = randomBytes(4).readUInt32BE();
-      const timer = setTimeout(() => {
-        this.#pings.delete(token);
-        const hint = "see: vpnctl peers";
-        reject(new VpnError("no-reply", `no answer from ${virtualIp} within ${timeoutSeconds} s`, { hint }));
-      }, timeoutSeconds * 1000);
-      if (node === undefined || session === undefined || this.#pings.size >= mostPings) return;
-      const answered = (rttSeconds: number): void => {
-        clearTimeout(timer);
-        resolve(rttSeconds);
-      };
       this.#pings.set(token, { node, at: performance.now(), answered });
       session.writer.control(node, encodeLinkControl({ type: "ping", token }));
+      return () => this.#pings.delete(token);
     });
   }
 

@@ -24,6 +24,7 @@ import { resolveServer } from "../../io/server-names.js";
 import { Connection } from "../../io/tcp/connection.js";
 import type { MakeTcpSocket } from "../../io/tcp/sockets.js";
 import { Readiness } from "../readiness.js";
+import { roundTrip } from "../round-trip.js";
 import { LinkAnnouncements } from "./link-announcements.js";
 import { LinkCounts } from "./link-counts.js";
 import { type Candidate, LinkWay, reasonOf } from "./link-way.js";
@@ -197,19 +198,7 @@ export class TcpCarrier implements Carrier {
       const hint = `measure with packets instead: ping ${virtualIp}`;
       throw new VpnError("failed", `${virtualIp} is not vpnd and answers no probes`, { hint });
     }
-    let forget = (): void => {};
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
-        forget();
-        const hint = "see: vpnctl peers";
-        reject(new VpnError("no-reply", `no answer from ${virtualIp} within ${timeoutSeconds} s`, { hint }));
-      }, timeoutSeconds * 1000);
-      const answered = (rttSeconds: number): void => {
-        clearTimeout(timer);
-        resolve(rttSeconds);
-      };
-      forget = connection?.ping(answered) ?? forget;
-    });
+    return roundTrip(virtualIp, timeoutSeconds, (answered) => connection?.ping(answered));
   }
 
   #state(): CarrierView["state"] {

@@ -2,8 +2,9 @@
  * Dialling a peer: one *attempt* tries its endpoints, the best first and the next a second later beside it, until one
  * handshake succeeds; a failed attempt waits, longer each time.
  */
+
+import { backoffMs } from "../backoff.js";
 import type { Endpoint, Tag } from "../engine.js";
-import { backoffMs } from "./backoff.js";
 import type { Dial, Peer, Target } from "./peer.js";
 import type { Context } from "./types.js";
 

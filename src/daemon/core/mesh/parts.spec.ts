@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { compareAddresses, hostPrefix, inSubnet, isHostAddress } from "./address.js";
-import { backoffMs } from "./backoff.js";
 import { badgerCodec } from "./badger-codec.js";
 import { endpointsToTry, isLeader } from "./listing.js";
 import { OwnEndpoints, readOwnEndpoints } from "./own-endpoints.js";
@@ -26,16 +25,6 @@ test("hosts of a subnet are neither its network nor its broadcast address", () =
   assert.ok(isHostAddress("10.0.0.0", { address: "10.0.0.1", length: 31 }));
   assert.ok(inSubnet("fd00::1", { address: "fd00::", length: 64 }));
   assert.equal(hostPrefix("fd00::1"), "fd00::1/128");
-});
-
-test("backoff doubles from half a second to 30 s, give or take a quarter", () => {
-  const rule = { firstMs: 500, maxMs: 30_000 };
-  assert.deepEqual(
-    [1, 2, 3, 7, 100].map((failures) => backoffMs(rule, failures, 0.5)),
-    [500, 1000, 2000, 30_000, 30_000],
-  );
-  assert.equal(backoffMs(rule, 1, 0), 375);
-  assert.ok(backoffMs(rule, 3, 0.999) <= 2500);
 });
 
 test("own endpoints count for a minute; stored ones from the start on", () => {

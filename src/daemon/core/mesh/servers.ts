@@ -5,10 +5,10 @@
  * A silent server says nothing about nodes: its last map goes on counting.
  */
 import { formatEndpoint } from "../../../common/endpoint.js";
+import { backoffMs } from "../backoff.js";
 import type { ServerView } from "../carrier.js";
 import type { Endpoint } from "../engine.js";
 import { hostOf, inSubnet, type Subnet } from "./address.js";
-import { backoffMs } from "./backoff.js";
 import type { Context, MapCodec, MapEntry, NodeMap } from "./types.js";
 
 const firstBeatsMs = [250, 500, 1000];
