@@ -34,14 +34,9 @@ std::optional<vpnd::PortHub::Mode> read_mode(Napi::Env env, Napi::Value value) {
 bool call_with(napi_env env, napi_value callback, const HubBatch& filled) {
   napi_handle_scope scope;
   if (napi_open_handle_scope(env, &scope) != napi_ok) return false;
-  const Batch& batch = filled.batch;
-  napi_value arguments[5];
-  const bool runs = napi_create_uint32(env, filled.client, &arguments[0]) == napi_ok &&
-                    napi_create_uint32(env, batch.index, &arguments[1]) == napi_ok &&
-                    napi_create_uint32(env, static_cast<uint32_t>(batch.bytes), &arguments[2]) == napi_ok &&
-                    napi_create_uint32(env, static_cast<uint32_t>(batch.items), &arguments[3]) == napi_ok &&
-                    napi_get_boolean(env, batch.kind == PortItems::supers, &arguments[4]) == napi_ok;
-  const bool called = runs && call_handler(env, callback, {arguments[0], arguments[1], arguments[2], arguments[3], arguments[4]});
+  napi_value client, batch[kBatchArguments];
+  const bool runs = napi_create_uint32(env, filled.client, &client) == napi_ok && batch_arguments(env, filled.batch, batch);
+  const bool called = runs && call_handler(env, callback, {client, batch[0], batch[1], batch[2], batch[3]});
   napi_close_handle_scope(env, scope);
   return called;
 }
@@ -58,7 +53,7 @@ void PortHub::define(Napi::Env env, Napi::Object exports) {
                                       InstanceMethod<&PortHub::responds>("responds")}));
 }
 
-PortHub::PortHub(const Info& info) : Napi::ObjectWrap<PortHub>(info), env_(info.Env()) {
+PortHub::PortHub(const Info& info) : Napi::ObjectWrap<PortHub>(info) {
   const Napi::Env env = info.Env();
   const auto options = read_object(env, info[0], "options");
   if (!options) return;
@@ -66,35 +61,19 @@ PortHub::PortHub(const Info& info) : Napi::ObjectWrap<PortHub>(info), env_(info.
   if (!closed) return;
   const auto open = read_prefixes(env, options->Get("open"));
   if (!open) return;
-  if (!info[1].IsFunction()) {
-    throw_type_error(env, "onBatch must be a function");
-    return;
-  }
-  // A queue of one: a call that waits will find the batches of all calls refused meanwhile.
-  const Napi::String name = Napi::String::New(env, "vpnd hub batches");
-  if (napi_create_threadsafe_function(env, info[1], nullptr, name, 1, 1, nullptr, nullptr, this, deliver, &wake_) != napi_ok) {
-    Napi::Error::New(env, "no thread-safe function").ThrowAsJavaScriptException();
-    return;
-  }
-  napi_unref_threadsafe_function(env, wake_);
+  if (!waker_.make(env, info[1], "onBatch", "vpnd hub batches", deliver, this)) return;
   std::string error;
-  hub_ = vpnd::PortHub::make(Destinations(*closed, *open),
-                             [wake = wake_] { napi_call_threadsafe_function(wake, nullptr, napi_tsfn_nonblocking); }, error);
+  hub_ = vpnd::PortHub::make(Destinations(*closed, *open), waker_.call(), error);
   if (!hub_) {
     end();
     Napi::Error::New(env, "cannot make the port hub: " + error).ThrowAsJavaScriptException();
     return;
   }
   Hubs::instance().add(hub_.get());
-  // Hooks run last in, first out: ours before that of the thread-safe function, so the thread ends before it goes.
-  napi_add_env_cleanup_hook(env, on_environment_end, this);
-  hooked_ = true;
+  waker_.hook(on_environment_end, this);
 }
 
-PortHub::~PortHub() {
-  end();
-  if (hooked_) napi_remove_env_cleanup_hook(env_, on_environment_end, this);
-}
+PortHub::~PortHub() { end(); }
 
 void PortHub::on_environment_end(void* self) { static_cast<PortHub*>(self)->end(); }
 
@@ -105,7 +84,7 @@ void PortHub::end() {
     hub_->stop();
     hub_.reset();
   }
-  if (wake_) napi_release_threadsafe_function(std::exchange(wake_, nullptr), napi_tsfn_abort);
+  waker_.release();
 }
 
 void PortHub::deliver(napi_env env, napi_value callback, void* context, void*) {
@@ -117,7 +96,7 @@ void PortHub::deliver(napi_env env, napi_value callback, void* context, void*) {
     if (!batch) return;
     if (!call_with(env, callback, *batch)) return;
   }
-  if (!self->ended_) napi_call_threadsafe_function(self->wake_, nullptr, napi_tsfn_nonblocking);
+  if (!self->ended_) self->waker_.again();
 }
 
 void PortHub::start(const Info&) {

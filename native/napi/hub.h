@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "port_hub.h"
+#include "waker.h"
 
 namespace vpnd::face {
 
@@ -34,12 +35,10 @@ class PortHub : public Napi::ObjectWrap<PortHub> {
   static void on_environment_end(void* self);
   void end();
 
-  napi_env env_;
-  napi_threadsafe_function wake_ = nullptr;
+  Waker waker_;
   // Null once stopped.
   std::unique_ptr<vpnd::PortHub> hub_;
   bool ended_ = false;
-  bool hooked_ = false;
 };
 
 // setUpClientDevice({ name, mtu, group, addresses }), deleteDevices(group), forgetFlows(addresses)

@@ -44,22 +44,12 @@ void MeshEngine::define(Napi::Env env, Napi::Object exports) {
                                          InstanceMethod<&MeshEngine::unknown_destinations>("unknownDestinations")}));
 }
 
-MeshEngine::MeshEngine(const Info& info) : Napi::ObjectWrap<MeshEngine>(info), env_(info.Env()) {
+MeshEngine::MeshEngine(const Info& info) : Napi::ObjectWrap<MeshEngine>(info) {
   const Napi::Env env = info.Env();
   auto options = read_engine_options(env, info[0]);
   if (!options) return;
-  if (!info[1].IsFunction()) {
-    throw_type_error(env, "onEvents must be a function");
-    return;
-  }
-  // A queue of one: a call that waits will find the events of all calls refused meanwhile.
-  const Napi::String name = Napi::String::New(env, "vpnd engine events");
-  if (napi_create_threadsafe_function(env, info[1], nullptr, name, 1, 1, nullptr, nullptr, this, deliver, &wake_) != napi_ok) {
-    Napi::Error::New(env, "no thread-safe function").ThrowAsJavaScriptException();
-    return;
-  }
-  napi_unref_threadsafe_function(env, wake_);
-  options->on_event = [wake = wake_] { napi_call_threadsafe_function(wake, nullptr, napi_tsfn_nonblocking); };
+  if (!waker_.make(env, info[1], "onEvents", "vpnd engine events", deliver, this)) return;
+  options->on_event = waker_.call();
   std::string error;
   engine_ = Engine::make(std::move(*options), error);
   if (!engine_) {
@@ -68,8 +58,7 @@ MeshEngine::MeshEngine(const Info& info) : Napi::ObjectWrap<MeshEngine>(info), e
     return;
   }
   LiveEngines::instance().add(engine_.get());
-  // Hooks run last in, first out: ours before that of the thread-safe function, so the threads end before it goes.
-  napi_add_env_cleanup_hook(env, on_environment_end, this);
+  waker_.hook(on_environment_end, this);
 }
 
 MeshEngine::~MeshEngine() { release(); }
@@ -82,14 +71,14 @@ void MeshEngine::end() {
     LiveEngines::instance().remove(engine_.get());
     engine_->stop();
   }
-  if (wake_) napi_release_threadsafe_function(std::exchange(wake_, nullptr), napi_tsfn_abort);
+  waker_.release();
 }
 
 // The collector sees a small object and may leave it for hours; the session table, the peers and descriptors are let go of now.
 void MeshEngine::release() {
   end();
   if (!engine_) return;
-  napi_remove_env_cleanup_hook(env_, on_environment_end, this);
+  waker_.unhook();
   last_info_ = engine_->info();
   engine_.reset();
 }

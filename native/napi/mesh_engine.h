@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "engine.h"
+#include "waker.h"
 
 namespace vpnd::face {
 
@@ -46,8 +47,7 @@ class MeshEngine : public Napi::ObjectWrap<MeshEngine> {
   void end();
   void release();
 
-  napi_env env_;
-  napi_threadsafe_function wake_ = nullptr;
+  Waker waker_;
   // Null once stopped.
   std::unique_ptr<Engine> engine_;
   EngineInfo last_info_{};

@@ -21,11 +21,8 @@ using Ports = Live<vpnd::PacketPort>;
 bool call_with(napi_env env, napi_value callback, const Batch& batch) {
   napi_handle_scope scope;
   if (napi_open_handle_scope(env, &scope) != napi_ok) return false;
-  napi_value arguments[4];
-  const bool runs = napi_create_uint32(env, batch.index, &arguments[0]) == napi_ok &&
-              napi_create_uint32(env, static_cast<uint32_t>(batch.bytes), &arguments[1]) == napi_ok &&
-              napi_create_uint32(env, static_cast<uint32_t>(batch.items), &arguments[2]) == napi_ok &&
-              napi_get_boolean(env, batch.kind == PortItems::supers, &arguments[3]) == napi_ok;
+  napi_value arguments[kBatchArguments];
+  const bool runs = batch_arguments(env, batch, arguments);
   const bool called = runs && call_handler(env, callback, {arguments[0], arguments[1], arguments[2], arguments[3]});
   napi_close_handle_scope(env, scope);
   return called;
@@ -45,7 +42,7 @@ void PacketPort::define(Napi::Env env, Napi::Object exports) {
                                          InstanceMethod<&PacketPort::responds>("responds")}));
 }
 
-PacketPort::PacketPort(const Info& info) : Napi::ObjectWrap<PacketPort>(info), env_(info.Env()) {
+PacketPort::PacketPort(const Info& info) : Napi::ObjectWrap<PacketPort>(info) {
   const Napi::Env env = info.Env();
   const auto options = read_object(env, info[0], "options");
   if (!options) return;
@@ -54,36 +51,19 @@ PacketPort::PacketPort(const Info& info) : Napi::ObjectWrap<PacketPort>(info), e
   if (!tun || !mtu) return;
   const auto items = read_items(env, options->Get("items"));
   if (!items) return;
-  if (!info[1].IsFunction()) {
-    throw_type_error(env, "onBatch must be a function");
-    return;
-  }
-  // A queue of one: a call that waits will find the batches of all calls refused meanwhile.
-  const Napi::String name = Napi::String::New(env, "vpnd port batches");
-  if (napi_create_threadsafe_function(env, info[1], nullptr, name, 1, 1, nullptr, nullptr, this, deliver, &wake_) != napi_ok) {
-    Napi::Error::New(env, "no thread-safe function").ThrowAsJavaScriptException();
-    return;
-  }
-  napi_unref_threadsafe_function(env, wake_);
+  if (!waker_.make(env, info[1], "onBatch", "vpnd port batches", deliver, this)) return;
   std::string error;
-  port_ = vpnd::PacketPort::make({static_cast<int>(*tun), *mtu, *items,
-                                  [wake = wake_] { napi_call_threadsafe_function(wake, nullptr, napi_tsfn_nonblocking); }},
-                                 error);
+  port_ = vpnd::PacketPort::make({static_cast<int>(*tun), *mtu, *items, waker_.call()}, error);
   if (!port_) {
     end();
     Napi::Error::New(env, "cannot make the packet port: " + error).ThrowAsJavaScriptException();
     return;
   }
   Ports::instance().add(port_.get());
-  // Hooks run last in, first out: ours before that of the thread-safe function, so the thread ends before it goes.
-  napi_add_env_cleanup_hook(env, on_environment_end, this);
-  hooked_ = true;
+  waker_.hook(on_environment_end, this);
 }
 
-PacketPort::~PacketPort() {
-  end();
-  if (hooked_) napi_remove_env_cleanup_hook(env_, on_environment_end, this);
-}
+PacketPort::~PacketPort() { end(); }
 
 void PacketPort::on_environment_end(void* self) { static_cast<PacketPort*>(self)->end(); }
 
@@ -95,7 +75,7 @@ void PacketPort::end() {
     last_info_ = port_->info();
     port_.reset();
   }
-  if (wake_) napi_release_threadsafe_function(std::exchange(wake_, nullptr), napi_tsfn_abort);
+  waker_.release();
 }
 
 void PacketPort::deliver(napi_env env, napi_value callback, void* context, void*) {
@@ -107,7 +87,7 @@ void PacketPort::deliver(napi_env env, napi_value callback, void* context, void*
     if (!batch) return;
     if (!call_with(env, callback, *batch)) return;
   }
-  if (!self->ended_) napi_call_threadsafe_function(self->wake_, nullptr, napi_tsfn_nonblocking);
+  if (!self->ended_) self->waker_.again();
 }
 
 void PacketPort::start(const Info&) {

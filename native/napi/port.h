@@ -1,11 +1,11 @@
-// The PacketPort class of JavaScript: vpnd::PacketPort with checked arguments. Ends as MeshEngine does: first the thread, then the
-// thread-safe function that it calls.
+// The PacketPort class of JavaScript: vpnd::PacketPort with checked arguments. Ends as MeshEngine does.
 #pragma once
 #include <napi.h>
 
 #include <memory>
 
 #include "packet_port.h"
+#include "waker.h"
 
 namespace vpnd::face {
 
@@ -36,13 +36,11 @@ class PacketPort : public Napi::ObjectWrap<PacketPort> {
   static void on_environment_end(void* self);
   void end();
 
-  napi_env env_;
-  napi_threadsafe_function wake_ = nullptr;
+  Waker waker_;
   // Null once stopped.
   std::unique_ptr<vpnd::PacketPort> port_;
   PortInfo last_info_{};
   bool ended_ = false;
-  bool hooked_ = false;
 };
 
 }  // namespace vpnd::face

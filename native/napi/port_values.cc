@@ -50,6 +50,13 @@ std::optional<std::span<const uint32_t>> borrow_ends(Napi::Env env, Napi::Value 
   return borrow<const uint32_t>(env, value, napi_uint32_array, "ends must be a Uint32Array, not of shared memory");
 }
 
+bool batch_arguments(napi_env env, const Batch& batch, napi_value (&out)[kBatchArguments]) {
+  return napi_create_uint32(env, batch.index, &out[0]) == napi_ok &&
+         napi_create_uint32(env, static_cast<uint32_t>(batch.bytes), &out[1]) == napi_ok &&
+         napi_create_uint32(env, static_cast<uint32_t>(batch.items), &out[2]) == napi_ok &&
+         napi_get_boolean(env, batch.kind == PortItems::supers, &out[3]) == napi_ok;
+}
+
 Napi::Array expose_batches(Napi::Env env, std::span<BatchMemory::One> batches, const std::shared_ptr<void>& held) {
   Napi::Array out = Napi::Array::New(env);
   for (uint32_t i = 0; i < batches.size(); i++) {

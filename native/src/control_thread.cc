@@ -1,9 +1,9 @@
 #include "control_thread.h"
 
 #include <poll.h>
-#include <pthread.h>
-#include <signal.h>
 #include <unistd.h>
+
+#include "quiet_thread.h"
 
 namespace vpnd {
 
@@ -22,13 +22,7 @@ ControlThread::ControlThread(Dataplane& dataplane, int wake_fd, const EngineOpti
 ControlThread::~ControlThread() { stop(); }
 
 void ControlThread::start() {
-  // Signals belong to the main thread.
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  thread_ = std::thread([this] { run(); });
-  pthread_setname_np(thread_.native_handle(), "vpnd-control");
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  thread_ = quiet_thread("vpnd-control", [this] { run(); });
 }
 
 void ControlThread::stop() {

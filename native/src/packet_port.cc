@@ -3,8 +3,6 @@
 #include <linux/if_tun.h>
 #include <net/if.h>
 #include <poll.h>
-#include <pthread.h>
-#include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -15,6 +13,7 @@
 
 #include "clock.h"
 #include "port_reader.h"
+#include "quiet_thread.h"
 #include "reclaim.h"
 #include "tun_out.h"
 
@@ -156,15 +155,7 @@ std::unique_ptr<PacketPort> PacketPort::make(PortOptions options, std::string& e
 void PacketPort::start() {
   if (impl_->started || impl_->stopped) return;
   impl_->started = true;
-  // Signals stay with the main thread: a handler here would interrupt the packet path.
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_BLOCK, &all, &before);
-  impl_->thread = std::thread([impl = impl_.get()] {
-    pthread_setname_np(pthread_self(), "vpnd-port");
-    impl->run();
-  });
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  impl_->thread = quiet_thread("vpnd-port", [impl = impl_.get()] { impl->run(); });
 }
 
 void PacketPort::stop() {

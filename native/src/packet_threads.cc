@@ -1,8 +1,6 @@
 #include "packet_threads.h"
 
 #include <poll.h>
-#include <pthread.h>
-#include <signal.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -11,6 +9,7 @@
 
 #include "inside.h"
 #include "outside.h"
+#include "quiet_thread.h"
 
 namespace vpnd {
 
@@ -103,20 +102,6 @@ class Loop {
   std::unique_ptr<Outside> outside_;
 };
 
-// Signals stay with the main thread: a handler here would interrupt the packet path.
-std::thread start_thread(Loop& loop) {
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_BLOCK, &all, &before);
-  std::thread thread([&loop] {
-    pthread_setname_np(pthread_self(), "vpnd-packet");
-    loop.run();
-  });
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  return thread;
-}
-
 }  // namespace
 
 struct PacketThreads::Impl {
@@ -144,7 +129,7 @@ void PacketThreads::start() {
   for (const auto& loop : impl_->loops) {
     if (!loop->valid()) return;
   }
-  for (const auto& loop : impl_->loops) impl_->threads.push_back(start_thread(*loop));
+  for (const auto& loop : impl_->loops) impl_->threads.push_back(quiet_thread("vpnd-packet", [&loop = *loop] { loop.run(); }));
 }
 
 void PacketThreads::stop() {

@@ -1,7 +1,5 @@
 #include "port_hub.h"
 
-#include <pthread.h>
-#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -12,6 +10,7 @@
 #include <unordered_map>
 
 #include "port_reader.h"
+#include "quiet_thread.h"
 #include "tun_out.h"
 
 namespace vpnd {
@@ -171,15 +170,7 @@ std::unique_ptr<PortHub> PortHub::make(Destinations destinations, std::function<
 void PortHub::start() {
   if (impl_->started || impl_->stopped) return;
   impl_->started = true;
-  // Signals stay with the main thread: a handler here would interrupt the packet path.
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_BLOCK, &all, &before);
-  impl_->thread = std::thread([impl = impl_.get()] {
-    pthread_setname_np(pthread_self(), "vpnd-hub");
-    impl->run();
-  });
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  impl_->thread = quiet_thread("vpnd-hub", [impl = impl_.get()] { impl->run(); });
 }
 
 void PortHub::stop() {
