@@ -3,19 +3,19 @@ import type { Logger } from "pino";
 import { VpnError } from "../../common/errors.js";
 import type { Carrier, CarrierEvent, Reason } from "../core/carrier.js";
 import { noRules } from "../core/filter/rules.js";
-import { readPins, withoutPin } from "../core/mesh/pins.js";
 import { hasPsk, type NetworkConfig } from "../core/network/config.js";
 import { networkItems } from "../core/network/items.js";
 import { checkOverlap } from "../core/network/overlap.js";
 import { type Routing, withoutPeer } from "../core/routes/routing.js";
 import type { Item } from "../core/system/items.js";
 import { hostSubnets } from "../io/host-subnets.js";
-import type { Learned, NetworkSecrets, StateStore, StoredNetwork } from "../io/state/store.js";
+import type { NetworkSecrets, StateStore, StoredNetwork } from "../io/state/store.js";
 import type { PlannedStep, SystemDoor } from "../io/system/door.js";
 import { FilterKeeper } from "./filter/filter-keeper.js";
 import { Mutex } from "./mutex.js";
 import type { NameZones } from "./names/name-zones.js";
 import { NetworkNames } from "./names/network-names.js";
+import { NetworkDisk } from "./network-disk.js";
 import { NetworkTeller } from "./network-teller.js";
 import type { CarrierInput, MakeCarrier, Platform } from "./platform.js";
 import { PskKeeper } from "./psk-keeper.js";
@@ -72,11 +72,7 @@ export class Network {
   joined = true;
   readonly #parts: NetworkParts;
   readonly #mutex = new Mutex();
-  #learned: Learned;
-  #kept: boolean;
-  /** It was joined: a join that failed is not told of. */
-  #wasKept: boolean;
-  #writing: Promise<void> = Promise.resolve();
+  readonly #disk: NetworkDisk;
   /** What `#assign` brought about. */
   #assigned = "";
   #retryMs = firstRetryMs;
@@ -85,11 +81,12 @@ export class Network {
 
   /** @param kept it is on disk already, and so is what it learns from now on */
   constructor(stored: StoredNetwork, parts: NetworkParts, kept: boolean) {
+    const { name } = stored.config;
+    const disk = new NetworkDisk(parts.store, stored.learned, kept, parts.log);
     this.config = stored.config;
+    this.#disk = disk;
     this.psks = new PskKeeper(stored, {
-      save: async (secrets) => {
-        if (this.#kept) await parts.store.saveSecrets(this.name, secrets);
-      },
+      save: (secrets) => disk.saveSecrets(name, secrets),
       onChange: (psks) => {
         this.carrier?.setPsks?.(psks);
         const { state } = this.#life;
@@ -97,7 +94,7 @@ export class Network {
         parts.onChange();
       },
       clock: parts.clock ?? (() => ({ now: uptime() * 1000, wall: parts.now() })),
-      log: parts.log.child({ network: stored.config.name }),
+      log: parts.log.child({ network: name }),
     });
     this.routes = new NetworkRoutes({
       door: parts.door,
@@ -117,17 +114,12 @@ export class Network {
       onChange: parts.onChange,
     });
     this.filter = new FilterKeeper(stored.filter ?? noRules, {
-      network: stored.config.name,
-      save: async (rules) => {
-        if (this.#kept) await parts.store.saveFilter(this.name, rules);
-      },
-      onError: (error) => parts.log.error({ network: this.name, err: error }, "cannot keep filter rules"),
+      network: name,
+      save: (rules) => disk.saveFilter(name, rules),
+      onError: (error) => parts.log.error({ network: name, err: error }, "cannot keep filter rules"),
     });
     this.#teller = new NetworkTeller((event) => parts.onEvent(event), this.psks.fingerprint);
-    this.#learned = stored.learned;
     this.#parts = parts;
-    this.#kept = kept;
-    this.#wasKept = kept;
     this.since = parts.now();
   }
 
@@ -150,7 +142,7 @@ export class Network {
   /** As it is to be found on disk. */
   get stored(): StoredNetwork {
     const filter = this.filter.rules;
-    return { config: this.config, secrets: this.secrets, learned: this.#learned, filter };
+    return { config: this.config, secrets: this.secrets, learned: this.#disk.learned, filter };
   }
 
   /** Own address in CIDR notation; empty: nobody has given it one yet. */
@@ -229,7 +221,7 @@ export class Network {
     await this.#parts.door.undo(this.name);
     this.#assigned = "";
     this.#enter({ state: "down" });
-    await this.#writing;
+    await this.#disk.settled();
   }
 
   /**
@@ -268,10 +260,8 @@ export class Network {
   }
 
   /** From now on it and what it learns are on disk. */
-  async keep(): Promise<void> {
-    await this.#parts.store.save(this.stored);
-    this.#kept = true;
-    this.#wasKept = true;
+  keep(): Promise<void> {
+    return this.#disk.keep(this.stored);
   }
 
   /**
@@ -281,7 +271,7 @@ export class Network {
   async become(config: NetworkConfig, secrets: NetworkSecrets): Promise<void> {
     const { routing } = this.config;
     const next = routing === undefined ? config : { ...config, routing };
-    await this.#parts.store.change({ config: next, secrets, learned: this.#learned });
+    await this.#parts.store.change({ config: next, secrets, learned: this.#disk.learned });
     this.config = next;
     this.psks.reload({ config, secrets });
     this.#parts.onChange();
@@ -325,21 +315,13 @@ export class Network {
   /** What is decided about subnet routes from now on; `routes` brings it into force. Call under `exclusive`. */
   async setRouting(routing: Routing): Promise<void> {
     const config = { ...this.config, routing };
-    if (this.#kept) await this.#parts.store.saveConfig(config);
+    await this.#disk.saveConfig(config);
     this.config = config;
   }
 
   /** Removes it from the disk; nothing is written for it any more. What cannot be removed stays whole, if the disk lets it. */
-  async forget(): Promise<void> {
-    this.#kept = false;
-    await this.#writing;
-    try {
-      await this.#parts.store.remove(this.name);
-    } catch (error) {
-      this.#kept = true;
-      await this.keep().catch(() => {});
-      throw error;
-    }
+  forget(): Promise<void> {
+    return this.#disk.forget(this.stored);
   }
 
   /** Virtual IPs whose node key is known. */
@@ -349,23 +331,18 @@ export class Network {
 
   /** Node keys by virtual IP. */
   pinnedKeys(): Map<string, string> {
-    return new Map(readPins(this.#learned.pins).map((pin) => [pin.address, pin.nodeKey]));
+    return this.#disk.pins();
   }
 
   /** Forgets the node key of an address, running or not; false: there was none. Call under `exclusive`. */
   async forgetPin(virtualIp: string): Promise<boolean> {
-    const nodeKey = readPins(this.#learned.pins).find((pin) => pin.address === virtualIp)?.nodeKey;
+    const nodeKey = this.pinnedKeys().get(virtualIp);
     const { routing } = this.config;
     // What was accepted was accepted of this key.
     if (nodeKey !== undefined && routing !== undefined) await this.setRouting(withoutPeer(routing, nodeKey));
-    if (this.carrier) return this.carrier.forgetPeer(virtualIp);
-    const pins = withoutPin(this.#learned.pins, virtualIp);
-    if (pins === undefined) return false;
-    const learned = { ...this.#learned, pins };
-    await this.#writing;
-    if (this.#kept) await this.#parts.store.saveLearned(this.name, learned);
-    this.#learned = learned;
-    return true;
+    return this.carrier === undefined
+      ? this.#disk.forgetPin(this.name, virtualIp)
+      : this.carrier.forgetPeer(virtualIp);
   }
 
   /** Marks it as left. */
@@ -373,7 +350,7 @@ export class Network {
     this.joined = false;
     this.psks.stop();
     this.#enter({ state: "down" });
-    if (this.#wasKept) this.#teller.left();
+    if (this.#disk.wasKept) this.#teller.left();
   }
 
   async #items() {
@@ -399,8 +376,8 @@ export class Network {
         config: this.config,
         secrets: this.secrets,
         psks: this.psks.epochs(),
-        learned: this.#learned,
-        onLearned: (learned) => this.#learn(learned),
+        learned: this.#disk.learned,
+        onLearned: (learned) => this.#disk.learn(this.name, learned),
         engine: (identity) => {
           const timing = { pingIntervalMs, deadAfterMs };
           const engine = platform.createMeshEngine({ identity, tunFd, mtu, sockets, threads, ...timing });
@@ -462,18 +439,7 @@ export class Network {
       );
     }
     this.config = { ...this.config, port };
-    if (this.#kept) await this.#parts.store.saveConfig(this.config);
-  }
-
-  #learn(learned: Learned): void {
-    this.#learned = learned;
-    if (!this.#kept) return;
-    this.#writing = this.#writing.then(async () => {
-      if (!this.#kept || this.#learned !== learned) return;
-      await this.#parts.store.saveLearned(this.name, learned).catch((error: unknown) => {
-        this.#parts.log.error({ network: this.name, err: error }, "cannot keep what was learned of peers");
-      });
-    });
+    await this.#disk.saveConfig(this.config);
   }
 
   /** Shows the error as its state, and tries again later. Call under `exclusive`, with nothing of it up. */
