@@ -4,13 +4,13 @@
  */
 import { randomBytes } from "node:crypto";
 import { WebSocket } from "ws";
-import { ownCodec } from "../../src/daemon/core/gateway/codec.js";
+import { ownCodec } from "../../src/common/gateway/codec.js";
 import {
   type GatewayHello,
   gatewayHeaders,
   gatewayProtocol,
   parseGatewayHello,
-} from "../../src/daemon/core/gateway/hello.js";
+} from "../../src/common/gateway/hello.js";
 import { echoed, echoRequest } from "../interop/ip-packet.js";
 import { waitFor } from "./command.js";
 

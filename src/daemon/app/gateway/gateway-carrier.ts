@@ -2,6 +2,9 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
 import { VpnError } from "../../../common/errors.js";
+import { ownCodec } from "../../../common/gateway/codec.js";
+import { dialGateway } from "../../../common/gateway/dial.js";
+import { type GatewayHello, gatewayHeaders, parseGatewayHello } from "../../../common/gateway/hello.js";
 import { backoffMs } from "../../core/backoff.js";
 import type { Carrier, CarrierEvent, CarrierView, Reason } from "../../core/carrier.js";
 import type { Endpoint } from "../../core/engine.js";
@@ -12,16 +15,13 @@ import {
   type GatewayClientOptions,
   openGatewayWarning,
 } from "../../core/gateway/client-options.js";
-import { ownCodec } from "../../core/gateway/codec.js";
 import { GatewayPeer } from "../../core/gateway/gateway-peer.js";
-import { type GatewayHello, gatewayHeaders, parseGatewayHello } from "../../core/gateway/hello.js";
 import { overlaps, parseCidr } from "../../core/network/cidr.js";
 import type { PacketBatch, PacketPort, PortItems } from "../../core/packet-port.js";
 import { Channel, closeCodes } from "../../io/gateway/channel.js";
-import { dialGateway } from "../../io/gateway/dial.js";
 import { resolveServer } from "../../io/server-names.js";
 import type { Learned } from "../../io/state/store.js";
-import type { MakeTcpSocket } from "../../io/tcp/sockets.js";
+import { dial, type MakeTcpSocket } from "../../io/tcp/sockets.js";
 import { Readiness } from "../readiness.js";
 import { roundTrip } from "../round-trip.js";
 
@@ -251,9 +251,8 @@ export class GatewayCarrier implements Carrier {
           {
             url,
             ...(proxy !== undefined && { proxy }),
-            endpoint,
+            connect: (signal) => dial(makeSocket, endpoint, signal),
             headers: this.#headers(),
-            make: makeSocket,
             signal,
           },
           (socket, cipher) => {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { test } from "node:test";
-import { encodeClassic } from "../../core/tcp/frames.js";
+import { encodeClassic } from "../../../common/frames.js";
 import { encodeTaken } from "../../core/tcp/hello.js";
 import { makeSocket } from "../../io/native.js";
 import { LinkWay, type LinkWayOptions } from "./link-way.js";

@@ -1,5 +1,6 @@
 /** A network by way of a gateway, as asked for at `join`; checked and canonical. */
 import { VpnError } from "../../../common/errors.js";
+import { checkGatewayUrl, checkProxyUrl, hostPort } from "../../../common/gateway/url.js";
 import { parseCidr } from "../network/cidr.js";
 
 export interface GatewayClientOptions {
@@ -21,11 +22,11 @@ const usage = (message: string, hint: string): VpnError => new VpnError("usage",
 
 /** Checks what came over the API. @throws VpnError `usage` */
 export function checkGatewayClient(raw: GatewayClientOptions): GatewayClientOptions {
-  const url = checkUrl(raw.url, ["ws:", "wss:"], "--gateway wss://HOST/PATH");
+  const url = checkGatewayUrl(raw.url);
   const { proxy } = raw;
   return {
     url: url.href,
-    ...(proxy !== undefined && { proxy: proxyOf(proxy) }),
+    ...(proxy !== undefined && { proxy: checkProxyUrl(proxy) }),
     routes: [...new Set(raw.routes.map(checkRoute))],
   };
 }
@@ -34,38 +35,6 @@ export function checkGatewayClient(raw: GatewayClientOptions): GatewayClientOpti
 export function firstHop({ url, proxy }: Pick<GatewayClientOptions, "url" | "proxy">): string {
   return hostPort(new URL(proxy ?? url));
 }
-
-/** "HOST:PORT" of a URL, the port too if it is the usual one. */
-export function hostPort(url: URL): string {
-  const usual = url.protocol === "wss:" || url.protocol === "https:" ? 443 : 80;
-  return `${url.hostname}:${url.port === "" ? usual : url.port}`;
-}
-
-function proxyOf(text: string): string {
-  const url = checkUrl(text, ["http:"], "--proxy http://HOST:PORT");
-  return `http://${hostPort(url)}`;
-}
-
-function checkUrl(text: string, protocols: readonly string[], example: string): URL {
-  const bad = (why: string): VpnError =>
-    usage(`${JSON.stringify(shown(text))} ${why}`, `write it as ${example}`);
-  let url: URL;
-  try {
-    url = new URL(text);
-  } catch {
-    throw bad("is no URL");
-  }
-  if (!protocols.includes(url.protocol))
-    throw bad(`begins with none of ${protocols.map((one) => `${one}//`).join(", ")}`);
-  if (url.hostname === "" || text.length > 500) throw bad("names no host");
-  if (url.username !== "" || url.password !== "")
-    throw bad("holds a password; the token goes into --token-file");
-  if (url.hash !== "") throw bad("has a part behind #");
-  return url;
-}
-
-/** What is before an @ may be a secret. */
-const shown = (text: string): string => text.slice(0, 200).replace(/\/\/[^/]*@/, "//***@");
 
 function checkRoute(text: string): string {
   const cidr = parseCidr(text);

@@ -1,6 +1,7 @@
 /** The devices of a gateway's clients, read by one thread; each client is held to its own addresses (native/, "The port hub"). */
+
+import type { GatewayItems } from "../../../common/gateway/codec.js";
 import type { EngineCounters } from "../engine.js";
-import type { GatewayItems } from "./codec.js";
 
 /** Items of one client, as in `PacketBatch`. */
 export interface ClientBatch {

@@ -1,7 +1,7 @@
 /** One living WebSocket of a gateway: items both ways in its protocol, and whether the other end still is there. */
 import { WebSocket } from "ws";
+import type { CodecSink, GatewayCodec, GatewayItems } from "../../../common/gateway/codec.js";
 import type { Reason } from "../../core/carrier.js";
-import type { CodecSink, GatewayCodec, GatewayItems } from "../../core/gateway/codec.js";
 
 export interface ChannelEvents extends CodecSink {
   /** What waited is sent. */

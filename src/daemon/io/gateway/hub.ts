@@ -1,5 +1,5 @@
 import { loadAddon } from "../../../common/addon.js";
-import type { GatewayItems } from "../../core/gateway/codec.js";
+import type { GatewayItems } from "../../../common/gateway/codec.js";
 import type { ClientBatch, ClientMode, HubDestinations, PortHub } from "../../core/gateway/hub.js";
 
 interface AddonHub {

@@ -7,7 +7,7 @@ import { type WebSocket, WebSocketServer } from "ws";
 import type { HostPort } from "../../../common/endpoint.js";
 import { canonicalAddress, formatEndpoint } from "../../../common/endpoint.js";
 import { VpnError } from "../../../common/errors.js";
-import { gatewayHeaders, gatewayProtocol, largestMessage } from "../../core/gateway/hello.js";
+import { gatewayHeaders, gatewayProtocol, largestMessage } from "../../../common/gateway/hello.js";
 import { errorCode } from "../atomic-file.js";
 import type { MakeTcpSocket } from "../tcp/sockets.js";
 import type { TlsPair } from "./tls-files.js";

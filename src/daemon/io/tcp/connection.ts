@@ -1,8 +1,5 @@
 /** One living TCP connection of a link: frames both ways, who the other end is, and whether it still is. */
 import type { Duplex } from "node:stream";
-import type { SigningKey } from "../../core/keys/ed25519.js";
-import type { PacketBatch, PortItems } from "../../core/packet-port.js";
-import { encodeLinkControl, parseLinkControl, takenControl } from "../../core/tcp/control.js";
 import {
   encodeClassic,
   encodeControl,
@@ -11,7 +8,10 @@ import {
   type Framing,
   kinds,
   roomFor,
-} from "../../core/tcp/frames.js";
+} from "../../../common/frames.js";
+import type { SigningKey } from "../../core/keys/ed25519.js";
+import type { PacketBatch, PortItems } from "../../core/packet-port.js";
+import { encodeLinkControl, parseLinkControl, takenControl } from "../../core/tcp/control.js";
 import { encodeAck, encodeHello, isAck, isTaken, type LinkHello, parseHello } from "../../core/tcp/hello.js";
 import { encodeIdentity, readIdentity } from "../../core/tcp/identity.js";
 import { dropped } from "./garbage.js";

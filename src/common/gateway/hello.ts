@@ -3,8 +3,8 @@
  * which, from the gateway, is the hello.
  */
 import { z } from "zod";
-import { parseCidr } from "../network/cidr.js";
-import { encodeControl } from "../tcp/frames.js";
+import { canonicalAddress } from "../endpoint.js";
+import { encodeControl } from "../frames.js";
 
 /** Of `Sec-WebSocket-Protocol`. */
 export const gatewayProtocol = "vpnd.gateway.v1";
@@ -17,10 +17,7 @@ export const largestMessage = 512 << 10;
 const helloType = 3;
 const longestHello = 16 << 10;
 
-const cidr = z
-  .string()
-  .max(64)
-  .refine((text) => parseCidr(text) !== undefined);
+const cidr = z.string().max(64).refine(isCidr);
 const schema = z.object({
   /** The client's own, with the lengths of their subnets; at most one of each family. */
   addresses: z.array(cidr).min(1).max(2),
@@ -54,4 +51,9 @@ export function parseGatewayHello(control: Uint8Array): GatewayHello | undefined
   } catch {
     return undefined;
   }
+}
+
+function isCidr(text: string): boolean {
+  const [, address = "", length] = /^([0-9a-fA-F.:]+)\/(\d{1,3})$/.exec(text) ?? [];
+  return canonicalAddress(address) !== undefined && Number(length) <= (address.includes(":") ? 128 : 32);
 }

@@ -1,9 +1,8 @@
 /** How items go into WebSocket messages, and come out of them again. */
-import type { PortItems } from "../packet-port.js";
-import { encodeItems, FrameReader, kinds } from "../tcp/frames.js";
+import { encodeItems, type FrameItems, FrameReader, kinds } from "../frames.js";
 
 /** What a device of a gateway or of its client has. */
-export type GatewayItems = Exclude<PortItems, "frames">;
+export type GatewayItems = Exclude<FrameItems, "frames">;
 
 export interface CodecSink {
   /** Items for the device; the memory is the receiver's. */

@@ -1,24 +1,21 @@
-/** A client's WebSocket to a gateway: over sockets of the addon, by way of a proxy if there is one, in TLS if the URL says so. */
+/** A client's WebSocket to a gateway: by way of a proxy if there is one, in TLS if the URL says so. */
 import { existsSync, readFileSync } from "node:fs";
 import type { IncomingMessage } from "node:http";
 import { isIP, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { connect, type TLSSocket } from "node:tls";
 import { WebSocket } from "ws";
-import { VpnError } from "../../../common/errors.js";
-import { hostPort } from "../../core/gateway/client-options.js";
-import { gatewayProtocol, largestMessage } from "../../core/gateway/hello.js";
-import { errorCode } from "../atomic-file.js";
-import { dial, type MakeTcpSocket } from "../tcp/sockets.js";
+import { VpnError } from "../errors.js";
+import { gatewayProtocol, largestMessage } from "./hello.js";
+import { hostPort } from "./url.js";
 
 export interface DialOptions {
   url: string;
   /** "http://HOST:PORT"; absent: none. */
   proxy?: string;
-  /** "ADDR:PORT" to connect to: the gateway's, or its proxy's. */
-  endpoint: string;
+  /** Makes the connection to the gateway, or to its proxy. */
+  connect: (signal: AbortSignal) => Promise<Socket>;
   headers: Readonly<Record<string, string>>;
-  make: MakeTcpSocket;
   signal: AbortSignal;
 }
 
@@ -39,9 +36,9 @@ export async function dialGateway<T>(
   options: DialOptions,
   use: (socket: WebSocket, cipher: string | undefined) => T,
 ): Promise<T> {
-  const { url, proxy, endpoint, make, signal } = options;
+  const { url, proxy, connect: reach, signal } = options;
   const target = new URL(url);
-  const raw = await dial(make, endpoint, signal);
+  const raw = await reach(signal);
   try {
     if (proxy !== undefined) await within(raw, signal, throughProxy(raw, hostPort(target)));
     const secure =
@@ -185,7 +182,7 @@ function notOpened(error: NodeJS.ErrnoException): VpnError {
 }
 
 function untrusted(host: string, error: Error): VpnError {
-  const code = errorCode(error) ?? "";
+  const code = "code" in error ? String(error.code) : "";
   if (/CERT|SELF_SIGNED|ISSUER|ALTNAME/.test(code)) {
     return new VpnError("failed", `the certificate of ${host} is not to be trusted: ${error.message}`, {
       hint: "is its authority among those of this machine? see: update-ca-certificates",

@@ -2,7 +2,9 @@
  * What goes over a TCP link (docs/wire.md, "TCP link"). Classic framing is simpletun's: a 2-byte big-endian length, then the packet.
  * Between two vpnd each item has 4 bytes before it, its kind and a 3-byte length, so that super-packets fit.
  */
-import type { PortItems } from "../packet-port.js";
+
+/** What items are: IP packets, such behind their vnet headers, or Ethernet frames (`PortItems` of vpnd's packet port). */
+export type FrameItems = "packets" | "supers" | "frames";
 
 export type Framing = "classic" | "own";
 
@@ -34,7 +36,7 @@ export function roomFor(ends: ArrayLike<number>): number {
  */
 export function encodeItems(
   framing: Framing,
-  items: PortItems,
+  items: FrameItems,
   data: Uint8Array,
   ends: ArrayLike<number>,
   into?: Buffer,
