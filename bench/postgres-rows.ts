@@ -53,6 +53,7 @@ const cases: readonly Case[] = [
   ...[64 << 10, 1 << 20].map((batch) => ({ way: "copy" as const, packet: 8000, batch, durable: true })),
   { way: "copy", packet: 8000, batch: 256 << 10, durable: false },
   { way: "copy", packet: 64_000, batch: 1 << 20, durable: true },
+  { way: "copy whole", packet: 64_000, batch: 1 << 20, durable: true },
   { way: "copy", packet: 64_000, batch: 1 << 20, durable: false },
 ];
 
