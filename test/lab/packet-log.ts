@@ -1,6 +1,6 @@
 /** Whether the log of a database holds what left a device: the same packets, each as often. */
 import { createHash } from "node:crypto";
-import { takeApart } from "../../src/daemon/core/postgres/packet.js";
+import { takeApart } from "../../src/common/postgres/packet.js";
 import type { Database } from "./postgres.js";
 
 /** How often each packet is there, by what it is known by. */

@@ -1,8 +1,8 @@
 import { VpnError } from "../../common/errors.js";
+import { parsePostgresUrl } from "../../common/postgres/url.js";
 import type { Carrier } from "../core/carrier.js";
 import { firstHop } from "../core/gateway/client-options.js";
 import type { JoinOptions, NetworkConfig } from "../core/network/config.js";
-import { parsePostgresUrl } from "../core/postgres/options.js";
 
 export interface JoinWait {
   /** How long the servers may be silent. */

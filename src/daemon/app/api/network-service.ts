@@ -3,9 +3,9 @@ import type { GatewayClientOptions } from "../../../common/gen/vpnd/v1/gateway_c
 import type { JoinRequest, NetworkService } from "../../../common/gen/vpnd/v1/network_pb.js";
 import type { PostgresOptions } from "../../../common/gen/vpnd/v1/postgres_pb.js";
 import type { CallContext, ServiceImpl } from "../../../common/grpc/server.js";
+import { splitPassword } from "../../../common/postgres/url.js";
 import { signingKey } from "../../core/keys/ed25519.js";
 import type { JoinOptions } from "../../core/network/config.js";
-import { splitPassword } from "../../core/postgres/options.js";
 import type { Network } from "../network.js";
 import type { Networks } from "../networks.js";
 import { damagedMessage, detailsMessage, networkMessage } from "./convert.js";

@@ -1,5 +1,5 @@
+import { parsePostgresUrl } from "../../../common/postgres/url.js";
 import { firstHop } from "../../core/gateway/client-options.js";
-import { parsePostgresUrl } from "../../core/postgres/options.js";
 import type { Networks } from "../networks.js";
 import type { KillSwitch } from "./kill-switch.js";
 

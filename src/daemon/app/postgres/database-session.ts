@@ -1,13 +1,13 @@
 /** One attempt to use the database: three connections, a session of this node, and packets both ways until something ends it. */
 import { setTimeout as delay } from "node:timers/promises";
 import { VpnError } from "../../../common/errors.js";
+import { type ConnectOptions, connectDatabase } from "../../../common/postgres/connect.js";
+import { type Fault, faultOf } from "../../../common/postgres/faults.js";
+import { DatabaseError, type WireConnection } from "../../../common/postgres/wire-connection.js";
 import type { Endpoint } from "../../core/engine.js";
 import { networkChannel, nodeChannel, parseWake } from "../../core/postgres/channels.js";
-import { type Fault, faultOf } from "../../core/postgres/faults.js";
 import type { Cursor, Nodes, OtherRow } from "../../core/postgres/nodes.js";
-import { type ConnectOptions, connectDatabase } from "../../io/postgres/connect.js";
 import { migrate } from "../../io/postgres/migrate.js";
-import { DatabaseError, type WireConnection } from "../../io/postgres/wire-connection.js";
 import { LogReader, type LogReaderEvents } from "./log-reader.js";
 import { LogWriter, type LogWriterEvents } from "./log-writer.js";
 

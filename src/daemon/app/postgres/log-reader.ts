@@ -1,8 +1,8 @@
-import { columns } from "../../core/postgres/columns.js";
+import { columns } from "../../../common/postgres/columns.js";
+import { seqOf } from "../../../common/postgres/row.js";
+import type { WireConnection } from "../../../common/postgres/wire-connection.js";
 import { Incoming, type Verdict } from "../../core/postgres/incoming.js";
 import type { Cursor, Nodes } from "../../core/postgres/nodes.js";
-import { seqOf } from "../../core/postgres/row.js";
-import type { WireConnection } from "../../io/postgres/wire-connection.js";
 
 export interface LogReaderEvents {
   /** Super-packets for the device, in memory that is used again afterwards. */

@@ -1,9 +1,9 @@
+import { columns } from "../../../common/postgres/columns.js";
+import type { WireConnection } from "../../../common/postgres/wire-connection.js";
 import type { PacketBatch } from "../../core/packet-port.js";
 import { nodeChannel, wakeText } from "../../core/postgres/channels.js";
-import { columns } from "../../core/postgres/columns.js";
 import type { Nodes } from "../../core/postgres/nodes.js";
 import { Outgoing, type RowBatch } from "../../core/postgres/outgoing.js";
-import type { WireConnection } from "../../io/postgres/wire-connection.js";
 
 export interface LogWriterEvents {
   /** Packets can be taken again. */

@@ -1,8 +1,8 @@
 /** Rows of the log that are for this node, as items for the device. */
-import { kinds } from "./columns.js";
-import { offloadBytes, segmentsOf } from "./outgoing.js";
-import { addressesOf, putTogether } from "./packet.js";
-import { readRow } from "./row.js";
+import { kinds } from "../../../common/postgres/columns.js";
+import { offloadBytes, segmentsOf } from "../../../common/postgres/offload.js";
+import { addressesOf, putTogether } from "../../../common/postgres/packet.js";
+import { readRow } from "../../../common/postgres/row.js";
 
 /** Who a row may come from, and who it is for. */
 export interface IncomingRules {

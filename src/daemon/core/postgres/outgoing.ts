@@ -1,11 +1,9 @@
 /** What comes out of the device, as rows of the log. */
+import { kinds } from "../../../common/postgres/columns.js";
+import { offloadBytes, segmentsOf } from "../../../common/postgres/offload.js";
+import { addressesOf, takeApart } from "../../../common/postgres/packet.js";
+import { copyHeader, copyTrailer, type LogRow, RowWriter } from "../../../common/postgres/row.js";
 import type { PacketBatch } from "../packet-port.js";
-import { kinds } from "./columns.js";
-import { addressesOf, type PacketFields, takeApart } from "./packet.js";
-import { copyHeader, copyTrailer, type LogRow, RowWriter } from "./row.js";
-
-/** struct virtio_net_hdr in front of each item. */
-export const offloadBytes = 10;
 
 /** What the rows of one COPY hold, to be told when it is done. */
 export interface RowBatch {
@@ -140,11 +138,4 @@ export class Outgoing {
       sum.packets += packets;
     }
   }
-}
-
-/** How many packets a super-packet stands for. @param item with its vnet header, little-endian */
-export function segmentsOf(item: Buffer, fields: Pick<PacketFields, "payload"> | undefined): number {
-  const size = item.readUInt16LE(4);
-  if (size === 0 || fields === undefined) return 1;
-  return Math.max(1, Math.ceil(fields.payload.length / size));
 }

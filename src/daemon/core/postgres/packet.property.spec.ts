@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { kinds } from "./columns.js";
+import { kinds } from "../../../common/postgres/columns.js";
+import { offloadBytes } from "../../../common/postgres/offload.js";
+import { addressesOf, putTogether, takeApart } from "../../../common/postgres/packet.js";
+import { copyHeader, readRow, seqOf } from "../../../common/postgres/row.js";
 import { Incoming } from "./incoming.js";
-import { Outgoing, offloadBytes } from "./outgoing.js";
-import { addressesOf, putTogether, takeApart } from "./packet.js";
-import { copyHeader, readRow, seqOf } from "./row.js";
+import { Outgoing } from "./outgoing.js";
 
 const bytes = (min: number, max: number) =>
   fc.uint8Array({ minLength: min, maxLength: max }).map((b) => Buffer.from(b));

@@ -1,10 +1,18 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { faultOf } from "../../../common/postgres/faults.js";
+import { formatPostgresUrl, parsePostgresUrl, splitPassword } from "../../../common/postgres/url.js";
+import {
+  AnswerReader,
+  bindAndExecute,
+  readNotification,
+  readRefusal,
+  simpleQuery,
+  textRow,
+} from "../../../common/postgres/wire.js";
 import { parseWake, wakeText } from "./channels.js";
-import { faultOf } from "./faults.js";
 import { Nodes, type OtherRow } from "./nodes.js";
-import { checkPostgresOptions, formatPostgresUrl, parsePostgresUrl, splitPassword } from "./options.js";
-import { AnswerReader, bindAndExecute, readNotification, readRefusal, simpleQuery, textRow } from "./wire.js";
+import { checkPostgresOptions } from "./options.js";
 
 test("URLs are read, and written in one form", () => {
   const address = parsePostgresUrl(

@@ -2,7 +2,7 @@
 import { readdir, readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { VpnError } from "../../../common/errors.js";
-import { DatabaseError, type WireConnection } from "./wire-connection.js";
+import { DatabaseError, type WireConnection } from "../../../common/postgres/wire-connection.js";
 
 /** The same depth below the package from src/ and from dist/. */
 const folder = fileURLToPath(new URL("../../../../migrations/postgres/", import.meta.url));

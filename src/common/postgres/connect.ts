@@ -4,20 +4,19 @@ import { isIP, type OnReadOpts, Socket, type SocketConstructorOpts } from "node:
 import type { Duplex } from "node:stream";
 import type { ConnectionOptions } from "node:tls";
 import pg from "pg";
-import { parseEndpoint } from "../../../common/endpoint.js";
-import { VpnError } from "../../../common/errors.js";
-import type { Endpoint } from "../../core/engine.js";
-import type { PostgresAddress } from "../../core/postgres/options.js";
-import type { MakeTcpSocket } from "../tcp/sockets.js";
+import { parseEndpoint } from "../endpoint.js";
+import { VpnError } from "../errors.js";
+import type { PostgresAddress } from "./url.js";
 import { DatabaseError, WireConnection } from "./wire-connection.js";
 
 export interface ConnectOptions {
   address: PostgresAddress;
   /** Undefined: none is needed. */
   password: string | undefined;
-  makeSocket: MakeTcpSocket;
-  /** Looks "HOST:PORT" up; never rejects. */
-  resolve: (server: string) => Promise<Endpoint[]>;
+  /** Sockets of vpnd have one maker; absent: an ordinary one. */
+  makeSocket?: (options: { family: 4 | 6; kind: "tcp"; port: number }) => { fd: number };
+  /** Looks "HOST:PORT" up, for "ADDR:PORT" of each address; never rejects. */
+  resolve: (server: string) => Promise<string[]>;
   /** What `pg_stat_activity` shows. */
   applicationName: string;
 }
@@ -25,7 +24,7 @@ export interface ConnectOptions {
 export interface Connected {
   connection: WireConnection;
   /** "ADDR:PORT" of the server. */
-  endpoint: Endpoint;
+  endpoint: string;
   /** Absent: not encrypted. */
   cipher?: string;
 }
@@ -62,7 +61,7 @@ export async function connectDatabase(options: ConnectOptions, signal: AbortSign
 async function logIn(
   options: ConnectOptions,
   server: string,
-  endpoint: Endpoint,
+  endpoint: string,
   signal: AbortSignal,
 ): Promise<Connected> {
   const { address } = options;
@@ -78,14 +77,14 @@ async function logIn(
 async function attempt(
   options: ConnectOptions,
   server: string,
-  endpoint: Endpoint,
+  endpoint: string,
   encrypted: boolean,
   signal: AbortSignal,
 ): Promise<Connected> {
   const target = parseEndpoint(endpoint);
   if (target === undefined) throw new VpnError("internal", `${endpoint} is no endpoint`);
   const { address, password = "", applicationName } = options;
-  const tap = new Tap(options.makeSocket({ family: target.family, kind: "tcp", port: 0 }).fd);
+  const tap = new Tap(options.makeSocket?.({ family: target.family, kind: "tcp", port: 0 }).fd);
   const { socket } = tap;
   const client = new pg.Client({
     host: target.address,
@@ -131,7 +130,7 @@ function takeStream(client: pg.Client): Duplex {
 }
 
 /** Of two servers of a pair one takes no writes. */
-async function refuseStandby(connection: WireConnection, endpoint: Endpoint): Promise<void> {
+async function refuseStandby(connection: WireConnection, endpoint: string): Promise<void> {
   const [row] = await connection.run("SELECT pg_is_in_recovery()");
   if (row?.[0] !== "t") return;
   connection.destroy(new Error("standby"));
@@ -157,7 +156,8 @@ class Tap {
   readonly socket: Socket;
   #onChunk: ((chunk: Buffer) => void) | undefined;
 
-  constructor(fd: number) {
+  /** @param fd not connected; absent: Node makes one */
+  constructor(fd?: number) {
     const onread = {
       buffer: Buffer.allocUnsafe(readBytes),
       callback: (count: number, memory: Uint8Array) => {
@@ -170,7 +170,7 @@ class Tap {
     };
     // Node would read from a socket that it did not connect itself at once, and fail.
     const options: SocketConstructorOpts & { manualStart: boolean; onread: OnReadOpts } = {
-      fd,
+      ...(fd !== undefined && { fd }),
       manualStart: true,
       onread,
     };

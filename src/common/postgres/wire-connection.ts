@@ -14,7 +14,7 @@ import {
   sync,
   terminate,
   textRow,
-} from "../../core/postgres/wire.js";
+} from "./wire.js";
 
 /** The server refused something; the connection lives on. */
 export class DatabaseError extends Error {

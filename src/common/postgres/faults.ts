@@ -1,8 +1,9 @@
 /** Why the database does not carry packets now, in a word and a line, and whether waiting may help. */
-import type { Reason } from "../carrier.js";
 import type { Refusal } from "./wire.js";
 
-export interface Fault extends Reason {
+export interface Fault {
+  code: string;
+  message: string;
   /** Someone has to do something first: nobody waits for it in vain. */
   lasting: boolean;
   hint?: string;
