@@ -33,8 +33,8 @@ export function measureNetworks(networks: Networks): NetworkMeasure[] {
   return [...usable, ...damaged];
 }
 
-export function measureGateway(gateway: Gateway): GatewayMeasure {
-  const { clients, refused } = gateway.view();
+export async function measureGateway(gateway: Gateway): Promise<GatewayMeasure> {
+  const { clients, refused } = await gateway.view();
   const address = (addresses: readonly string[]): string => addresses[0]?.replace(/\/.*/, "") ?? "";
   return { clients: clients.map((one) => ({ ...one, address: address(one.addresses) })), refused };
 }

@@ -9,8 +9,8 @@ import type {
 } from "../../../common/gen/vpnd/v1/gateway_pb.js";
 import type { ServiceImpl } from "../../../common/grpc/server.js";
 import { type GatewayUser, isOver } from "../../core/gateway/users.js";
+import type { ClientView } from "../gateway/client.js";
 import type { Gateway } from "../gateway/gateway.js";
-import type { ClientView } from "../gateway/service.js";
 
 const defaultIntervalSeconds = 2;
 /** Rates below this starve a client rather than limit it, bytes a second. */
@@ -23,23 +23,23 @@ export function gatewayService(
   return {
     async startGateway({ dryRun, keepSeconds, ...asked }) {
       const change = await gateway.start({ ...asked, keepSeconds }, dryRun);
-      return { ...change, gateway: gatewayMessage(gateway) };
+      return { ...change, gateway: await gatewayMessage(gateway) };
     },
     async stopGateway({ dryRun }) {
       const { already, plan } = await gateway.stop(dryRun);
-      return { already, plan, gateway: gatewayMessage(gateway) };
+      return { already, plan, gateway: await gatewayMessage(gateway) };
     },
     async getGateway() {
-      return { gateway: gatewayMessage(gateway) };
+      return { gateway: await gatewayMessage(gateway) };
     },
     async *watchGateway({ intervalSeconds }, { signal }) {
       const interval = (intervalSeconds > 0 ? Math.max(0.1, intervalSeconds) : defaultIntervalSeconds) * 1000;
       for await (const _ of gateway.feed.ticks(AbortSignal.any([signal, stopping]), interval)) {
-        yield { gateway: gatewayMessage(gateway) };
+        yield { gateway: await gatewayMessage(gateway) };
       }
     },
     async kickClients({ whom }) {
-      return { kicked: gateway.kick(whom) };
+      return { kicked: await gateway.kick(whom) };
     },
     async addGatewayUser({ name, expiresInSeconds, rate }) {
       if (expiresInSeconds !== undefined && !(expiresInSeconds > 0)) {
@@ -55,8 +55,8 @@ export function gatewayService(
       return { token };
     },
     async listGatewayUsers() {
-      const { clients } = gateway.view();
-      return { users: gateway.users().map((user) => userMessage(user, clients, Date.now())) };
+      const now = Date.now();
+      return { users: gateway.users().map((user) => userMessage(user, gateway.connections(user.name), now)) };
     },
     async revokeGatewayUser({ name }) {
       return { kicked: await gateway.revokeUser(name) };
@@ -64,8 +64,8 @@ export function gatewayService(
   };
 }
 
-function gatewayMessage(gateway: Gateway): MessageInitShape<typeof GatewaySchema> {
-  const { state, reason, options, users, clients, refused, notes } = gateway.view();
+async function gatewayMessage(gateway: Gateway): Promise<MessageInitShape<typeof GatewaySchema>> {
+  const { state, reason, options, users, clients, refused, notes } = await gateway.view();
   return {
     ...options,
     state,
@@ -93,7 +93,7 @@ function clientMessage(client: ClientView): MessageInitShape<typeof GatewayClien
 
 function userMessage(
   user: GatewayUser,
-  clients: readonly ClientView[],
+  clients: number,
   now: number,
 ): MessageInitShape<typeof GatewayUserSchema> {
   const { name, created, expires, rate = 0 } = user;
@@ -103,7 +103,7 @@ function userMessage(
     ...(expires !== undefined && { expires: timestampFromMs(expires) }),
     expired: isOver(user, now),
     rate,
-    clients: clients.filter((client) => client.user === name && client.state === "up").length,
+    clients,
   };
 }
 

@@ -27,8 +27,9 @@ import type { SystemDoor } from "../../io/system/door.js";
 import { ChangeFeed } from "../change-feed.js";
 import { Mutex } from "../mutex.js";
 import type { Forwarding } from "../routes/forwarding.js";
+import type { ClientView } from "./client.js";
 import type { GatewayPlatform } from "./platform.js";
-import { type ClientView, GatewayService } from "./service.js";
+import { GatewayService } from "./service.js";
 
 export interface GatewayParts {
   store: GatewayStore;
@@ -110,7 +111,7 @@ export class Gateway {
     });
   }
 
-  view(): GatewayView {
+  async view(): Promise<GatewayView> {
     const users = this.#users.length;
     const life = this.#life;
     if (life.state === "off") return { state: "off", users, clients: [], refused: {}, notes: [] };
@@ -120,7 +121,7 @@ export class Gateway {
     }
     const { service, notes } = life;
     const refused = Object.fromEntries(service.refused);
-    return { state: "up", options, users, clients: service.clients(), refused, notes };
+    return { state: "up", options, users, clients: await service.clients(), refused, notes };
   }
 
   /** @throws VpnError `usage` for bad options, `conflict` when it runs with others, `failed` or `conflict` when it cannot */
@@ -167,10 +168,10 @@ export class Gateway {
   }
 
   /** @param whom id, address or user @returns how many were disconnected @throws VpnError `not-found` */
-  kick(whom: string): number {
+  async kick(whom: string): Promise<number> {
     const service = this.#service();
-    const kicked = service.kick(
-      ({ id, user, addresses }) =>
+    const kicked = await service.kick(
+      ({ id, user }, addresses) =>
         String(id) === whom ||
         (user !== "" && user === whom) ||
         addresses.some((one) => one.slice(0, one.indexOf("/")) === whom),
@@ -184,6 +185,11 @@ export class Gateway {
 
   users(): readonly GatewayUser[] {
     return this.#users;
+  }
+
+  /** How many connections the user has now. */
+  connections(user: string): number {
+    return this.#life.state === "up" ? this.#life.service.connections(user) : 0;
   }
 
   /**

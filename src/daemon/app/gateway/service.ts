@@ -1,25 +1,27 @@
-/** A gateway that runs: its port, its devices, and its clients. */
+/** A gateway that runs: who is let in, and who gets which addresses and which device. What has the connections is a station. */
 import { randomBytes } from "node:crypto";
 import type { Logger } from "pino";
-import type { WebSocket } from "ws";
 import { parseEndpoint } from "../../../common/endpoint.js";
 import { VpnError } from "../../../common/errors.js";
-import { ownCodec } from "../../../common/gateway/codec.js";
-import { encodeGatewayHello } from "../../../common/gateway/hello.js";
+import type { GatewayHello } from "../../../common/gateway/hello.js";
 import type { Reason } from "../../core/carrier.js";
 import { AddressPlan } from "../../core/gateway/addresses.js";
 import { closedDestinations } from "../../core/gateway/destinations.js";
-import type { ClientBatch, PortHub } from "../../core/gateway/hub.js";
-import { Leases } from "../../core/gateway/leases.js";
+import { Leases, type Taken } from "../../core/gateway/leases.js";
 import type { GatewayOptions } from "../../core/gateway/options.js";
 import { makeResumeToken, nonceBytes, readResumeToken } from "../../core/gateway/resume-token.js";
 import type { GatewayUser } from "../../core/gateway/users.js";
-import { Channel, closeCodes } from "../../io/gateway/channel.js";
-import { type Admission, GatewayServer, type Knock } from "../../io/gateway/server.js";
-import { readTlsPair, stampOf, type TlsFiles } from "../../io/gateway/tls-files.js";
+import { closeCodes } from "../../io/gateway/channel.js";
+import { type Knock, listenOn } from "../../io/gateway/server.js";
+import type { TlsFiles } from "../../io/gateway/tls-files.js";
+import { Certificate } from "./certificate.js";
+import { type Client, type ClientView, viewOf } from "./client.js";
+import { keepAliveMs } from "./pace.js";
 import type { GatewayPlatform } from "./platform.js";
-import { Session } from "./session.js";
-import { deviceOf, Slots } from "./slots.js";
+import { SlotQueue } from "./slot-queue.js";
+import { Slots } from "./slots.js";
+import { Station } from "./station.js";
+import type { ControlCalls, Farewell, Grant, StationHandle, Verdict } from "./station-calls.js";
 
 export interface ServiceParts {
   options: GatewayOptions;
@@ -33,48 +35,28 @@ export interface ServiceParts {
   onChange: () => void;
 }
 
-/** A client, here or away. */
-export interface ClientView {
-  id: number;
-  user: string;
-  name: string;
-  remote: string;
-  device: string;
-  /** CIDR. */
-  addresses: string[];
-  state: "up" | "away";
-  /** Milliseconds since 1970. */
-  since: number;
-  rttSeconds?: number;
-  rxBytes: number;
-  txBytes: number;
-  rxPackets: number;
-  txPackets: number;
-  drops: Readonly<Record<string, number>>;
-}
-
-const keepAliveMs = 20_000;
-const deadMs = 50_000;
 /** So many devices are made ahead of clients. */
 const madeAhead = 8;
 const tickMs = 1_000;
 /** Names of clients come from the network. */
 const longestName = 63;
+const connectedAgain: Farewell = { code: closeCodes.policy, text: "connected again" };
+const timeIsOver: Farewell = { code: closeCodes.normal, text: "" };
 
 export class GatewayService {
   readonly #parts: ServiceParts;
   readonly #plan: AddressPlan;
   readonly #leases: Leases;
   readonly #group: number;
-  readonly #hub: PortHub;
+  readonly #station: StationHandle;
   readonly #slots: Slots;
-  /** By id; also those that are away, whose devices the hub keeps. */
-  readonly #sessions = new Map<number, Session>();
-  readonly #away = new Map<number, Session>();
+  readonly #queue = new SlotQueue();
+  /** By id; also those that are away, whose devices their station keeps. */
+  readonly #clients = new Map<number, Client>();
+  readonly #bySlot = new Map<number, Client>();
   readonly #refused = new Map<string, number>();
   readonly #timer: NodeJS.Timeout;
-  #server: GatewayServer | undefined;
-  #tlsStamp = "";
+  #certificate: Certificate | undefined;
   #nextId = 0;
   #stopped = false;
 
@@ -82,21 +64,7 @@ export class GatewayService {
   static async start(parts: ServiceParts): Promise<GatewayService> {
     const service = new GatewayService(parts);
     try {
-      service.#makeAhead();
-      const { listen } = parts.options;
-      const endpoint = parseEndpoint(listen);
-      if (endpoint === undefined) throw new VpnError("internal", `${listen} is no endpoint`);
-      service.#hub.start();
-      const { tls } = parts;
-      const pair = tls && (await readTlsPair(tls));
-      if (tls !== undefined) service.#tlsStamp = await stampOf(tls);
-      service.#server = await GatewayServer.open({
-        ...(pair !== undefined && { tls: pair }),
-        make: (options) => parts.platform.makeSocket(options),
-        listen: endpoint,
-        admit: (knock) => service.#admit(knock),
-        onRefused: (why) => service.#count(why),
-      });
+      await service.#open();
       return service;
     } catch (error) {
       await service.stop();
@@ -111,8 +79,8 @@ export class GatewayService {
     this.#leases = new Leases(options.maxClients, options.keepSeconds * 1000);
     this.#group = (randomBytes(4).readUInt32BE() % 0x7fff_0000) + 1;
     const open = [...options.allow, ...(options.allowHost || options.allowClients ? options.subnets : [])];
-    this.#hub = platform.createPortHub({ closed: closedDestinations, open });
-    this.#hub.onBatch = (client, batch) => this.#send(client, batch);
+    const setup = { destinations: { closed: closedDestinations, open }, mtu: options.mtu };
+    this.#station = new Station(setup, platform, this.#calls());
     this.#slots = new Slots({
       plan: this.#plan,
       mtu: options.mtu,
@@ -124,9 +92,11 @@ export class GatewayService {
     this.#timer.unref();
   }
 
-  clients(): ClientView[] {
-    const view = (state: "up" | "away") => (session: Session) => this.#view(session, state);
-    return [...[...this.#sessions.values()].map(view("up")), ...[...this.#away.values()].map(view("away"))];
+  async clients(): Promise<ClientView[]> {
+    const measured = new Map((await this.#station.measure()).map((one) => [one.id, one]));
+    return [...this.#clients.values()]
+      .map((client) => viewOf(client, this.#plan, measured.get(client.id)))
+      .sort((a, b) => Number(a.state === "away") - Number(b.state === "away"));
   }
 
   /** Connections that were not served, by reason. */
@@ -134,31 +104,28 @@ export class GatewayService {
     return this.#refused;
   }
 
-  /** Names of its devices: those of clients, and those that wait for some. */
+  /** How many connections a user has. */
+  connections(user: string): number {
+    return [...this.#clients.values()].filter((one) => one.user === user && one.state === "up").length;
+  }
+
+  /** How many devices there are: those of clients, and those that wait for some. */
   get devices(): number {
-    return this.#sessions.size + this.#away.size + this.#slots.ready;
+    return this.#clients.size + this.#slots.ready;
   }
 
   responds(): boolean {
-    return this.#hub.responds();
+    return this.#station.responds();
   }
 
   /** Closes the connections that the condition holds for; nothing is kept for them. @returns how many */
-  kick(chosen: (client: ClientView) => boolean, text: string): number {
-    const ids = new Set(
-      this.clients()
-        .filter(chosen)
-        .map(({ id }) => id),
-    );
-    const kicked = [...this.#sessions.values(), ...this.#away.values()].filter(({ about }) =>
-      ids.has(about.id),
-    );
-    for (const session of kicked) {
-      session.close(closeCodes.policy, text);
-      this.#leave(session);
-      this.#leases.drop(session.about.slot);
-    }
-    this.#recycle(kicked);
+  async kick(
+    chosen: (client: Client, addresses: readonly string[]) => boolean,
+    text: string,
+  ): Promise<number> {
+    const kicked = [...this.#clients.values()].filter((one) => chosen(one, this.#plan.at(one.slot).client));
+    for (const { slot, id } of kicked) this.#leases.drop(slot, id);
+    await this.#recycle(kicked, { code: closeCodes.policy, text });
     if (kicked.length > 0) this.#parts.onChange();
     return kicked.length;
   }
@@ -168,39 +135,50 @@ export class GatewayService {
     if (this.#stopped) return;
     this.#stopped = true;
     clearInterval(this.#timer);
-    for (const session of this.#sessions.values())
-      session.close(closeCodes.goingAway, "the gateway is stopping");
-    await this.#server?.close();
-    this.#sessions.clear();
-    this.#away.clear();
+    await this.#station.close({ code: closeCodes.goingAway, text: "the gateway is stopping" });
+    this.#clients.clear();
+    this.#bySlot.clear();
     try {
       this.#parts.platform.deleteClientDevices(this.#group);
     } catch (error) {
       // They end with their descriptors, if not all at once.
       this.#parts.log.warn({ err: error }, "devices of gateway clients are removed one by one");
     }
-    this.#hub.stop();
+    await this.#station.end();
     this.#slots.close();
   }
 
-  #admit(knock: Knock): Admission {
-    const { options, userOf, log } = this.#parts;
-    const refuse = (status: 401 | 404 | 426, why: string): Admission => {
+  async #open(): Promise<void> {
+    const { options, platform, tls } = this.#parts;
+    this.#makeAhead();
+    const endpoint = parseEndpoint(options.listen);
+    if (endpoint === undefined) throw new VpnError("internal", `${options.listen} is no endpoint`);
+    if (tls !== undefined) this.#certificate = await Certificate.load(tls);
+    const fd = listenOn((socket) => platform.makeSocket(socket), endpoint);
+    await this.#station.open(fd, this.#certificate?.pair);
+  }
+
+  #calls(): ControlCalls {
+    return {
+      admit: (knock) => this.#admit(knock),
+      ended: (id, reason, kept) => this.#ended(id, reason, kept),
+      refused: (why) => this.#count(why),
+    };
+  }
+
+  async #admit(knock: Knock): Promise<Verdict> {
+    const { options, userOf, resumeKey, log } = this.#parts;
+    const refuse = (status: 401 | 404 | 426, why: string): Verdict => {
       this.#count(why);
       log.debug({ remote: knock.remote, why }, "gateway connection refused");
       return { refuse: status };
     };
     if (knock.path !== options.path) return refuse(404, "wrong-path");
-    const user = userOf(knock.token);
-    if (user === "unknown") return refuse(401, knock.token === "" ? "no-token" : "wrong-token");
-    if (user === "expired") return refuse(401, "expired-token");
+    const found = userOf(knock.token);
+    if (found === "unknown") return refuse(401, knock.token === "" ? "no-token" : "wrong-token");
+    if (found === "expired") return refuse(401, "expired-token");
     if (!knock.own) return refuse(426, "other-protocol");
-    return { accept: (socket) => this.#accept(socket, knock, user === "none" ? undefined : user) };
-  }
-
-  #accept(socket: WebSocket, knock: Knock, user: GatewayUser | undefined): void {
-    socket.on("error", () => {});
-    const { resumeKey, options, log } = this.#parts;
+    const user = found === "none" ? undefined : found;
     const whose = user?.name ?? "";
     this.#nextId += 1;
     const id = this.#nextId;
@@ -208,125 +186,116 @@ export class GatewayService {
     const taken = this.#stopped
       ? undefined
       : this.#leases.take(whose, id, wanted, randomBytes(nonceBytes).toString("hex"));
-    if (taken === undefined) {
-      this.#count("full");
-      socket.close(closeCodes.tryLater, "no room for another client");
-      return;
-    }
-    const { slot, nonce, replaced } = taken;
-    // Whoever had the slot: the same client's old connection, or somebody who is away and has to give way.
-    const before = this.#holderOf(slot);
-    if (replaced !== undefined) this.#sessions.get(replaced)?.close(closeCodes.policy, "connected again");
-    if (before !== undefined) this.#leave(before);
-    if (before !== undefined && !taken.resumed) this.#forgetFlows([slot]);
-    try {
-      const fd = (before && this.#hub.release(before.about.id)) ?? this.#slots.take(slot);
-      this.#open(socket, knock, { id, slot, nonce, user, fd });
-    } catch (error) {
-      log.error({ err: error, slot }, "a gateway client cannot be served");
-      this.#leases.drop(slot);
-      this.#count("no-device");
-      socket.close(closeCodes.tryLater, "no device for another client");
-      return;
-    }
-    log.info({ user: whose, remote: knock.remote, slot, resumed: taken.resumed }, "gateway client connected");
-    if (options.maxClients > this.#leases.used) setImmediate(() => this.#makeAhead());
-    this.#parts.onChange();
+    if (taken === undefined) return this.#turnAway("full", "no room for another client");
+    return this.#queue.run([taken.slot], () => this.#give(id, knock, user, taken));
   }
 
-  #open(
-    socket: WebSocket,
-    knock: Knock,
-    {
-      id,
-      slot,
-      nonce,
-      user,
-      fd,
-    }: { id: number; slot: number; nonce: string; user: GatewayUser | undefined; fd: number },
-  ): void {
+  #turnAway(why: string, text: string): Verdict {
+    this.#count(why);
+    return { close: { code: closeCodes.tryLater, text } };
+  }
+
+  /** The slot's device and addresses for who knocked. */
+  async #give(id: number, knock: Knock, user: GatewayUser | undefined, taken: Taken): Promise<Verdict> {
+    const { options, log, onChange } = this.#parts;
+    const { slot, resumed } = taken;
+    const whose = user?.name ?? "";
+    // Whoever had the slot: the same client's old connection, or somebody who is away and has to give way.
+    const before = this.#bySlot.get(slot);
+    try {
+      const left = before && (await this.#takeBack(before, connectedAgain));
+      if (before !== undefined && !resumed) this.#forgetFlows([slot]);
+      const fd = left ?? this.#slots.take(slot);
+      const name = knock.name.replace(/[^A-Za-z0-9._-]/g, "").slice(0, longestName);
+      const { remote } = knock;
+      const client: Client = { id, slot, user: whose, name, remote, since: Date.now(), state: "up" };
+      this.#clients.set(id, client);
+      this.#bySlot.set(slot, client);
+      log.info({ user: whose, remote, slot, resumed }, "gateway client connected");
+      if (options.maxClients > this.#leases.used) setImmediate(() => this.#makeAhead());
+      onChange();
+      return { grant: this.#grant(client, fd, user, taken) };
+    } catch (error) {
+      log.error({ err: error, slot }, "a gateway client cannot be served");
+      this.#leases.drop(slot, id);
+      return this.#turnAway("no-device", "no device for another client");
+    }
+  }
+
+  #grant({ id, slot }: Client, fd: number, user: GatewayUser | undefined, taken: Taken): Grant {
     const { options, resumeKey } = this.#parts;
     const { client, gateway } = this.#plan.at(slot);
-    const sources = client.map(hostPrefix);
-    try {
-      this.#hub.add(id, { tunFd: fd, mtu: options.mtu, items: "supers", sources });
-    } catch (error) {
-      this.#slots.giveBack(slot, fd);
-      throw error;
-    }
-    const session = new Session({
-      id,
-      slot,
-      nonce,
-      user: user?.name ?? "",
-      name: knock.name.replace(/[^A-Za-z0-9._-]/g, "").slice(0, longestName),
-      remote: knock.remote,
-      since: Date.now(),
-      ...(user?.rate !== undefined && { rate: user.rate }),
-      hub: this.#hub,
-      channel: (events) => new Channel(socket, { codec: ownCodec, events, pingMs: keepAliveMs, deadMs }),
-      onEnd: (ended, reason) => this.#ended(ended, reason),
-    });
-    this.#sessions.set(id, session);
-    const hello = encodeGatewayHello({
+    const hello: GatewayHello = {
       addresses: client,
       gateways: gateway.map((text) => text.slice(0, text.indexOf("/"))),
       mtu: options.mtu,
       dns: options.dns,
       routes: client.map((text) => (text.includes(":") ? "::/0" : "0.0.0.0/0")),
-      resume: makeResumeToken(resumeKey, user?.name ?? "", { slot, nonce }),
+      resume: makeResumeToken(resumeKey, user?.name ?? "", taken),
       keepAliveSeconds: keepAliveMs / 1000,
-    });
-    session.channel.sendMessages([hello]);
-    session.start();
+    };
+    const sources = client.map(hostPrefix);
+    return { id, fd, sources, ...(user?.rate !== undefined && { rate: user.rate }), hello };
   }
 
-  #send(client: number, batch: ClientBatch): void {
-    const session = this.#sessions.get(client);
-    if (session === undefined) batch.release();
-    else session.send(batch);
-  }
-
-  /** The client went, or was lost; its addresses wait for it for a while. */
-  #ended(session: Session, reason: Reason): void {
-    const { id, slot, user, remote } = session.about;
-    if (!this.#sessions.delete(id)) return;
+  /** The client went, or was lost; its addresses wait for it for a while, unless it never came so far. */
+  #ended(id: number, reason: Reason, kept: boolean): void {
+    const client = this.#clients.get(id);
+    if (client === undefined || client.state === "away") return;
+    const { slot, user, remote } = client;
+    client.state = "away";
     this.#parts.log.info({ user, remote, slot, reason }, "gateway client is gone");
-    this.#leases.release(slot, id, performance.now());
-    this.#hub.setMode(id, "discard");
-    this.#away.set(id, session);
+    if (kept) this.#leases.release(slot, id, performance.now());
+    else {
+      this.#leases.drop(slot, id);
+      void this.#recycle([client], timeIsOver);
+    }
     this.#parts.onChange();
   }
 
   #tick(): void {
-    const over = this.#leases.expire(performance.now()).flatMap((slot) => this.#holderOf(slot) ?? []);
-    for (const session of over) this.#leave(session);
-    this.#recycle(over);
+    const slots = this.#leases.expire(performance.now());
+    void this.#recycle(
+      slots.flatMap((slot) => this.#bySlot.get(slot) ?? []),
+      timeIsOver,
+    );
     void this.#renewTls();
   }
 
   /** Takes over a renewed certificate; what cannot be used leaves the old one in force. */
   async #renewTls(): Promise<void> {
-    const { tls, log } = this.#parts;
-    if (tls === undefined) return;
-    const stamp = await stampOf(tls);
-    if (stamp === this.#tlsStamp || this.#stopped) return;
-    this.#tlsStamp = stamp;
+    const { log } = this.#parts;
+    const certificate = this.#certificate;
     try {
-      this.#server?.renew(await readTlsPair(tls));
-      log.info({ cert: tls.cert }, "the gateway has another certificate");
+      if (certificate === undefined || !(await certificate.look()) || this.#stopped) return;
+      await this.#station.renew(certificate.pair);
+      log.info({ cert: certificate.files.cert }, "the gateway has another certificate");
     } catch (error) {
       log.error({ err: error }, "the gateway goes on with the certificate that it had");
     }
   }
 
   /** Their slots are for others: nothing of what was for them may reach these. */
-  #recycle(sessions: readonly Session[]): void {
-    for (const { about } of sessions) {
-      const fd = this.#hub.release(about.id);
-      if (fd !== undefined) this.#slots.giveBack(about.slot, fd);
-    }
-    this.#forgetFlows(sessions.map(({ about }) => about.slot));
+  #recycle(clients: readonly Client[], farewell: Farewell): Promise<void> {
+    const slots = clients.map(({ slot }) => slot);
+    if (slots.length === 0) return Promise.resolve();
+    return this.#queue.run(slots, async () => {
+      // Meanwhile another may have taken one of them over.
+      const left = clients.filter(({ id }) => this.#clients.has(id));
+      const back = left.map(async (client) => {
+        const fd = await this.#takeBack(client, farewell);
+        if (fd !== undefined) this.#slots.giveBack(client.slot, fd);
+      });
+      await Promise.all(back);
+      this.#forgetFlows(left.map(({ slot }) => slot));
+    });
+  }
+
+  /** The client is none any more. @returns its device */
+  #takeBack({ id, slot }: Client, farewell: Farewell): Promise<number | undefined> {
+    this.#clients.delete(id);
+    if (this.#bySlot.get(slot)?.id === id) this.#bySlot.delete(slot);
+    return this.#station.release(id, farewell);
   }
 
   #forgetFlows(slots: readonly number[]): void {
@@ -338,43 +307,14 @@ export class GatewayService {
     }
   }
 
-  #leave({ about: { id } }: Session): void {
-    this.#sessions.delete(id);
-    this.#away.delete(id);
-  }
-
-  #holderOf(slot: number): Session | undefined {
-    const isIts = ({ about }: Session): boolean => about.slot === slot;
-    return [...this.#sessions.values()].find(isIts) ?? [...this.#away.values()].find(isIts);
-  }
-
   #makeAhead(): void {
     if (this.#stopped) return;
     let left = madeAhead;
     for (let slot = 0; slot < this.#parts.options.maxClients && left > 0; slot++) {
-      if (this.#leases.isTaken(slot)) continue;
+      if (this.#leases.isTaken(slot) || this.#bySlot.has(slot)) continue;
       left -= 1;
       this.#slots.prepare(slot);
     }
-  }
-
-  #view(session: Session, state: "up" | "away"): ClientView {
-    const { id, slot, user, name, remote, since } = session.about;
-    const counters = this.#hub.counters(id) ?? {
-      rxBytes: 0,
-      txBytes: 0,
-      rxPackets: 0,
-      txPackets: 0,
-      drops: {},
-    };
-    const { rttSeconds } = session.channel;
-    return {
-      ...counters,
-      ...{ id, user, name, remote, since, state },
-      device: deviceOf(slot),
-      addresses: this.#plan.at(slot).client,
-      ...(state === "up" && rttSeconds !== undefined && { rttSeconds }),
-    };
   }
 
   #count(why: string): void {

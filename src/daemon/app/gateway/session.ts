@@ -8,26 +8,17 @@ import type { Channel, ChannelEvents } from "../../io/gateway/channel.js";
 export interface SessionOptions {
   /** Of the hub. */
   id: number;
-  slot: number;
-  nonce: string;
-  /** Empty: it came without a token. */
-  user: string;
-  /** What it calls itself; empty: nothing. */
-  name: string;
-  remote: string;
-  /** Milliseconds since 1970. */
-  since: number;
   /** Bytes a second each way; absent: as fast as it goes. */
   rate?: number;
   hub: PortHub;
   /** Makes its channel, which tells it of what comes. */
   channel: (events: ChannelEvents) => Channel;
-  onEnd: (session: Session, reason: Reason) => void;
+  onEnd: (reason: Reason) => void;
 }
 
 export class Session {
-  readonly about: Omit<SessionOptions, "hub" | "channel" | "onEnd">;
   readonly channel: Channel;
+  readonly #id: number;
   readonly #hub: PortHub;
   /** Why its device is not read now. */
   readonly #held = new Set<"socket" | "rate">();
@@ -36,31 +27,31 @@ export class Session {
   readonly #timers = new Set<NodeJS.Timeout>();
   #over = false;
 
-  constructor({ hub, channel, onEnd, ...about }: SessionOptions) {
-    this.about = about;
+  constructor({ id, rate, hub, channel, onEnd }: SessionOptions) {
+    this.#id = id;
     this.#hub = hub;
-    if (about.rate !== undefined) {
-      this.#down = new Allowance(about.rate, performance.now());
-      this.#up = new Allowance(about.rate, performance.now());
+    if (rate !== undefined) {
+      this.#down = new Allowance(rate, performance.now());
+      this.#up = new Allowance(rate, performance.now());
     }
     this.channel = channel({
       onItems: (items, data, ends) => {
         if (this.#over) return;
-        hub.write(about.id, data, ends, items);
+        hub.write(id, data, ends, items);
         this.#afterTaking(data.length);
       },
       onControl: () => {},
       onDrain: () => this.#letGo("socket"),
       onEnd: (reason) => {
         this.#finish();
-        onEnd(this, reason);
+        onEnd(reason);
       },
     });
   }
 
   /** From now on its device is read. */
   start(): void {
-    this.#hub.setMode(this.about.id, "read");
+    this.#hub.setMode(this.#id, "read");
   }
 
   /** A batch of its device. */
@@ -92,12 +83,12 @@ export class Session {
 
   #hold(why: "socket" | "rate"): void {
     this.#held.add(why);
-    this.#hub.setMode(this.about.id, "pause");
+    this.#hub.setMode(this.#id, "pause");
   }
 
   #letGo(why: "socket" | "rate"): void {
     if (!this.#held.delete(why) || this.#held.size > 0 || this.#over) return;
-    this.#hub.setMode(this.about.id, "read");
+    this.#hub.setMode(this.#id, "read");
   }
 
   #later(ms: number, work: () => void): void {

@@ -75,9 +75,10 @@ export class Leases {
     return over.map(([slot]) => slot);
   }
 
-  /** The slot is free from now on. */
-  drop(slot: number): void {
-    this.#leases.delete(slot);
+  /** The slot that the session had, and has or is kept for it still, is free from now on. */
+  drop(slot: number, session: number): void {
+    const holder = this.#leases.get(slot)?.session;
+    if (holder === undefined || holder === session) this.#leases.delete(slot);
   }
 
   #lowestFree(): number | undefined {

@@ -26,15 +26,17 @@ export interface Knock {
   name: string;
 }
 
-/** What becomes of it: it is served, or told off by an HTTP status. */
-export type Admission = { accept: (socket: WebSocket) => void } | { refuse: 401 | 403 | 404 | 426 | 503 };
+/** What becomes of it: it is served, or told off by an HTTP status. `accept` gets nothing when the handshake failed after all. */
+export type Admission =
+  | { accept: (socket: WebSocket | undefined) => void }
+  | { refuse: 401 | 403 | 404 | 426 | 503 };
 
 export interface GatewayServerOptions {
-  make: MakeTcpSocket;
-  listen: HostPort;
+  /** Of a socket that is bound; the server's from here. */
+  fd: number;
   /** Absent: without TLS. */
   tls?: TlsPair;
-  admit: (knock: Knock) => Admission;
+  admit: (knock: Knock) => Promise<Admission>;
   /** A connection ended before it was served; `why` is a word with hyphens. */
   onRefused: (why: string) => void;
 }
@@ -99,17 +101,15 @@ export class GatewayServer {
 
   /** Listens. @throws VpnError `conflict` when the port is taken, `failed` otherwise */
   static async open(options: GatewayServerOptions): Promise<GatewayServer> {
-    const { make, listen } = options;
+    const server = new GatewayServer(options);
     try {
-      const { fd } = make({ family: listen.family, kind: "tcp", port: listen.port, address: listen.address });
-      const server = new GatewayServer(options);
       await new Promise<void>((resolve, reject) => {
         server.#http.once("error", reject);
-        server.#http.listen({ fd }, resolve);
+        server.#http.listen({ fd: options.fd }, resolve);
       });
       return server;
     } catch (error) {
-      throw refused(formatEndpoint(listen.address, listen.port), error);
+      throw refused("the port", error);
     }
   }
 
@@ -139,7 +139,13 @@ export class GatewayServer {
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     socket.on("error", () => socket.destroy());
-    const admission = this.#options.admit(knockOf(request));
+    this.#options.admit(knockOf(request)).then(
+      (admission) => this.#answer(admission, request, socket, head),
+      () => socket.destroy(),
+    );
+  }
+
+  #answer(admission: Admission, request: IncomingMessage, socket: Duplex, head: Buffer): void {
     if ("refuse" in admission) {
       const status = `${admission.refuse} ${refusals[admission.refuse] ?? ""}`;
       socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () =>
@@ -147,10 +153,22 @@ export class GatewayServer {
       );
       return;
     }
-    this.#sockets.handleUpgrade(request, socket, head, (accepted) => {
+    let accepted: WebSocket | undefined;
+    // It calls back at once, or never.
+    this.#sockets.handleUpgrade(request, socket, head, (opened) => {
+      accepted = opened;
       this.#knocking.delete(keyOf(request.socket));
-      admission.accept(accepted);
     });
+    admission.accept(accepted);
+  }
+}
+
+/** Binds the port of a gateway. @returns a descriptor @throws VpnError `conflict` when the port is taken, `failed` otherwise */
+export function listenOn(make: MakeTcpSocket, { family, address, port }: HostPort): number {
+  try {
+    return make({ family, kind: "tcp", port, address }).fd;
+  } catch (error) {
+    throw refused(formatEndpoint(address, port), error);
   }
 }
 

@@ -20,7 +20,7 @@ async function lines(perPeer: boolean): Promise<string[]> {
     events: () => ({}),
     eventsLost: () => 0,
     loopLag: () => 0,
-    gateway: () => ({
+    gateway: async () => ({
       clients: [one, { ...one, address: "10.91.0.6", state: "away" }],
       refused: { "no-token": 4 },
     }),

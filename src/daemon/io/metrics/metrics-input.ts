@@ -40,7 +40,7 @@ export interface MetricsInput {
   perPeer: boolean;
   networks(): NetworkMeasure[];
   /** Absent: there can be none. */
-  gateway?: () => GatewayMeasure;
+  gateway?: () => Promise<GatewayMeasure>;
   /** Since the start, by type. */
   events(): Readonly<Record<string, number>>;
   eventsLost(): number;

@@ -6,16 +6,19 @@ export function mirror<L extends string>(
   help: string,
   labelNames: L[],
   registers: Registry[],
-  read: (add: (labels: Record<L, string>, value: number) => void) => void,
+  read: (add: (labels: Record<L, string>, value: number) => void) => void | Promise<void>,
 ): void {
   new Counter<L>({
     name,
     help,
     labelNames,
     registers,
-    collect() {
+    async collect() {
+      const values: [Record<L, string>, number][] = [];
+      await read((labels, value) => values.push([labels, value]));
+      // All at once, lest another collection at the same time sees half of it, or adds to it.
       this.reset();
-      read((labels, value) => this.inc(labels, value));
+      for (const [labels, value] of values) this.inc(labels, value);
     },
   });
 }

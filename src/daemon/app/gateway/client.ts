@@ -1,0 +1,47 @@
+/** A client of a gateway, here or away. */
+import type { AddressPlan } from "../../core/gateway/addresses.js";
+import { deviceOf } from "./slots.js";
+import type { Measured } from "./station-calls.js";
+
+export interface Client {
+  readonly id: number;
+  readonly slot: number;
+  /** Empty: it came without a token. */
+  readonly user: string;
+  /** What it calls itself; empty: nothing. */
+  readonly name: string;
+  readonly remote: string;
+  /** Milliseconds since 1970. */
+  readonly since: number;
+  state: "up" | "away";
+}
+
+export interface ClientView extends Omit<Client, "slot"> {
+  device: string;
+  /** CIDR. */
+  addresses: string[];
+  rttSeconds?: number;
+  rxBytes: number;
+  txBytes: number;
+  rxPackets: number;
+  txPackets: number;
+  drops: Readonly<Record<string, number>>;
+}
+
+const nothing = { rxBytes: 0, txBytes: 0, rxPackets: 0, txPackets: 0, drops: {} };
+
+/** @param measured absent: nothing is known of its packets */
+export function viewOf(
+  { slot, ...client }: Client,
+  plan: AddressPlan,
+  measured: Measured | undefined,
+): ClientView {
+  const { counters = nothing, rttSeconds } = measured ?? {};
+  return {
+    ...client,
+    ...counters,
+    device: deviceOf(slot),
+    addresses: plan.at(slot).client,
+    ...(client.state === "up" && rttSeconds !== undefined && { rttSeconds }),
+  };
+}

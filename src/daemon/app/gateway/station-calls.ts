@@ -1,0 +1,76 @@
+/**
+ * The two parts of a gateway, and what they ask of each other. One keeps users, addresses and devices; the other, of which there
+ * may be several in threads of their own, has the port, the connections and the packets. All of it can go through a message port.
+ */
+
+import type { GatewayHello } from "../../../common/gateway/hello.js";
+import type { Reason } from "../../core/carrier.js";
+import type { EngineCounters } from "../../core/engine.js";
+import type { HubDestinations } from "../../core/gateway/hub.js";
+import type { Knock } from "../../io/gateway/server.js";
+import type { TlsPair } from "../../io/gateway/tls-files.js";
+
+/** What a station is made from. */
+export interface StationSetup {
+  destinations: HubDestinations;
+  /** Of clients' devices, bytes. */
+  mtu: number;
+}
+
+/** How a client is served. */
+export interface Grant {
+  id: number;
+  /** Its device, the station's from here until it is released. */
+  fd: number;
+  /** Prefixes of what it may send. */
+  sources: string[];
+  /** Bytes a second each way; absent: as fast as it goes. */
+  rate?: number;
+  hello: GatewayHello;
+}
+
+/** What becomes of who knocks: an HTTP status, a WebSocket that is closed at once, or a client. */
+export type Verdict = { refuse: 401 | 403 | 404 | 426 | 503 } | { close: Farewell } | { grant: Grant };
+
+export interface Farewell {
+  code: number;
+  text: string;
+}
+
+/** A client at the moment of asking. */
+export interface Measured {
+  id: number;
+  counters: EngineCounters;
+  /** Absent: it is away, or has answered nothing yet. */
+  rttSeconds?: number;
+}
+
+/** What the control asks of a station. */
+export interface StationCalls {
+  /** @param listenFd the station's from here @throws VpnError when it cannot be listened on */
+  open(listenFd: number, tls: TlsPair | undefined): Promise<void>;
+  /** Closes the connection if there is one. @returns the descriptor of its device, the caller's again; undefined: it has none */
+  release(id: number, farewell: Farewell): Promise<number | undefined>;
+  measure(): Promise<Measured[]>;
+  /** Connections from now on get this certificate. */
+  renew(tls: TlsPair): Promise<void>;
+  /** Says goodbye to all and listens no more; devices stay. */
+  close(farewell: Farewell): Promise<void>;
+  /** Ends the packets' thread and closes the devices that it has. */
+  end(): Promise<void>;
+}
+
+/** What a station asks of the control, and tells it. */
+export interface ControlCalls {
+  admit(knock: Knock): Promise<Verdict>;
+  /** A connection is over. @param kept its device waits for it to come back; else it never was there */
+  ended(id: number, reason: Reason, kept: boolean): void;
+  /** A connection was not served; `why` is a word with hyphens. */
+  refused(why: string): void;
+}
+
+/** A station as the control has it. */
+export interface StationHandle extends StationCalls {
+  /** Asks what moves packets for a sign of life; false: it owes one. */
+  responds(): boolean;
+}
