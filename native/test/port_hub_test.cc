@@ -1,15 +1,9 @@
 // The port hub: many devices for one carrier, each client held to its own addresses.
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <chrono>
-#include <condition_variable>
-#include <map>
 #include <thread>
 
-#include "check.h"
+#include "hub_devices.h"
 #include "ip_packet.h"
-#include "port_hub.h"
 #include "tcp_udp_packets.h"
 
 using namespace vpnd;
@@ -17,9 +11,8 @@ using namespace vpnd::test;
 
 namespace {
 
-constexpr size_t kMtu = 1400;
-
-Prefix prefix(const char* text) { return *Prefix::parse(text); }
+using Hub = HubDevices;
+constexpr size_t kMtu = Hub::kMtu;
 
 PacketSpec udp_from(uint8_t host, size_t payload = 20) {
   PacketSpec spec;
@@ -28,72 +21,6 @@ PacketSpec udp_from(uint8_t host, size_t payload = 20) {
   spec.payload = random_bytes(payload);
   return spec;
 }
-
-// A hub whose devices are datagram socket pairs; `far` is the kernel's end of one.
-struct Hub {
-  explicit Hub(Destinations where = {{}, {}}) {
-    std::string error;
-    hub = PortHub::make(std::move(where),
-                        [this] {
-                          const std::lock_guard lock(mutex);
-                          ready = true;
-                          changed.notify_all();
-                        },
-                        error);
-    CHECK(hub != nullptr);
-    hub->start();
-  }
-  ~Hub() {
-    hub->stop();
-    for (const auto& [id, fd] : far) close(fd);
-  }
-  void add(uint32_t id, std::vector<Prefix> sources = {prefix("0.0.0.0/0"), prefix("::/0")}) {
-    int fds[2];
-    CHECK(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, fds) == 0);
-    std::string error;
-    CHECK(hub->add(id, {fds[0], kMtu, PortItems::packets, std::move(sources)}, error));
-    far[id] = fds[1];
-  }
-  bool send(uint32_t id, const Bytes& packet) { return ::send(far[id], packet.data(), packet.size(), 0) > 0; }
-  // What comes for clients until so many packets did, or nothing did for ten seconds.
-  std::map<uint32_t, std::vector<Bytes>> take(size_t count) {
-    std::map<uint32_t, std::vector<Bytes>> out;
-    for (size_t seen = 0; seen < count;) {
-      std::unique_lock lock(mutex);
-      if (!changed.wait_for(lock, std::chrono::seconds(10), [&] { return ready; })) return out;
-      ready = false;
-      lock.unlock();
-      while (const auto filled = hub->take()) {
-        const BatchMemory::One& memory = hub->memory()->all[filled->batch.index];
-        uint32_t from = 0;
-        for (size_t i = 0; i < filled->batch.items; i++, seen++) {
-          out[filled->client].emplace_back(memory.data.data() + from, memory.data.data() + memory.ends[i]);
-          from = memory.ends[i];
-        }
-        hub->give_back(filled->batch.index);
-      }
-    }
-    return out;
-  }
-  void write(uint32_t id, Bytes packet) {
-    const uint32_t end = static_cast<uint32_t>(packet.size());
-    hub->write(id, packet, {&end, 1}, PortItems::packets);
-  }
-  // How many packets lie at the kernel's end.
-  size_t arrived(uint32_t id) {
-    uint8_t buffer[2000];
-    size_t count = 0;
-    while (recv(far[id], buffer, sizeof buffer, 0) > 0) count++;
-    return count;
-  }
-  uint64_t dropped(uint32_t id, PortDrop reason) const { return hub->info(id)->drops[static_cast<size_t>(reason)]; }
-
-  std::unique_ptr<PortHub> hub;
-  std::map<uint32_t, int> far;
-  std::mutex mutex;
-  std::condition_variable changed;
-  bool ready = false;
-};
 
 }  // namespace
 
@@ -145,16 +72,16 @@ TEST(hub_sources, "hub: a client sends as itself, and only where clients may") {
   open.add(1, {source});
   open.write(1, own);
   open.write(1, foreign);
-  CHECK(open.arrived(1) == 1 && open.dropped(1, PortDrop::foreign_source) == 1);
+  CHECK(open.arrived(1).size() == 1 && open.dropped(1, PortDrop::foreign_source) == 1);
   Hub closed(Destinations({target}, {}));
   closed.add(1, {source});
   closed.write(1, own);
-  CHECK(closed.arrived(1) == 0 && closed.dropped(1, PortDrop::forbidden_destination) == 1);
+  CHECK(closed.arrived(1).size() == 0 && closed.dropped(1, PortDrop::forbidden_destination) == 1);
   Hub excepted(Destinations({target}, {target}));
   excepted.add(1, {source});
   excepted.write(1, own);
   excepted.write(2, own);
-  CHECK(excepted.arrived(1) == 1);
+  CHECK(excepted.arrived(1).size() == 1);
 }
 
 TEST(hub_backpressure, "hub: while the carrier holds all batches nothing is read, and nothing is lost of what was") {
