@@ -155,6 +155,7 @@ const usageErrors: [string, RegExp][] = [
   [`join ${joinTail} --device a-name-that-is-long`, /no device name\n/],
   ["join --gateway wss://example.org --vip 10.0.0.1/16", /--vip is not an option/],
   ["join --gateway wss://example.org --iex h", /--iex is not an option/],
+  ["join --iex h:1 --fanqiang", /--fanqiang is not an option of a mesh/],
   ["gateway user add", /NAME/],
   ["gateway user add a --rate x", /no rate\n/],
   ["join --postgres postgres://user@host/db", /no virtual IP is named\n/],

@@ -15,6 +15,8 @@ export interface GatewayCodec {
   encode(items: GatewayItems, data: Uint8Array, ends: ArrayLike<number>): Buffer[];
   /** @param message the codec's from here @returns false when it is none of this protocol */
   decode(message: Buffer, sink: CodecSink): boolean;
+  /** A message that says nothing, to be sent at random times. Absent: none are. */
+  noise?(): Buffer;
 }
 
 /** Between own ends: a message is a batch, in the frames of a TCP link. */

@@ -6,7 +6,7 @@ import type { Duplex } from "node:stream";
 import { connect, type TLSSocket } from "node:tls";
 import { WebSocket } from "ws";
 import { VpnError } from "../errors.js";
-import { gatewayProtocol, largestMessage } from "./hello.js";
+import { largestMessage } from "./hello.js";
 import { hostPort } from "./url.js";
 
 export interface DialOptions {
@@ -16,6 +16,7 @@ export interface DialOptions {
   /** Makes the connection to the gateway, or to its proxy. */
   connect: (signal: AbortSignal) => Promise<Socket>;
   headers: Readonly<Record<string, string>>;
+  subprotocols: string[];
   signal: AbortSignal;
 }
 
@@ -127,13 +128,13 @@ function trustedByMachine(): Buffer | undefined {
 }
 
 function open<T>(
-  { url, headers }: DialOptions,
+  { url, headers, subprotocols }: DialOptions,
   stream: Duplex,
   secure: TLSSocket | undefined,
   use: (socket: WebSocket, cipher: string | undefined) => T,
 ): Promise<T> {
   return new Promise((resolve, reject) => {
-    const socket = new WebSocket(url, [gatewayProtocol], {
+    const socket = new WebSocket(url, subprotocols, {
       // The type is that of node:net; what is needed of it is a stream.
       createConnection: (() => stream) as never,
       headers: { ...headers },

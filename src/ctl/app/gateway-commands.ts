@@ -45,6 +45,8 @@ const start: Command<CtlContext> = buildCommand<GatewayStartFlags, [], CtlContex
       ),
       allowHost: off("Let clients reach this machine"),
       allowClients: off("Let clients reach each other"),
+      fanqiang: off("Also serve clients of fanqiang-poc, at any path; implies --open"),
+      padding: off("Hide the sizes of packets: messages of few sizes to clients, and some that hold nothing"),
       dryRun: dryRunFlag,
     },
     positional: nothing,

@@ -29,6 +29,8 @@ export interface CarrierFlags {
   readonly tokenFile?: string;
   readonly proxy?: string;
   readonly route?: readonly string[];
+  readonly fanqiang?: boolean;
+  readonly padding?: boolean;
 }
 
 type JoinCarrier = NonNullable<MessageInitShape<typeof JoinRequestSchema>["carrier"]>;
@@ -55,6 +57,8 @@ function owned(flags: CarrierFlags): readonly { option: string; value: unknown; 
     { option: "--token-file", value: flags.tokenFile, of: "network by way of a gateway" },
     { option: "--proxy", value: flags.proxy, of: "network by way of a gateway" },
     { option: "--route", value: flags.route, of: "network by way of a gateway" },
+    { option: "--fanqiang", value: flags.fanqiang, of: "network by way of a gateway" },
+    { option: "--padding", value: flags.padding, of: "network by way of a gateway" },
   ];
 }
 
@@ -110,14 +114,14 @@ async function database(context: CtlContext, flags: CarrierFlags, url: string): 
 }
 
 async function gateway(context: CtlContext, flags: CarrierFlags, url: string): Promise<JoinCarrier> {
-  const { tokenFile, proxy = "", route = [], vip } = flags;
+  const { tokenFile, proxy = "", route = [], vip, fanqiang = false, padding = false } = flags;
   if (vip !== undefined) {
     throw new VpnError("usage", "--vip is not an option of a network by way of a gateway", {
       hint: "the gateway gives its clients their addresses",
     });
   }
   const token = tokenFile === undefined ? new Uint8Array(0) : await readPskFile(context, tokenFile);
-  return { case: "gateway", value: { url, token, proxy, routes: [...route] } };
+  return { case: "gateway", value: { url, token, proxy, routes: [...route], fanqiang, padding } };
 }
 
 async function mesh(context: CtlContext, flags: CarrierFlags): Promise<JoinCarrier> {

@@ -78,6 +78,8 @@ export const joinCommand: Command<CtlContext> = buildCommand<JoinFlags & LaterFl
         variadic: ",",
         optional: true,
       },
+      fanqiang: off("The gateway speaks the protocol of fanqiang-poc"),
+      padding: off("Hide the sizes of packets from who watches the way to the gateway"),
       dryRun: dryRunFlag,
       log: later("log"),
       inviteFile: later("inviteFile"),

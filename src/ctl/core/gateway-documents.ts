@@ -36,8 +36,10 @@ export function usersJson(users: readonly GatewayUser[]): { schema: string; [key
 function running(gateway: Gateway): { [key: string]: Json } {
   const { listen, path, open, subnets, mtu, maxClients, keepSeconds, allow, allowHost, allowClients, dns } =
     gateway;
+  const { fanqiang, padding } = gateway;
   return {
     ...{ listen, path, open, subnets, mtu, maxClients, keepSeconds, allow, allowHost, allowClients, dns },
+    ...{ fanqiang, padding },
     clients: gateway.clients.map(clientJson),
     refused: counts(gateway.refused),
   };
@@ -50,6 +52,7 @@ function clientJson(client: GatewayClient): Json {
     user: filled(client.user),
     name: filled(client.name),
     ...{ remote, device, addresses, state },
+    foreign: client.foreign,
     since: rfc3339(client.since),
     rttSeconds: client.rttSeconds,
     rxBytes: Number(client.rxBytes),

@@ -62,8 +62,8 @@ function dnsJson(dns: Dns): Json {
   };
 }
 
-function gatewayLinkJson({ url, proxy, routes, addresses }: GatewayLink): Json {
-  return { url, proxy: filled(proxy), routes, addresses };
+function gatewayLinkJson({ url, proxy, routes, addresses, fanqiang, padding }: GatewayLink): Json {
+  return { url, proxy: filled(proxy), routes, addresses, fanqiang, padding };
 }
 
 export function detailsJson(details: NetworkDetails): { [key: string]: Json } {

@@ -104,9 +104,11 @@ function databaseText(database: PostgresLog | undefined): string | undefined {
 
 function gatewayLinkText(gateway: GatewayLink | undefined): string | undefined {
   if (gateway === undefined) return undefined;
-  const { url, proxy, routes } = gateway;
+  const { url, proxy, routes, fanqiang, padding } = gateway;
   return [
     url,
+    ...(fanqiang ? ["protocol of fanqiang-poc"] : []),
+    ...(padding ? ["sizes hidden"] : []),
     ...(proxy === "" ? [] : [`by way of ${proxy}`]),
     ...(routes.length === 0 ? [] : [`for ${routes.join(", ")}`]),
   ].join(", ");

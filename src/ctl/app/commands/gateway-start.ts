@@ -14,6 +14,8 @@ export interface GatewayStartFlags {
   readonly allow?: readonly string[];
   readonly allowHost?: boolean;
   readonly allowClients?: boolean;
+  readonly fanqiang?: boolean;
+  readonly padding?: boolean;
   readonly dryRun?: boolean;
 }
 
@@ -31,6 +33,8 @@ const gatewayStart: CtlCommand<GatewayStartFlags, []> = async (context, flags) =
     allowHost: flags.allowHost ?? false,
     allowClients: flags.allowClients ?? false,
     dns: [...(flags.dns ?? [])],
+    fanqiang: flags.fanqiang ?? false,
+    padding: flags.padding ?? false,
     dryRun,
   };
   const answer = await withApi(context, (api) => api.gateway.startGateway(request, unaryOptions(context)));

@@ -71,8 +71,9 @@ function dnsOf({ names }: Network): Pick<MessageInitShape<typeof NetworkSchema>,
 function gatewayOf({ config, carrier }: Network): Pick<MessageInitShape<typeof NetworkSchema>, "gateway"> {
   const { gateway } = config.asked;
   if (gateway === undefined) return {};
-  const { url, proxy = "", routes } = gateway;
-  return { gateway: { url, proxy, routes: [...routes], addresses: [...(carrier?.addresses?.() ?? [])] } };
+  const { url, proxy = "", routes, fanqiang = false, padding = false } = gateway;
+  const addresses = [...(carrier?.addresses?.() ?? [])];
+  return { gateway: { url, proxy, routes: [...routes], addresses, fanqiang, padding } };
 }
 
 export function damagedMessage(damaged: DamagedNetwork): MessageInitShape<typeof NetworkSchema> {

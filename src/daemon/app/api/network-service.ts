@@ -125,8 +125,12 @@ function postgresOptions(options: PostgresOptions): Asked {
   };
 }
 
-function gatewayOptions({ url, token, proxy, routes }: GatewayClientOptions): Asked {
+function gatewayOptions(options: GatewayClientOptions): Asked {
+  const { url, token, proxy, routes, fanqiang, padding } = options;
   const password = tokenOf(token);
+  if (fanqiang && password !== "") {
+    throw new VpnError("usage", "gateways of fanqiang-poc take no token", { hint: "leave --token-file out" });
+  }
   return {
     iex: [],
     virtualIp: "",
@@ -134,7 +138,7 @@ function gatewayOptions({ url, token, proxy, routes }: GatewayClientOptions): As
     listenPort: 0,
     psk: new Uint8Array(0),
     ...(password !== "" && { password }),
-    gateway: { url, routes, ...(proxy !== "" && { proxy }) },
+    gateway: { url, routes, fanqiang, padding, ...(proxy !== "" && { proxy }) },
   };
 }
 

@@ -11,6 +11,8 @@ export interface Client {
   /** What it calls itself; empty: nothing. */
   readonly name: string;
   readonly remote: string;
+  /** It speaks another protocol than ours, in which nobody comes back to addresses. */
+  readonly foreign: boolean;
   /** Milliseconds since 1970. */
   readonly since: number;
   state: "up" | "away";

@@ -2,9 +2,9 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
 import { VpnError } from "../../../common/errors.js";
-import { ownCodec } from "../../../common/gateway/codec.js";
+import { type ClientDialect, clientDialect } from "../../../common/gateway/client-dialect.js";
 import { dialGateway } from "../../../common/gateway/dial.js";
-import { type GatewayHello, gatewayHeaders, parseGatewayHello } from "../../../common/gateway/hello.js";
+import { type GatewayHello, gatewayHeaders } from "../../../common/gateway/hello.js";
 import { backoffMs } from "../../core/backoff.js";
 import type { Carrier, CarrierEvent, CarrierView, Reason } from "../../core/carrier.js";
 import type { Endpoint } from "../../core/engine.js";
@@ -61,6 +61,7 @@ export interface GatewayCarrierOptions {
 
 interface Living {
   channel: Channel;
+  parseHello: ClientDialect["parseHello"];
   endpoint: string;
   cipher: string | undefined;
   /** Absent: the gateway has not said hello yet. */
@@ -104,7 +105,9 @@ export class GatewayCarrier implements Carrier {
 
   async start(): Promise<void> {
     if (this.#port !== undefined || this.#stopped !== undefined) return;
-    const port = this.#options.port("supers");
+    const { fanqiang = false, padding = false } = this.#options.gateway;
+    // A super-packet is nothing for fanqiang-poc, and has a size of its own.
+    const port = this.#options.port(fanqiang || padding ? "packets" : "supers");
     this.#port = port;
     this.#applyFilter();
     port.onPackets = (batch) => this.#send(batch);
@@ -244,6 +247,7 @@ export class GatewayCarrier implements Carrier {
       if (signal.aborted) return error;
       try {
         this.#refuseLoop(endpoint);
+        const dialect = clientDialect(gateway);
         const over = new Promise<void>((resolve) => {
           this.#ended = resolve;
         });
@@ -253,10 +257,12 @@ export class GatewayCarrier implements Carrier {
             ...(proxy !== undefined && { proxy }),
             connect: (signal) => dial(makeSocket, endpoint, signal),
             headers: this.#headers(),
+            subprotocols: dialect.subprotocols,
             signal,
           },
           (socket, cipher) => {
-            this.#living = { channel: this.#channel(socket), endpoint, cipher };
+            const channel = this.#channel(socket, dialect);
+            this.#living = { channel, parseHello: dialect.parseHello, endpoint, cipher };
             this.#expectHello();
           },
         );
@@ -278,10 +284,10 @@ export class GatewayCarrier implements Carrier {
     };
   }
 
-  #channel(socket: ConstructorParameters<typeof Channel>[0]): Channel {
+  #channel(socket: ConstructorParameters<typeof Channel>[0], { codec }: ClientDialect): Channel {
     const { pingMs = 5_000, deadMs = 15_000 } = this.#options;
     const channel = new Channel(socket, {
-      codec: ownCodec,
+      codec,
       pingMs,
       deadMs,
       events: {
@@ -309,7 +315,7 @@ export class GatewayCarrier implements Carrier {
 
   #onControl(message: Uint8Array): void {
     const living = this.#living;
-    const hello = parseGatewayHello(message);
+    const hello = living?.parseHello(message);
     if (living === undefined || living.hello !== undefined || hello === undefined) return;
     const { mtu, gateway } = this.#options;
     const given = { addresses: hello.addresses, mtu: Math.min(mtu, hello.mtu), routes: gateway.routes };

@@ -75,6 +75,8 @@ const retryMs = 10_000;
 const mostUsers = 10_000;
 
 const openNote = "whoever finds the gateway may use it: stop it, or add users and start it without --open";
+const fanqiangNote =
+  "clients of fanqiang-poc have no token: whoever finds the gateway may use it, at any path";
 const plainNote =
   "the gateway itself does not encrypt: put it behind a web server with TLS, or clients' traffic and tokens can be read on the way";
 const noSixNote =
@@ -359,7 +361,7 @@ export class Gateway {
       (device) => !own.has(device) && !device.startsWith(clientDevices.slice(0, -1)),
     );
     const notes = [
-      ...(options.open ? [openNote] : []),
+      ...(options.fanqiang ? [fanqiangNote] : options.open ? [openNote] : []),
       ...(isLocal(options.listen) || this.#parts.tls !== undefined ? [] : [plainNote]),
     ];
     if (options.subnets.length < 2 || (await door.readSetting(forwardingKey6)) === "1") {

@@ -79,7 +79,8 @@ export class GatewayService {
     this.#leases = new Leases(options.maxClients, options.keepSeconds * 1000);
     this.#group = (randomBytes(4).readUInt32BE() % 0x7fff_0000) + 1;
     const open = [...options.allow, ...(options.allowHost || options.allowClients ? options.subnets : [])];
-    const setup = { destinations: { closed: closedDestinations, open }, mtu: options.mtu };
+    const { mtu, padding } = options;
+    const setup = { destinations: { closed: closedDestinations, open }, mtu, padding };
     this.#station = new Station(setup, platform, this.#calls());
     this.#slots = new Slots({
       plan: this.#plan,
@@ -173,11 +174,11 @@ export class GatewayService {
       log.debug({ remote: knock.remote, why }, "gateway connection refused");
       return { refuse: status };
     };
-    if (knock.path !== options.path) return refuse(404, "wrong-path");
+    if (knock.path !== options.path && !options.fanqiang) return refuse(404, "wrong-path");
     const found = userOf(knock.token);
     if (found === "unknown") return refuse(401, knock.token === "" ? "no-token" : "wrong-token");
     if (found === "expired") return refuse(401, "expired-token");
-    if (!knock.own) return refuse(426, "other-protocol");
+    if (!knock.own && !options.fanqiang) return refuse(426, "other-protocol");
     const user = found === "none" ? undefined : found;
     const whose = user?.name ?? "";
     this.#nextId += 1;
@@ -207,8 +208,9 @@ export class GatewayService {
       if (before !== undefined && !resumed) this.#forgetFlows([slot]);
       const fd = left ?? this.#slots.take(slot);
       const name = knock.name.replace(/[^A-Za-z0-9._-]/g, "").slice(0, longestName);
-      const { remote } = knock;
-      const client: Client = { id, slot, user: whose, name, remote, since: Date.now(), state: "up" };
+      const { remote, own } = knock;
+      const known = { id, slot, user: whose, name, remote, foreign: !own };
+      const client: Client = { ...known, since: Date.now(), state: "up" };
       this.#clients.set(id, client);
       this.#bySlot.set(slot, client);
       log.info({ user: whose, remote, slot, resumed }, "gateway client connected");
@@ -222,7 +224,7 @@ export class GatewayService {
     }
   }
 
-  #grant({ id, slot }: Client, fd: number, user: GatewayUser | undefined, taken: Taken): Grant {
+  #grant({ id, slot, foreign }: Client, fd: number, user: GatewayUser | undefined, taken: Taken): Grant {
     const { options, resumeKey } = this.#parts;
     const { client, gateway } = this.#plan.at(slot);
     const hello: GatewayHello = {
@@ -235,17 +237,17 @@ export class GatewayService {
       keepAliveSeconds: keepAliveMs / 1000,
     };
     const sources = client.map(hostPrefix);
-    return { id, fd, sources, ...(user?.rate !== undefined && { rate: user.rate }), hello };
+    return { id, fd, sources, ...(user?.rate !== undefined && { rate: user.rate }), hello, foreign };
   }
 
   /** The client went, or was lost; its addresses wait for it for a while, unless it never came so far. */
   #ended(id: number, reason: Reason, kept: boolean): void {
     const client = this.#clients.get(id);
     if (client === undefined || client.state === "away") return;
-    const { slot, user, remote } = client;
+    const { slot, user, remote, foreign } = client;
     client.state = "away";
     this.#parts.log.info({ user, remote, slot, reason }, "gateway client is gone");
-    if (kept) this.#leases.release(slot, id, performance.now());
+    if (kept) this.#leases.release(slot, id, performance.now(), !foreign);
     else {
       this.#leases.drop(slot, id);
       void this.#recycle([client], timeIsOver);

@@ -49,9 +49,14 @@ export class Session {
     });
   }
 
-  /** From now on its device is read. */
-  start(): void {
-    this.#hub.setMode(this.#id, "read");
+  /** Says hello, now or so many milliseconds later; from then on its device is read. */
+  start(hello: Buffer, afterMs: number): void {
+    const greet = (): void => {
+      this.channel.sendMessages([hello]);
+      this.#hub.setMode(this.#id, "read");
+    };
+    if (afterMs > 0) this.#later(afterMs, greet);
+    else greet();
   }
 
   /** A batch of its device. */

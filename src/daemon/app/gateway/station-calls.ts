@@ -15,6 +15,8 @@ export interface StationSetup {
   destinations: HubDestinations;
   /** Of clients' devices, bytes. */
   mtu: number;
+  /** Sizes of messages to clients are hidden. */
+  padding: boolean;
 }
 
 /** How a client is served. */
@@ -27,6 +29,8 @@ export interface Grant {
   /** Bytes a second each way; absent: as fast as it goes. */
   rate?: number;
   hello: GatewayHello;
+  /** It speaks another protocol than ours. */
+  foreign: boolean;
 }
 
 /** What becomes of who knocks: an HTTP status, a WebSocket that is closed at once, or a client. */

@@ -1,12 +1,11 @@
 /** The part of a gateway that has a port, the connections that came in there, and the packets of their clients. */
 import type { WebSocket } from "ws";
-import { ownCodec } from "../../../common/gateway/codec.js";
-import { encodeGatewayHello } from "../../../common/gateway/hello.js";
 import type { Reason } from "../../core/carrier.js";
 import type { ClientBatch, HubDestinations, PortHub } from "../../core/gateway/hub.js";
 import { Channel, closeCodes } from "../../io/gateway/channel.js";
 import { type Admission, GatewayServer, type Knock } from "../../io/gateway/server.js";
 import type { TlsPair } from "../../io/gateway/tls-files.js";
+import { type Dialect, dialectOf } from "./dialect.js";
 import { deadMs, keepAliveMs } from "./pace.js";
 import { Session } from "./session.js";
 import type {
@@ -94,9 +93,11 @@ export class Station implements StationHandle {
   }
 
   #serve(socket: WebSocket | undefined, grant: Grant): void {
-    const { id, fd, sources } = grant;
+    const { id, fd, sources, foreign } = grant;
+    const { mtu, padding } = this.#setup;
+    const dialect = dialectOf(foreign, padding);
     try {
-      this.#hub.add(id, { tunFd: fd, mtu: this.#setup.mtu, items: "supers", sources });
+      this.#hub.add(id, { tunFd: fd, mtu, items: dialect.items, sources });
       this.#devices.add(id);
     } catch (error) {
       this.#platform.closeFd(fd);
@@ -109,18 +110,17 @@ export class Station implements StationHandle {
       return;
     }
     socket.on("error", () => {});
-    const session = this.#session(socket, grant);
+    const session = this.#session(socket, grant, dialect);
     this.#sessions.set(id, session);
-    session.channel.sendMessages([encodeGatewayHello(grant.hello)]);
-    session.start();
+    session.start(dialect.hello(grant.hello), dialect.helloAfterMs);
   }
 
-  #session(socket: WebSocket, { id, rate }: Grant): Session {
+  #session(socket: WebSocket, { id, rate }: Grant, { codec }: Dialect): Session {
     return new Session({
       id,
       ...(rate !== undefined && { rate }),
       hub: this.#hub,
-      channel: (events) => new Channel(socket, { codec: ownCodec, events, pingMs: keepAliveMs, deadMs }),
+      channel: (events) => new Channel(socket, { codec, events, pingMs: keepAliveMs, deadMs }),
       onEnd: (reason) => this.#ended(id, reason),
     });
   }

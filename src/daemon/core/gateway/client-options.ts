@@ -10,6 +10,10 @@ export interface GatewayClientOptions {
   proxy?: string;
   /** Prefixes that go by way of the gateway. */
   routes: readonly string[];
+  /** The gateway speaks the protocol of fanqiang-poc. */
+  fanqiang?: boolean;
+  /** Sizes of messages to the gateway are hidden. */
+  padding?: boolean;
 }
 
 export const defaultGatewayMtu = 1500;
@@ -28,6 +32,8 @@ export function checkGatewayClient(raw: GatewayClientOptions): GatewayClientOpti
     url: url.href,
     ...(proxy !== undefined && { proxy: checkProxyUrl(proxy) }),
     routes: [...new Set(raw.routes.map(checkRoute))],
+    ...(raw.fanqiang === true && { fanqiang: true }),
+    ...(raw.padding === true && { padding: true }),
   };
 }
 

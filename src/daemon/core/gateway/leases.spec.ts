@@ -44,6 +44,13 @@ test("a slot is kept for its time, then free", () => {
   assert.equal(leases.take("a", 2, { slot: 3, nonce: "n1" }, "n2")?.slot, 3);
 });
 
+test("a slot that nobody can come back to is free at once", () => {
+  const leases = new Leases(1, 1000);
+  const taken = leases.take("", 1, undefined, "n");
+  leases.release(taken?.slot ?? -1, 1, 500, false);
+  assert.deepEqual(leases.expire(500), [0]);
+});
+
 test("when there is no other room, who is away the longest gives way to who is here", () => {
   const leases = new Leases(2, 10_000);
   leases.take("a", 1, undefined, "n1");

@@ -55,12 +55,12 @@ export class Leases {
     return { slot, nonce, resumed: false };
   }
 
-  /** The session is over; its slot is kept for a while, unless another session has it by now. */
-  release(slot: number, session: number, now: number): void {
+  /** The session is over; its slot is kept for a while, unless another session has it by now, or nobody could come back for it. */
+  release(slot: number, session: number, now: number, kept = true): void {
     const lease = this.#leases.get(slot);
     if (lease?.session !== session) return;
     delete lease.session;
-    lease.until = now + this.#keepMs;
+    lease.until = kept ? now + this.#keepMs : now;
   }
 
   /** Whether somebody has the slot, or it is kept for somebody. */

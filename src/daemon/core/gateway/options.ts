@@ -3,6 +3,7 @@ import ipaddr from "ipaddr.js";
 import { z } from "zod";
 import { canonicalAddress, formatEndpoint, parseEndpoint } from "../../../common/endpoint.js";
 import { VpnError } from "../../../common/errors.js";
+import { largestFanqiangPacket } from "../../../common/gateway/fanqiang.js";
 import { AddressPlan, checkSubnets, defaultSubnets } from "./addresses.js";
 import { canonicalPrefixes } from "./destinations.js";
 
@@ -28,6 +29,10 @@ export const gatewayOptionsSchema = z.strictObject({
   allowClients: z.boolean(),
   /** Resolvers that clients are told of. */
   dns: z.array(z.string()),
+  /** Clients of fanqiang-poc are served, too, at whatever path. */
+  fanqiang: z.boolean().default(false),
+  /** Sizes of messages to clients are hidden. */
+  padding: z.boolean().default(false),
 });
 
 export type GatewayOptions = z.infer<typeof gatewayOptionsSchema>;
@@ -45,6 +50,8 @@ export interface AskedGateway {
   allowHost: boolean;
   allowClients: boolean;
   dns: readonly string[];
+  fanqiang: boolean;
+  padding: boolean;
 }
 
 const defaults = { listen: "127.0.0.1:8080", mtu: 1500, maxClients: 1000, keepSeconds: 300 } as const;
@@ -71,6 +78,7 @@ export function checkGatewayOptions(asked: AskedGateway): GatewayOptions {
   if (!(keepSeconds >= 0 && keepSeconds <= mostKept)) throw usage("--keep is out of range", "at most 7d");
   const mtu = asked.mtu === 0 ? defaults.mtu : asked.mtu;
   if (mtu < 1280 || mtu > 65_535) throw usage(`MTU ${mtu} is out of range`, "use --mtu 1280..65535");
+  if (asked.fanqiang) checkFanqiang(mtu, subnets);
   const allow = canonicalPrefixes(asked.allow);
   if (allow === undefined || allow.length > 256) {
     throw usage("--allow takes addresses and prefixes", "such as --allow 192.168.1.0/24,10.0.0.53");
@@ -78,7 +86,8 @@ export function checkGatewayOptions(asked: AskedGateway): GatewayOptions {
   return {
     listen: listenAddress(asked.listen === "" ? defaults.listen : asked.listen),
     path: urlPath(asked.path === "" ? "/" : asked.path),
-    open: asked.open,
+    // Such clients have no token.
+    open: asked.open || asked.fanqiang,
     subnets,
     mtu,
     maxClients,
@@ -87,6 +96,8 @@ export function checkGatewayOptions(asked: AskedGateway): GatewayOptions {
     allowHost: asked.allowHost,
     allowClients: asked.allowClients,
     dns: asked.dns.map(resolver),
+    fanqiang: asked.fanqiang,
+    padding: asked.padding,
   };
 }
 
@@ -105,6 +116,13 @@ export function refuseStrangers({ open, listen }: GatewayOptions, users: number)
   throw new VpnError("failed", `without users, whoever finds ${listen} could use the gateway`, {
     hint: "add one first: vpnctl gateway user add NAME; or let everybody in: --open",
   });
+}
+
+function checkFanqiang(mtu: number, subnets: readonly string[]): void {
+  if (mtu > largestFanqiangPacket)
+    throw usage(`MTU ${mtu} is out of range for --fanqiang`, `at most --mtu ${largestFanqiangPacket}`);
+  if (subnets.length < 2)
+    throw usage("clients of fanqiang-poc need IPv6 addresses", "give --subnet an IPv6 prefix, too");
 }
 
 function listenAddress(text: string): string {

@@ -22,6 +22,8 @@ const asked: AskedGateway = {
   allowHost: false,
   allowClients: false,
   dns: [],
+  fanqiang: false,
+  padding: false,
 };
 
 test("each slot has a /30 and a /127 of its own", () => {
@@ -61,9 +63,16 @@ test("options have defaults, and what is out of range is refused", () => {
     { allow: ["all"] },
     { dns: ["dns.example"] },
     { subnets: ["192.0.2.0/28"], maxClients: 5 },
+    { fanqiang: true, mtu: 40_000 },
+    { fanqiang: true, subnets: ["10.0.0.0/16"] },
     { maxClients: 100_000, subnets: ["10.0.0.0/8"] },
   ])
     assert.throws(() => checkGatewayOptions({ ...asked, ...bad }), VpnError, JSON.stringify(bad));
+});
+
+test("clients of fanqiang-poc have no tokens, so that a gateway for them is open", () => {
+  assert.equal(checkGatewayOptions({ ...asked, fanqiang: true }).open, true);
+  assert.equal(checkGatewayOptions({ ...asked, padding: true }).open, false);
 });
 
 test("nobody is served by accident", () => {

@@ -144,6 +144,8 @@ export function differences(config: NetworkConfig, asked: JoinOptions): string[]
   compare("--gateway", had.gateway?.url === asked.gateway?.url);
   compare("--proxy", had.gateway?.proxy === asked.gateway?.proxy);
   compare("--route", had.gateway?.routes.join() === asked.gateway?.routes.join());
+  compare("--fanqiang", had.gateway?.fanqiang === asked.gateway?.fanqiang);
+  compare("--padding", had.gateway?.padding === asked.gateway?.padding);
   compare("--iex", [...had.iex].sort().join() === [...asked.iex].sort().join());
   compare("--vip", had.virtualIp === asked.virtualIp);
   compare("--badger", had.badger === asked.badger);

@@ -1,6 +1,7 @@
 /** One living WebSocket of a gateway: items both ways in its protocol, and whether the other end still is there. */
 import { WebSocket } from "ws";
 import type { CodecSink, GatewayCodec, GatewayItems } from "../../../common/gateway/codec.js";
+import { noisePauseMs } from "../../../common/gateway/padding.js";
 import type { Reason } from "../../core/carrier.js";
 
 export interface ChannelEvents extends CodecSink {
@@ -43,6 +44,7 @@ export class Channel {
   readonly #socket: WebSocket;
   readonly #options: ChannelOptions;
   readonly #timer: NodeJS.Timeout;
+  #noiseTimer: NodeJS.Timeout | undefined;
   readonly #pings = new Map<string, { at: number; answered: (rttSeconds: number) => void }>();
   #lastToken = 0;
   #waiting = 0;
@@ -62,6 +64,7 @@ export class Channel {
     this.#timer = setInterval(() => this.#look(), options.pingMs);
     this.#timer.unref();
     this.#measure();
+    this.#planNoise();
   }
 
   get rttSeconds(): number | undefined {
@@ -179,8 +182,20 @@ export class Channel {
     this.#options.events.onEnd({ code, message });
   }
 
+  #planNoise(): void {
+    const { codec } = this.#options;
+    if (codec.noise === undefined) return;
+    this.#noiseTimer = setTimeout(() => {
+      // What waits hides enough.
+      if (!this.#full) this.sendMessages([codec.noise?.() ?? Buffer.alloc(0)]);
+      this.#planNoise();
+    }, noisePauseMs());
+    this.#noiseTimer.unref();
+  }
+
   #release(): void {
     clearInterval(this.#timer);
+    clearTimeout(this.#noiseTimer);
     this.#pings.clear();
     // One that never answers the close is not waited for.
     const grace = setTimeout(() => this.#socket.terminate(), 5_000);

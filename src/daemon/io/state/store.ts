@@ -296,11 +296,17 @@ function parsePostgres(value: unknown): PostgresOptions | undefined {
 function parseGateway(value: unknown): GatewayClientOptions | undefined {
   if (value === undefined) return undefined;
   if (!isObject(value)) throw new Error("its gateway is none");
-  const { url, proxy, routes } = value;
+  const { url, proxy, routes, fanqiang, padding } = value;
   if (typeof url !== "string" || !Array.isArray(routes) || !routes.every((one) => typeof one === "string")) {
     throw new Error("its gateway lacks options, or they have the wrong types");
   }
-  return { url, routes, ...(typeof proxy === "string" && { proxy }) };
+  return {
+    url,
+    routes,
+    ...(typeof proxy === "string" && { proxy }),
+    ...(fanqiang === true && { fanqiang }),
+    ...(padding === true && { padding }),
+  };
 }
 
 function secretsJson({ psk, nodeSeed, pskSince, formerPsks = [], password }: NetworkSecrets): object {

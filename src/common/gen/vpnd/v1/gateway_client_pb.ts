@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file vpnd/v1/gateway_client.proto.
  */
 export const file_vpnd_v1_gateway_client: GenFile = /*@__PURE__*/
-  fileDesc("Chx2cG5kL3YxL2dhdGV3YXlfY2xpZW50LnByb3RvEgd2cG5kLnYxIlYKFEdhdGV3YXlDbGllbnRPcHRpb25zEgsKA3VybBgBIAEoCRISCgV0b2tlbhgCIAEoDEIDgAEBEg0KBXByb3h5GAMgASgJEg4KBnJvdXRlcxgEIAMoCSJMCgtHYXRld2F5TGluaxILCgN1cmwYASABKAkSDQoFcHJveHkYAiABKAkSDgoGcm91dGVzGAMgAygJEhEKCWFkZHJlc3NlcxgEIAMoCWIGcHJvdG8z");
+  fileDesc("Chx2cG5kL3YxL2dhdGV3YXlfY2xpZW50LnByb3RvEgd2cG5kLnYxInkKFEdhdGV3YXlDbGllbnRPcHRpb25zEgsKA3VybBgBIAEoCRISCgV0b2tlbhgCIAEoDEIDgAEBEg0KBXByb3h5GAMgASgJEg4KBnJvdXRlcxgEIAMoCRIQCghmYW5xaWFuZxgKIAEoCBIPCgdwYWRkaW5nGAsgASgIIm8KC0dhdGV3YXlMaW5rEgsKA3VybBgBIAEoCRINCgVwcm94eRgCIAEoCRIOCgZyb3V0ZXMYAyADKAkSEQoJYWRkcmVzc2VzGAQgAygJEhAKCGZhbnFpYW5nGAogASgIEg8KB3BhZGRpbmcYCyABKAhiBnByb3RvMw");
 
 /**
  * A network by way of a gateway, as `vpnctl join` takes it.
@@ -45,6 +45,20 @@ export type GatewayClientOptions = Message<"vpnd.v1.GatewayClientOptions"> & {
    * @generated from field: repeated string routes = 4;
    */
   routes: string[];
+
+  /**
+   * The gateway speaks the protocol of fanqiang-poc.
+   *
+   * @generated from field: bool fanqiang = 10;
+   */
+  fanqiang: boolean;
+
+  /**
+   * Hide the sizes of what is sent to the gateway.
+   *
+   * @generated from field: bool padding = 11;
+   */
+  padding: boolean;
 };
 
 /**
@@ -83,6 +97,16 @@ export type GatewayLink = Message<"vpnd.v1.GatewayLink"> & {
    * @generated from field: repeated string addresses = 4;
    */
   addresses: string[];
+
+  /**
+   * @generated from field: bool fanqiang = 10;
+   */
+  fanqiang: boolean;
+
+  /**
+   * @generated from field: bool padding = 11;
+   */
+  padding: boolean;
 };
 
 /**
