@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { describe } from "node:test";
-import { type CarrierKind, carrierKinds, type Ends, inner, makeEnds } from "../lab/carriers.js";
+import { type CarrierKind, carrierKinds, type End, type Ends, inner, makeEnds } from "../lab/carriers.js";
 import { must, waitFor } from "../lab/command.js";
-import type { Daemon, PeerJson } from "../lab/programs.js";
+import type { Daemon } from "../lab/programs.js";
 import { assertUnchanged, snapshot } from "../lab/snapshot.js";
 import { labSuite } from "../lab/suite.js";
 import { copyFile, ping, reachable } from "../lab/traffic.js";
@@ -29,26 +29,26 @@ const datagram = 1300;
 const noticeMs = 60_000;
 const backMs = 60_000;
 
-async function peerOf({ a, b }: Ends, daemon: Daemon): Promise<PeerJson> {
-  const other = daemon === a ? inner.b : inner.a;
-  assert.ok(daemon === a || daemon === b);
-  return daemon.peerUp(other, backMs);
-}
-
-/** Waits until the end says that the other one is gone, and why. */
-async function gone(daemon: Daemon, virtualIp: string): Promise<PeerJson> {
-  const peer = await daemon.peer(
-    virtualIp,
-    ({ state, reason }) => state !== "up" && reason !== undefined,
-    noticeMs,
-    "gone, with a reason",
-  );
-  assert.match(peer.reason?.code ?? "", /^[a-z-]+$/);
-  assert.ok((peer.reason?.message ?? "").length > 5, JSON.stringify(peer));
-  return peer;
-}
-
 const document = (daemon: Daemon): Promise<NetworkDocument> => daemon.json<NetworkDocument>(["network"]);
+
+/** A member of a network. @param other virtual IP */
+function member(daemon: Daemon, other: string): End {
+  return {
+    up: (deadlineMs) => daemon.peerUp(other, deadlineMs),
+    async gone(deadlineMs) {
+      const peer = await daemon.peer(
+        other,
+        ({ state, reason }) => state !== "up" && reason !== undefined,
+        deadlineMs,
+        "gone, with a reason",
+      );
+      assert.match(peer.reason?.code ?? "", /^[a-z-]+$/);
+      assert.ok((peer.reason?.message ?? "").length > 5, JSON.stringify(peer));
+    },
+    network: () => document(daemon),
+    leave: async () => void (await daemon.ok(["leave"])),
+  };
+}
 
 /** MiB. */
 function peakMemory(daemon: Daemon): number {
@@ -83,6 +83,14 @@ async function holdings(daemon: Daemon): Promise<{ descriptors: number; threads:
 }
 
 function contract(kind: CarrierKind): void {
+  const address = kind.inner ?? inner;
+  const end = ({ a, b }: Ends, daemon: Daemon): End =>
+    daemon === b && kind.far !== undefined
+      ? kind.far(b)
+      : member(daemon, daemon === a ? address.b : address.a);
+  const gone = (scene: Ends, daemon: Daemon): Promise<void> => end(scene, daemon).gone(noticeMs);
+  const up = (scene: Ends, daemon: Daemon) => end(scene, daemon).up(backMs);
+
   labSuite<Scene>(
     `carrier-${kind.name}`,
     async (lab) => {
@@ -98,23 +106,24 @@ function contract(kind: CarrierKind): void {
         await join(a);
         await join(b);
         for (const daemon of [a, b]) {
-          const peer = await peerOf(scene, daemon);
+          const peer = await up(scene, daemon);
           assert.equal(peer.path, kind.path);
-          const { carrier, state } = await document(daemon);
+          const { carrier, state } = await end(scene, daemon).network();
           assert.deepEqual({ carrier, state }, { carrier: kind.name, state: "up" });
         }
-        assert.equal((await ping(a.host, inner.b)).received, 3);
-        assert.equal((await ping(b.host, inner.a)).received, 3);
+        assert.equal((await ping(a.host, address.b)).received, 3);
+        assert.equal((await ping(b.host, address.a)).received, 3);
         const { rxPackets, txPackets } = await a.stats();
         assert.ok(rxPackets >= 6 && txPackets >= 6, JSON.stringify({ rxPackets, txPackets }));
       });
 
-      step("MTU: what the device takes crosses whole, what is larger is refused here", async ({ a, b }) => {
+      step("MTU: what the device takes crosses whole, what is larger is refused here", async (scene) => {
+        const { a, b } = scene;
         const { mtu } = await document(a);
-        assert.equal((await document(b)).mtu, mtu);
+        assert.equal((await end(scene, b).network()).mtu, mtu);
         for (const [from, to] of [
-          [a, inner.b],
-          [b, inner.a],
+          [a, address.b],
+          [b, address.a],
         ] as const) {
           const whole = await ping(from.host, to, { size: mtu - 28, dontFragment: true });
           assert.equal(whole.received, 3, whole.output);
@@ -140,15 +149,15 @@ function contract(kind: CarrierKind): void {
           );
           const before = await forgetPeak(a);
           await lab.shape(a.host, "5mbit");
-          await flood(a, inner.b);
+          await flood(a, address.b);
           await must("tc", ["-n", a.host.netns, "qdisc", "del", "dev", "eth0", "root"]);
           await kind.silence(b);
-          await flood(a, inner.b);
+          await flood(a, address.b);
           await kind.restore(b);
           const growth = peakMemory(a) - before;
           assert.ok(growth < mostGrowth, `grew by ${growth} MiB`);
-          await reachable(a.host, inner.b, backMs);
-          const copied = await copyFile(a.host, b.host, inner.b, 3_000_000);
+          await reachable(a.host, address.b, backMs);
+          const copied = await copyFile(a.host, b.host, address.b, 3_000_000);
           assert.equal(copied.receivedSha256, copied.sentSha256);
           await b.host.nft("delete table inet sink\n");
         },
@@ -159,21 +168,21 @@ function contract(kind: CarrierKind): void {
         async (scene) => {
           const { a, b } = scene;
           for (const [ends, other, virtualIp] of [
-            ["stop", b, inner.b],
-            ["crash", b, inner.b],
-            ["crash", a, inner.a],
+            ["stop", b, address.b],
+            ["crash", b, address.b],
+            ["crash", a, address.a],
           ] as const) {
             const stays = other === a ? b : a;
             if (ends === "stop") {
               assert.equal(await other.stop(), 0);
-              await gone(stays, virtualIp);
+              await gone(scene, stays);
             } else {
               await other.crash();
             }
             await other.start();
             await reachable(stays.host, virtualIp, backMs);
-            await peerOf(scene, stays);
-            await peerOf(scene, other);
+            await up(scene, stays);
+            await up(scene, other);
           }
         },
       );
@@ -182,12 +191,12 @@ function contract(kind: CarrierKind): void {
         const { a, b } = scene;
         await kind.silence(b);
         await b.crash();
-        await gone(a, inner.b);
-        assert.equal((await ping(a.host, inner.b, { count: 1, waitSeconds: 1 })).received, 0);
+        await gone(scene, a);
+        assert.equal((await ping(a.host, address.b, { count: 1, waitSeconds: 1 })).received, 0);
         await b.start();
         await kind.restore(b);
-        await reachable(a.host, inner.b, backMs);
-        await peerOf(scene, a);
+        await reachable(a.host, address.b, backMs);
+        await up(scene, a);
       });
 
       step("stop: down takes the device away, the other end is told, up brings it back", async (scene) => {
@@ -195,25 +204,25 @@ function contract(kind: CarrierKind): void {
         const { device } = await document(a);
         await a.ok(["down"]);
         assert.doesNotMatch(await a.host.ip("-br", "link"), new RegExp(device));
-        await gone(b, inner.a);
+        await gone(scene, b);
         await a.ok(["down"]);
         await a.ok(["up"]);
-        await reachable(b.host, inner.a, backMs);
-        await peerOf(scene, a);
+        await reachable(b.host, address.a, backMs);
+        await up(scene, a);
       });
 
       step("close: leave leaves nothing, and a second life no more than the first", async (scene) => {
         const { a, b, join, before } = scene;
         for (const daemon of [a, b]) {
-          await daemon.ok(["leave"]);
+          await end(scene, daemon).leave();
           await assertUnchanged(daemon.host, before.get(daemon) ?? "");
         }
         const first = await holdings(a);
         assert.equal(first.sockets, "");
         await join(a);
         await join(b);
-        await reachable(a.host, inner.b);
-        for (const daemon of [a, b]) await daemon.ok(["leave"]);
+        await reachable(a.host, address.b);
+        for (const daemon of [a, b]) await end(scene, daemon).leave();
         await waitFor(
           async () => {
             const { descriptors, threads, sockets } = await holdings(a);

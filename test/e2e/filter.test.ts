@@ -128,6 +128,17 @@ async function link(hosts: LinkHosts, address: Numbered, more: readonly string[]
   return { guarded, alice, up };
 }
 
+/** The guarded host is a client, and alice the gateway. */
+async function gateway(hosts: LinkHosts): Promise<Connected> {
+  const { daemon } = hosts.alice;
+  const leave = async (): Promise<void> => void (await daemon.ok(["gateway", "stop"]));
+  const alice = { ...hosts.alice, address: "10.91.0.1", name: "gateway", leave };
+  await daemon.ok(["gateway", "start", "--open", "--listen", "0.0.0.0:8080", "--allow-host"]);
+  const guarded = { ...hosts.guarded, address: "10.91.0.2", name: "guarded" };
+  await guarded.daemon.ok(["join", "--gateway", `ws://${daemon.host.address}:8080/`]);
+  return { guarded, alice, up: async () => void (await guarded.daemon.peerUp(alice.address)) };
+}
+
 const meshes: readonly FilterCarrier<MeshHosts>[] = [
   { title: "mesh", connect: (hosts) => mesh(hosts, v4) },
   { title: "mesh, IPv6", connect: (hosts) => mesh(hosts, v6), brief: true },
@@ -137,11 +148,26 @@ const links: readonly FilterCarrier<LinkHosts>[] = [
   { title: "postgres", connect: postgres },
   { title: "tcp", connect: (hosts) => link(hosts, v4, []) },
   { title: "tcp with frames, IPv6", connect: (hosts) => link(hosts, v6, ["--tap"]), brief: true },
+  { title: "gateway", connect: gateway },
 ];
 
 // Two labs, because one for all would be long.
 labSuite<LinkHosts>("filter-links", buildLinks, (step) => {
   for (const carrier of links) filterSteps(step, carrier);
+
+  step("a rule for a gateway is for all that comes by way of it, in both families", async (hosts) => {
+    const { guarded, alice, up } = await gateway(hosts);
+    await up();
+    const six = { address: "fd76:706e:6477::1" };
+    await guarded.daemon.ok(["deny", "--default"]);
+    await guarded.daemon.ok(["allow", "icmp", `tcp/${web}`, "--from", "gateway"]);
+    for (const to of [guarded, six]) {
+      await closed(alice, to, `tcp/${ssh}`);
+      await opened(alice, to, `tcp/${web}`, "icmp");
+    }
+    await guarded.daemon.ok(["leave"]);
+    await alice.leave?.();
+  });
 });
 
 labSuite<MeshHosts>("filter", buildMesh, (step) => {

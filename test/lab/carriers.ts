@@ -1,6 +1,7 @@
 /** How two hosts join a network by each carrier, and how its far end is cut off: what the contract suite is run over. */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { waitFor } from "./command.js";
 import type { Host, Lab } from "./lab.js";
 import { Database } from "./postgres.js";
 import { type Daemon, iexd, iexPort, pskGenerate, vpnd } from "./programs.js";
@@ -10,13 +11,33 @@ export interface Ends {
   b: Daemon;
 }
 
-export const inner = { a: "10.60.0.1", b: "10.60.0.2" } as const;
+export const inner: Inner = { a: "10.60.0.1", b: "10.60.0.2" };
+
+/** Addresses inside the tunnel. */
+export interface Inner {
+  a: string;
+  b: string;
+}
+
+/** One end, asked about the other one. */
+export interface End {
+  /** Waits until the other one is connected. */
+  up(deadlineMs: number): Promise<{ path: string }>;
+  /** Waits until this end says that the other one is gone, and why. */
+  gone(deadlineMs: number): Promise<void>;
+  network(): Promise<{ carrier: string; state: string; mtu: number }>;
+  leave(): Promise<void>;
+}
 
 export interface CarrierKind {
   /** As `vpnctl network` calls it. */
   name: string;
   /** Of a peer that is up. */
   path: string;
+  /** Where the carrier itself decides them. */
+  inner?: Inner;
+  /** Of a carrier whose `b` is no member of a network. */
+  far?: (b: Daemon) => End;
   /**
    * Starts what both ends need besides themselves.
    * @returns joins one of them; `a` first
@@ -102,8 +123,67 @@ const postgres: CarrierKind = {
   restore: replug,
 };
 
+const gatewayPort = "8080";
+
+/** What a gateway says of its only client. */
+function gatewayEnd(b: Daemon): End {
+  interface Document {
+    state: string;
+    clients?: { device: string; state: string }[];
+  }
+  const document = (): Promise<Document> => b.json<Document>(["gateway", "clients"]);
+  const until = (state: string, deadlineMs: number): Promise<true> => {
+    let last: Document | undefined;
+    return waitFor(
+      async () => {
+        last = await document();
+        return last.clients?.[0]?.state === state || undefined;
+      },
+      deadlineMs,
+      `the gateway's client is ${state}`,
+      () => last,
+    );
+  };
+  return {
+    async up(deadlineMs) {
+      await until("up", deadlineMs);
+      return { path: "gateway" };
+    },
+    gone: async (deadlineMs) => void (await until("away", deadlineMs)),
+    async network() {
+      const { state, clients = [] } = await document();
+      const [, mtu] = /mtu (\d+)/.exec(await b.host.ip("link", "show", clients[0]?.device ?? "")) ?? [];
+      return { carrier: "gateway", state, mtu: Number(mtu) };
+    },
+    leave: async () => void (await b.ok(["gateway", "stop"])),
+  };
+}
+
+/** `a` is a client of the gateway `b`. */
+const gateway: CarrierKind = {
+  name: "gateway",
+  path: "gateway",
+  inner: { a: "10.60.0.2", b: "10.60.0.1" },
+  far: gatewayEnd,
+  async prepare(_lab, { a, b }) {
+    const { token } = await b.json<{ token: string }>(["gateway", "user", "add", "a"]);
+    return async (daemon) => {
+      if (daemon === a) {
+        const end = ["--gateway", `ws://${b.host.address}:${gatewayPort}/`];
+        // It waits for the gateway, which comes later.
+        await a.ok(["join", ...end, "--token-file", keyFile(a.host, "token", token), "--no-wait"]);
+        return;
+      }
+      const where = ["--listen", `0.0.0.0:${gatewayPort}`, "--subnet", "10.60.0.0/24"];
+      await b.ok(["gateway", "start", ...where, "--allow-host"]);
+    };
+  },
+  silence: unplug,
+  restore: replug,
+};
+
 /** Every carrier that there is. */
-export const carrierKinds: readonly CarrierKind[] = [mesh, tcp, postgres];
+export const carrierKinds: readonly CarrierKind[] = [mesh, tcp, postgres, gateway];
 
 /** Two hosts with a vpnd each. */
 export async function makeEnds(lab: Lab): Promise<Ends> {

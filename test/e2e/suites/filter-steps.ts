@@ -21,6 +21,8 @@ export interface FilterMember extends FilterHost {
   address: string;
   /** As its peers know it. */
   name: string;
+  /** How it leaves, where that is not `vpnctl leave`. */
+  leave?: () => Promise<void>;
 }
 
 export interface Connected {
@@ -183,6 +185,6 @@ export function filterSteps<S extends FilterHosts>(step: Step<S>, carrier: Filte
     // With rules, which whoever joins it anew shall not find.
     await guarded.daemon.ok(["deny", "--default"]);
     const members = bob === undefined ? [guarded, alice] : [guarded, alice, bob];
-    await Promise.all(members.map(({ daemon }) => daemon.ok(["leave"])));
+    await Promise.all(members.map(({ daemon, leave }) => leave?.() ?? daemon.ok(["leave"])));
   });
 }
