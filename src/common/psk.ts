@@ -21,7 +21,8 @@ export type PskLabel =
   | "punch"
   | "fingerprint"
   | "link psk"
-  | "link identity";
+  | "link identity"
+  | "payloads";
 
 export interface PskOptions {
   /** A `--badger` network: the bytes as typed are the key, weak ones too. */

@@ -185,7 +185,7 @@ labSuite<Scene>(
           "SELECT * FROM vpnd.node",
           "SELECT vpnd.fetch(1, 2, 1, 0, 10)",
           "INSERT INTO vpnd.packet_1 (sender, session, seq, sent, kind, payload) VALUES (1, 1, 1, now(), 2, '')",
-          "SELECT vpnd.open_session('default', '10.9.0.66', 'x', '', true)",
+          "SELECT vpnd.open_session('default', '10.9.0.66', 'x', '', true, NULL, NULL)",
           "SELECT vpnd.add_member('default', 'nobody', '10.9.0.66')",
         ]) {
           const result = await database.asRole("nobody", "x", text);

@@ -162,6 +162,12 @@ const usageErrors: [string, RegExp][] = [
   ["join --postgres postgres://user@host/db --vip 10.0.0.1/16 --iex h", /--iex is not an option/],
   ["join --iex h --vip 10.0.0.1/16 --fast", /--fast is not an option of a mesh\n/],
   ["join --postgres postgres://user@host/db --max-size huge", /no size\n/],
+  ["join --postgres postgres://user@host/db --log some", /does not say what is kept\n/],
+  ["join --postgres postgres://user@host/db --log sample=0", /does not say what is kept\n/],
+  [
+    "join --postgres postgres://user@host/db --vip 10.0.0.1/16 --psk-file - --postgres-password-file -",
+    /both the password and the key\n/,
+  ],
   ["join --relay off", /this version has no relays\n/],
   ["completion tcsh", /no completion for tcsh\n/],
 ];

@@ -204,14 +204,30 @@ function tcp(packet: Buffer, at: number, size: number): Transport {
  * @returns its length; undefined when they are not those of a packet, or there is no room. Then `out` holds nothing of use.
  */
 export function putTogether(fields: PacketFields, out: Buffer, at: number): number | undefined {
+  const { payload } = fields;
+  const headers = putHeaders(fields, payload.length, out, at);
+  if (headers === undefined) return undefined;
+  out.set(payload, at + headers);
+  return headers + payload.length;
+}
+
+/**
+ * Writes what is in front of the payload, and leaves room for that.
+ * @returns its length; undefined as by `putTogether`
+ */
+export function putHeaders(
+  fields: PacketFields,
+  payloadLength: number,
+  out: Buffer,
+  at: number,
+): number | undefined {
   const head = fields.version === 4 ? ipv4Header : ipv6Header;
   const extra = fields.options?.length ?? (fields.extensionHeaders?.length ?? 1) - 1;
-  const behind = transportSize(fields.transport);
-  const length = head + extra + behind + fields.payload.length;
+  const length = head + extra + transportSize(fields.transport);
   const bytes = fields.version === 4 ? 4 : 16;
   const fits =
-    length === fields.totalLength &&
-    length <= out.length - at &&
+    length + payloadLength === fields.totalLength &&
+    fields.totalLength <= out.length - at &&
     fields.source.length === bytes &&
     fields.destination.length === bytes;
   if (!fits) return undefined;
@@ -222,7 +238,6 @@ export function putTogether(fields: PacketFields, out: Buffer, at: number): numb
     putIpv6(fields, out, at);
   }
   putTransport(fields.transport, out, at + head + extra);
-  out.set(fields.payload, at + head + extra + behind);
   return length;
 }
 

@@ -17,8 +17,8 @@ export interface LogRow {
   offload: Uint8Array | null;
   /** Null: of no packet, or of one that is kept whole. */
   fields: PacketFields | null;
-  /** All there is when `fields` is null. */
-  payload: Uint8Array;
+  /** All there is when `fields` is null. Null: not kept. */
+  payload: Uint8Array | null;
 }
 
 /** Microseconds from 1970 to 2000, where PostgreSQL's time begins. */
@@ -63,7 +63,7 @@ export class RowWriter {
     const { fields } = row;
     const inner = (fields?.options?.length ?? 0) + (fields?.extensionHeaders?.length ?? 0);
     const tcp = fields?.transport.tcpOptions?.length ?? 0;
-    this.#room(mostRowOverhead + inner + tcp + row.payload.length);
+    this.#room(mostRowOverhead + inner + tcp + (row.payload?.length ?? 0));
     this.#at = this.#out.writeInt16BE(columns.length, this.#at);
     this.#int4(row.sender);
     this.#int8(row.session);
@@ -196,9 +196,9 @@ export function readRow(bytes: Buffer): LogRow | undefined {
   const kind = read.int(2) ?? -1;
   const offload = read.bytes();
   const fields = readFields(read);
-  const payload = read.bytes() ?? empty;
+  const payload = read.bytes();
   if (!read.ended || (fields === undefined && kind < kinds.raw)) return undefined;
-  if (fields !== undefined) fields.payload = payload;
+  if (fields !== undefined) fields.payload = payload ?? empty;
   return { sender, receiver, session, seq, sent, kind, offload, fields: fields ?? null, payload };
 }
 

@@ -25,6 +25,7 @@ export interface CarrierFlags {
   readonly retention?: number;
   /** Bytes. */
   readonly maxSize?: number;
+  readonly log?: string;
   readonly gateway?: string;
   readonly tokenFile?: string;
   readonly proxy?: string;
@@ -38,10 +39,10 @@ type JoinCarrier = NonNullable<MessageInitShape<typeof JoinRequestSchema>["carri
 type Kind = "mesh" | "TCP link" | "network over PostgreSQL" | "network by way of a gateway";
 
 /** Which options belong to which kinds of networks; what is not here is for all of them. */
-function owned(flags: CarrierFlags): readonly { option: string; value: unknown; of: Kind }[] {
+function owned(flags: CarrierFlags): readonly { option: string; value: unknown; of: Kind; also?: Kind }[] {
   return [
     { option: "--iex", value: flags.iex, of: "mesh" },
-    { option: "--psk-file", value: flags.pskFile, of: "mesh" },
+    { option: "--psk-file", value: flags.pskFile, of: "mesh", also: "network over PostgreSQL" },
     { option: "--psk", value: flags.psk, of: "mesh" },
     { option: "--badger", value: flags.badger, of: "mesh" },
     { option: "--listen-port", value: flags.listenPort, of: "mesh" },
@@ -53,6 +54,7 @@ function owned(flags: CarrierFlags): readonly { option: string; value: unknown; 
     { option: "--fast", value: flags.fast, of: "network over PostgreSQL" },
     { option: "--retention", value: flags.retention, of: "network over PostgreSQL" },
     { option: "--max-size", value: flags.maxSize, of: "network over PostgreSQL" },
+    { option: "--log", value: flags.log, of: "network over PostgreSQL" },
     { option: "--gateway", value: flags.gateway, of: "network by way of a gateway" },
     { option: "--token-file", value: flags.tokenFile, of: "network by way of a gateway" },
     { option: "--proxy", value: flags.proxy, of: "network by way of a gateway" },
@@ -72,7 +74,9 @@ const advice: Readonly<Record<Kind, string>> = {
 /** @throws VpnError `usage` for options that are missing or do not go together */
 export async function joinCarrier(context: CtlContext, flags: CarrierFlags): Promise<JoinCarrier> {
   const kind = kindOf(flags);
-  const foreign = owned(flags).find(({ value, of }) => value !== undefined && of !== kind);
+  const foreign = owned(flags).find(
+    ({ value, of, also }) => value !== undefined && of !== kind && also !== kind,
+  );
   if (foreign !== undefined) {
     throw new VpnError("usage", `${foreign.option} is not an option of a ${kind}`, {
       hint:
@@ -93,7 +97,7 @@ function kindOf(flags: CarrierFlags): Kind {
 }
 
 async function database(context: CtlContext, flags: CarrierFlags, url: string): Promise<JoinCarrier> {
-  const { postgresPasswordFile: file, fast = false, retention = 0, maxSize = 0 } = flags;
+  const { postgresPasswordFile: file, pskFile, fast = false, retention = 0, maxSize = 0, log = "" } = flags;
   const virtualIp = ownAddress(flags);
   if (hasPassword(url)) {
     if (file !== undefined) {
@@ -106,11 +110,16 @@ async function database(context: CtlContext, flags: CarrierFlags, url: string): 
       "everybody who lists processes sees the password in the URL; better: --postgres-password-file FILE or -",
     );
   }
+  if (file === "-" && pskFile === "-") {
+    throw new VpnError("usage", "standard input cannot hold both the password and the key", {
+      hint: "give one of them as a file",
+    });
+  }
   const password = file === undefined ? new Uint8Array(0) : passwordOf(await readPskFile(context, file));
-  return {
-    case: "postgres",
-    value: { url, virtualIp, password, fast, retentionSeconds: retention, maxBytes: BigInt(maxSize) },
-  };
+  const psk = pskFile === undefined ? new Uint8Array(0) : await readPskFile(context, pskFile);
+  if (pskFile !== undefined) parsePsk(psk, { badger: false });
+  const kept = { retentionSeconds: retention, maxBytes: BigInt(maxSize), log };
+  return { case: "postgres", value: { url, virtualIp, password, psk, fast, ...kept } };
 }
 
 async function gateway(context: CtlContext, flags: CarrierFlags, url: string): Promise<JoinCarrier> {

@@ -9,7 +9,7 @@ import {
   parseVirtualIp,
   refuseLater,
 } from "../core/join-options.js";
-import { parseMaxSize } from "../core/postgres-options.js";
+import { parseLog, parseMaxSize } from "../core/postgres-options.js";
 import { parseTcpConnect, parseTcpListen } from "../core/tcp-options.js";
 import type { JoinFlags } from "./commands/join.js";
 import type { CtlContext } from "./context.js";
@@ -67,6 +67,11 @@ export const joinCommand: Command<CtlContext> = buildCommand<JoinFlags & LaterFl
         duration("--retention", input),
       ),
       maxSize: value("S", "Keep so much at most, such as 10GiB; default: without bound", parseMaxSize),
+      log: value(
+        "full|headers|sample=N",
+        "Keep payloads of all packets, of none, or of every Nth one",
+        parseLog,
+      ),
       gateway: text("URL", "Go by way of this gateway: wss://HOST/PATH, or ws:// without encryption"),
       tokenFile: text("FILE", "File that holds the gateway's token; - is standard input"),
       proxy: text("URL", "Reach the gateway by way of a proxy that takes CONNECT: http://HOST:PORT"),
@@ -81,7 +86,6 @@ export const joinCommand: Command<CtlContext> = buildCommand<JoinFlags & LaterFl
       fanqiang: off("The gateway speaks the protocol of fanqiang-poc"),
       padding: off("Hide the sizes of packets from who watches the way to the gateway"),
       dryRun: dryRunFlag,
-      log: later("log"),
       inviteFile: later("inviteFile"),
       prefix: later("prefix"),
       relay: later("relay"),
@@ -103,7 +107,7 @@ export const joinCommand: Command<CtlContext> = buildCommand<JoinFlags & LaterFl
     customUsage: [
       "[NETWORK] --iex HOST:PORT[,…] --vip CIDR (--psk-file FILE|- | --psk KEY) [OPTION…]",
       "[NETWORK] (--tcp-listen [ADDRESS:]PORT | --tcp-connect HOST:PORT) --vip CIDR [--tap] [--tls-psk-file FILE|-] [OPTION…]",
-      "[NETWORK] --postgres URL --vip CIDR [--postgres-password-file FILE|-] [--fast] [OPTION…]",
+      "[NETWORK] --postgres URL --vip CIDR [--postgres-password-file FILE|-] [--psk-file FILE|-] [--fast] [OPTION…]",
       "[NETWORK] --gateway URL [--token-file FILE|-] [--route CIDR[,…]] [--proxy URL] [OPTION…]",
     ],
   },

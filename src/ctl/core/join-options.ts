@@ -68,7 +68,6 @@ export function integer(what: string, text: string, least: number, most: number)
 
 /** Options of `join` whose carriers and functions this version does not have. */
 export const laterOptions = {
-  log: "choice of what is logged",
   inviteFile: "invitations",
   prefix: "offered routes",
   relay: "relays",

@@ -41,10 +41,12 @@ function tcpJson({ role, address, tap, encrypted }: TcpLink): Json {
   return { role, address, tap, encrypted };
 }
 
-function postgresJson({ url, fast, retentionSeconds, maxBytes }: PostgresLog): Json {
+function postgresJson({ url, fast, encrypted, retentionSeconds, maxBytes, log }: PostgresLog): Json {
   return {
     url,
     fast,
+    encrypted,
+    log: filled(log),
     retentionSeconds: retentionSeconds || undefined,
     maxBytes: Number(maxBytes) || undefined,
   };

@@ -93,9 +93,11 @@ function linkText(link: TcpLink | undefined): string | undefined {
 
 function databaseText(database: PostgresLog | undefined): string | undefined {
   if (database === undefined) return undefined;
-  const { url, fast, retentionSeconds, maxBytes } = database;
+  const { url, fast, encrypted, retentionSeconds, maxBytes, log } = database;
   return [
     url,
+    ...(encrypted ? ["payloads encrypted"] : []),
+    ...(log === "" ? [] : [`log ${log}`]),
     ...(fast ? ["delivered before it is durable"] : []),
     ...(retentionSeconds > 0 ? [`kept ${formatDuration(retentionSeconds)}`] : []),
     ...(maxBytes > 0n ? [`at most ${formatBytes(Number(maxBytes))}`] : []),

@@ -1,5 +1,6 @@
 import { VpnError } from "../../common/errors.js";
 import { parseBytes } from "../../common/format/bytes.js";
+import { formatLogPolicy, parseLogPolicy } from "../../common/postgres/log-policy.js";
 
 /** Bytes of "10GiB" or "500MB". */
 export function parseMaxSize(text: string): number {
@@ -7,6 +8,15 @@ export function parseMaxSize(text: string): number {
   if (bytes !== undefined && bytes > 0) return bytes;
   throw new VpnError("usage", `--max-size: "${text}" is no size`, {
     hint: "write it as 10GiB, 500MB or the like",
+  });
+}
+
+/** What `--log` says, in one form. */
+export function parseLog(text: string): string {
+  const policy = parseLogPolicy(text);
+  if (policy !== undefined) return formatLogPolicy(policy);
+  throw new VpnError("usage", `--log: "${text}" does not say what is kept`, {
+    hint: "write full, headers or sample=N, such as sample=100",
   });
 }
 

@@ -33,6 +33,7 @@ export function carriers(platform: Pick<Platform, "makeSocket">, log: Logger): M
         network: config.name,
         postgres,
         password: secrets.password,
+        psks: postgres.encrypted ? psks : [],
         virtualIp,
         nodeName: config.nodeName,
         nodeKey: signingKey(secrets.nodeSeed).publicKey,

@@ -281,8 +281,13 @@ export class Network {
   async adapt(config: NetworkConfig): Promise<void> {
     const had = this.config;
     const tell = async ({ asked, nodeName }: NetworkConfig): Promise<void> => {
-      const { iex, tcp } = asked;
-      await this.carrier?.reconfigure?.({ iex, nodeName, ...(tcp && { tcp }) });
+      const { iex, tcp, postgres } = asked;
+      await this.carrier?.reconfigure?.({
+        iex,
+        nodeName,
+        ...(tcp && { tcp }),
+        ...(postgres && { postgres }),
+      });
     };
     await tell(config);
     try {

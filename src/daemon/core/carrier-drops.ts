@@ -13,6 +13,8 @@ export const carrierDrops = [
   "malformed-row",
   "foreign-source",
   "foreign-destination",
+  "wrong-psk",
+  "altered-row",
 ] as const;
 
 export type CarrierDrop = (typeof carrierDrops)[number];

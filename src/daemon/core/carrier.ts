@@ -5,6 +5,7 @@
 import type { EngineCounters, EngineFeatures } from "./engine.js";
 import type { EngineFilter } from "./filter/engine-filter.js";
 import type { PskEpoch } from "./keys/psk-ring.js";
+import type { LogRules } from "./postgres/options.js";
 import type { Announcement } from "./routes/announcement.js";
 import type { TcpOptions } from "./tcp/options.js";
 
@@ -64,6 +65,8 @@ export interface LiveSettings {
   iex: readonly string[];
   nodeName: string;
   tcp?: TcpOptions;
+  /** What is to be kept of a network over PostgreSQL. */
+  postgres?: LogRules;
 }
 
 /** Something that happened to a network, or to one of its peers. Holds no secret and no fingerprint of one. */

@@ -2,6 +2,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import { type Timestamp, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { NetworkDetailsSchema, NetworkSchema } from "../../../common/gen/vpnd/v1/network_pb.js";
 import type { NetworkPeersSchema, PeerSchema, SelfSchema } from "../../../common/gen/vpnd/v1/peer_pb.js";
+import { formatLogPolicy } from "../../../common/postgres/log-policy.js";
 import type { PeerView, Reason } from "../../core/carrier.js";
 import type { DamagedNetwork } from "../../io/state/store.js";
 import type { Network } from "../network.js";
@@ -60,8 +61,9 @@ function tcpOf({ config }: Network): Pick<MessageInitShape<typeof NetworkSchema>
 function postgresOf({ config }: Network): Pick<MessageInitShape<typeof NetworkSchema>, "postgres"> {
   const { postgres } = config.asked;
   if (postgres === undefined) return {};
-  const { url, fast, retentionSeconds = 0, maxBytes = 0 } = postgres;
-  return { postgres: { url, fast, retentionSeconds, maxBytes: count(maxBytes) } };
+  const { url, fast, encrypted, retentionSeconds = 0, maxBytes = 0, log } = postgres;
+  const kept = log === undefined ? "" : formatLogPolicy(log);
+  return { postgres: { url, fast, encrypted, retentionSeconds, maxBytes: count(maxBytes), log: kept } };
 }
 
 function dnsOf({ names }: Network): Pick<MessageInitShape<typeof NetworkSchema>, "dns"> {

@@ -6,6 +6,7 @@ import type { CallContext, ServiceImpl } from "../../../common/grpc/server.js";
 import { splitPassword } from "../../../common/postgres/url.js";
 import { signingKey } from "../../core/keys/ed25519.js";
 import type { JoinOptions } from "../../core/network/config.js";
+import { checkLogPolicy } from "../../core/postgres/options.js";
 import type { Network } from "../network.js";
 import type { Networks } from "../networks.js";
 import { damagedMessage, detailsMessage, networkMessage } from "./convert.js";
@@ -106,7 +107,7 @@ function carrierOptions(carrier: JoinRequest["carrier"]): Asked {
 }
 
 function postgresOptions(options: PostgresOptions): Asked {
-  const { url, virtualIp, fast, password, retentionSeconds, maxBytes } = options;
+  const { url, virtualIp, fast, password, psk, retentionSeconds, maxBytes, log } = options;
   const split = splitPassword(url);
   const given = password.length > 0 ? new TextDecoder().decode(password) : split.password;
   return {
@@ -114,11 +115,13 @@ function postgresOptions(options: PostgresOptions): Asked {
     virtualIp,
     badger: false,
     listenPort: 0,
-    psk: new Uint8Array(0),
+    psk,
     ...(given !== undefined && { password: given }),
     postgres: {
       url: split.url,
       fast,
+      encrypted: psk.length > 0,
+      ...(log !== "" && { log: checkLogPolicy(log) }),
       ...(retentionSeconds > 0 && { retentionSeconds }),
       ...(maxBytes > 0n && { maxBytes: Number(maxBytes) }),
     },

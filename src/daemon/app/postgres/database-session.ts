@@ -1,12 +1,16 @@
 /** One attempt to use the database: three connections, a session of this node, and packets both ways until something ends it. */
+import { randomBytes } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { VpnError } from "../../../common/errors.js";
 import { type ConnectOptions, connectDatabase } from "../../../common/postgres/connect.js";
 import { type Fault, faultOf } from "../../../common/postgres/faults.js";
+import { formatLogPolicy, parseLogPolicy } from "../../../common/postgres/log-policy.js";
+import { type PayloadKeys, payloadKeys, saltBytes } from "../../../common/postgres/seal.js";
 import { DatabaseError, type WireConnection } from "../../../common/postgres/wire-connection.js";
 import type { Endpoint } from "../../core/engine.js";
 import { networkChannel, nodeChannel, parseWake } from "../../core/postgres/channels.js";
 import type { Cursor, Nodes, OtherRow } from "../../core/postgres/nodes.js";
+import type { LogRules } from "../../core/postgres/options.js";
 import { migrate } from "../../io/postgres/migrate.js";
 import { LogReader, type LogReaderEvents } from "./log-reader.js";
 import { LogWriter, type LogWriterEvents } from "./log-writer.js";
@@ -22,8 +26,10 @@ export interface SessionOptions {
   /** Who this vpnd is, whatever its name. */
   nodeKey: Uint8Array;
   fast: boolean;
-  retentionSeconds?: number;
-  maxBytes?: number;
+  /** What the network's owner wants. */
+  rules: LogRules;
+  /** Payloads are encrypted with it; undefined: they are not. */
+  psk: Uint8Array | undefined;
   nodes: Nodes;
   events: LogReaderEvents & LogWriterEvents & { onOthers(rows: readonly OtherRow[]): readonly Cursor[] };
 }
@@ -32,6 +38,10 @@ export interface SessionOptions {
 const tickMs = 5_000;
 const answerMs = 10_000;
 const tidyMs = 60_000;
+/** What is under way when a session ends may take so long. */
+const goodbyeMs = 1_000;
+/** After so long packets travel in the next part of vpnd.transit: as long as any is looked for. */
+const turnMs = 10_000;
 
 /** It cannot go on, or not begin. */
 export class SessionFault extends Error {
@@ -51,8 +61,11 @@ export class DatabaseSession {
   readonly #connections: Connections;
   readonly #me: number;
   readonly #session: string;
+  /** What is kept, as it was when the session was opened. */
+  readonly #log: string;
   readonly #over = new AbortController();
   readonly #ended: Promise<Fault>;
+  #end: (error: unknown) => void = () => {};
   #looking: Promise<void> | undefined;
   #lookAgain = false;
 
@@ -64,16 +77,41 @@ export class DatabaseSession {
     this.cipher = connections.cipher;
     this.#me = opened.node;
     this.#session = opened.session;
+    this.#log = opened.log;
     const place = { me: opened.node, nodes };
-    this.writer = new LogWriter(connections.write, { ...place, session: BigInt(opened.session), events });
+    const { keys } = opened;
+    this.writer = new LogWriter(connections.write, {
+      ...place,
+      session: BigInt(opened.session),
+      keep: parseLogPolicy(opened.log) ?? 1,
+      ...(keys && { key: keys.key }),
+      events,
+    });
     this.reader = new LogReader(connections.read, { ...place, own: options.addressBytes, events });
     this.#ended = new Promise((resolve) => {
       const end = (error: unknown): void => resolve(faultFrom(error));
+      this.#end = end;
       for (const one of connections.all) one.onEnd = end;
       this.writer.onFail = end;
       this.reader.onFail = end;
       this.#live(opened.network).catch(end);
     });
+  }
+
+  /** What the session was opened with holds no more: it ends, and the next one is to be opened at once. */
+  async renew(): Promise<void> {
+    await Promise.race([this.writer.flush(), delay(goodbyeMs, undefined, { ref: false })]);
+    this.#end(new SessionFault(renewed));
+  }
+
+  /** Changes what the network's owner wants. @throws VpnError; then it is as it was */
+  async keep(rules: LogRules): Promise<void> {
+    try {
+      await inTime(keep(this.#connections.listen, this.#options.network, rules));
+    } catch (error) {
+      const { message, hint } = faultFrom(error);
+      throw new VpnError("failed", message, hint === undefined ? {} : { hint });
+    }
   }
 
   /** @throws SessionFault; nothing is open then */
@@ -114,7 +152,7 @@ export class DatabaseSession {
       ]);
       await listen.script(`NOTIFY ${networkChannel(this.#connections.network)}`);
     };
-    await Promise.race([goodbye().catch(() => {}), delay(1_000, undefined, { ref: false })]);
+    await Promise.race([goodbye().catch(() => {}), delay(goodbyeMs, undefined, { ref: false })]);
     for (const one of all) one.destroy(new Error("the network was stopped"));
   }
 
@@ -135,11 +173,25 @@ export class DatabaseSession {
       const alive = await inTime(
         listen.run("SELECT vpnd.alive($1::integer, $2::bigint)", [String(this.#me), this.#session]),
       );
-      if (alive[0]?.[0] !== "t") throw new SessionFault(replaced);
+      const log = alive[0]?.[0];
+      if (log == null) throw new SessionFault(replaced);
+      if (log !== this.#log) await this.renew();
       await this.#look();
       if (at % tidyMs === 0) void this.#tidy();
+      if (at % turnMs === 0) await this.#turn();
       if (this.writer.oldestMs > answerMs) throw new SessionFault(silent);
     }
+  }
+
+  /** What has travelled is emptied, so that payloads that are not kept are not there for long. */
+  async #turn(): Promise<void> {
+    const slot = String(this.writer.turn());
+    await inTime(
+      this.#connections.listen.run("SELECT vpnd.clear_transit($1::integer, $2::smallint)", [
+        String(this.#me),
+        slot,
+      ]),
+    );
   }
 
   /** At once, but never twice at a time, whoever asks for it how often. */
@@ -172,6 +224,7 @@ export class DatabaseSession {
     try {
       const { connection } = await connectDatabase(options, signal);
       await connection.run("SELECT vpnd.tidy($1::integer)", [String(this.#me)]);
+      await connection.run("SELECT vpnd.tidy_transit($1::integer)", [String(this.#me)]);
       connection.end();
     } catch {
       // Most likely what the other connections will say too.
@@ -193,8 +246,13 @@ interface Opened {
   network: number;
   node: number;
   session: string;
+  /** What is kept. */
+  log: string;
+  keys: PayloadKeys | undefined;
 }
 
+/** No fault: the next session is to be opened at once. */
+export const renewed: Fault = { code: "renewed", message: "what is kept of packets changes", lasting: false };
 const replaced: Fault = { code: "replaced", message: "another vpnd is this node now", lasting: false };
 const silent: Fault = { code: "silent", message: "the database does not answer any more", lasting: false };
 
@@ -219,29 +277,48 @@ async function connectAll(options: SessionOptions, signal: AbortSignal): Promise
 }
 
 async function openSession(connection: WireConnection, options: SessionOptions): Promise<Opened> {
-  const { network, address, nodeName, nodeKey, fast, retentionSeconds, maxBytes } = options;
-  const [row] = await connection.run(
-    "SELECT * FROM vpnd.open_session($1::text, $2::inet, $3::text, $4::bytea, $5::boolean)",
-    [network, address, nodeName, `\\x${Buffer.from(nodeKey).toString("hex")}`, String(!fast)],
-  );
-  const [networkId, node, session, holder] = row ?? [];
+  const { network, address, nodeName, nodeKey, fast, rules, psk } = options;
+  // Of this session alone, so that no key is ever used twice.
+  const salt = psk === undefined ? undefined : randomBytes(saltBytes);
+  const keys = psk === undefined || salt === undefined ? undefined : payloadKeys(psk, network, salt);
+  const call =
+    "vpnd.open_session($1::text, $2::inet, $3::text, $4::bytea, $5::boolean, $6::bytea, $7::bytea)";
+  const open = async (): Promise<(string | null)[]> => {
+    const mark = [salt ?? null, keys?.check ?? null].map((bytes) => bytes && hexOf(bytes));
+    const who = [network, address, nodeName, hexOf(nodeKey), String(!fast)];
+    const [row] = await connection.run(`SELECT * FROM ${call}`, [...who, ...mark]);
+    return row ?? [];
+  };
+  await keep(connection, network, rules);
+  const [networkId, node, session, holder, log] = await open();
   if (holder != null) {
     const hint = "choose another --vip, or wait until that node has been silent for 20 s";
     const message = `virtual IP ${address} is held by ${holder}`;
     throw new SessionFault({ code: "conflict", message, hint, lasting: true });
   }
-  if (networkId == null || node == null || session == null) throw new Error("the database opened no session");
-  if (retentionSeconds !== undefined || maxBytes !== undefined) {
-    await connection.run(
-      "SELECT vpnd.keep($1::text, make_interval(secs => $2::double precision), $3::bigint)",
-      [
-        network,
-        retentionSeconds === undefined ? null : String(retentionSeconds),
-        maxBytes === undefined ? null : String(maxBytes),
-      ],
-    );
+  if (networkId == null || node == null || session == null || log == null) {
+    throw new Error("the database opened no session");
   }
-  return { network: Number(networkId), node: Number(node), session };
+  return { network: Number(networkId), node: Number(node), session, log, keys };
+}
+
+const hexOf = (bytes: Uint8Array): string => `\\x${Buffer.from(bytes).toString("hex")}`;
+
+async function keep(
+  connection: WireConnection,
+  network: string,
+  { retentionSeconds, maxBytes, log }: LogRules,
+): Promise<void> {
+  if (retentionSeconds === undefined && maxBytes === undefined && log === undefined) return;
+  await connection.run(
+    "SELECT vpnd.keep($1::text, make_interval(secs => $2::double precision), $3::bigint, $4::text)",
+    [
+      network,
+      retentionSeconds === undefined ? null : String(retentionSeconds),
+      maxBytes === undefined ? null : String(maxBytes),
+      log === undefined ? null : formatLogPolicy(log),
+    ],
+  );
 }
 
 async function begin(
@@ -273,7 +350,8 @@ async function inTime<T>(work: Promise<T>): Promise<T> {
   }
 }
 
-function otherRow([node, address, name, session, age, over, durable, head]: (string | null)[]): OtherRow {
+function otherRow(values: (string | null)[]): OtherRow {
+  const [node, address, name, session, age, over, durable, head, salt, check] = values;
   return {
     node: Number(node),
     address: address ?? "",
@@ -283,8 +361,14 @@ function otherRow([node, address, name, session, age, over, durable, head]: (str
     over: over === "t",
     durable: durable !== "f",
     head: BigInt(head ?? 0),
+    salt: bytesOf(salt),
+    check: bytesOf(check),
   };
 }
+
+/** Of a bytea in text form. */
+const bytesOf = (text: string | null | undefined): Uint8Array | null =>
+  text == null ? null : Buffer.from(text.slice(2), "hex");
 
 function faultFrom(error: unknown): Fault {
   if (error instanceof SessionFault) return error.fault;

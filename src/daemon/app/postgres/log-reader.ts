@@ -1,7 +1,7 @@
 import { columns } from "../../../common/postgres/columns.js";
 import { seqOf } from "../../../common/postgres/row.js";
 import type { WireConnection } from "../../../common/postgres/wire-connection.js";
-import { Incoming, type Verdict } from "../../core/postgres/incoming.js";
+import { Incoming, type Refusal } from "../../core/postgres/incoming.js";
 import type { Cursor, Nodes } from "../../core/postgres/nodes.js";
 
 export interface LogReaderEvents {
@@ -9,7 +9,7 @@ export interface LogReaderEvents {
   onItems(data: Buffer, ends: Uint32Array): void;
   onControl(sender: number, message: Uint8Array): void;
   /** A row that is not delivered. */
-  onRefused(reason: Extract<Verdict, { kind: "refused" }>["reason"]): void;
+  onRefused(reason: Refusal): void;
 }
 
 export interface LogReaderOptions {
@@ -78,11 +78,18 @@ export class LogReader {
   #row(row: Buffer, cursor: Cursor): void {
     const { nodes, events, me, own } = this.#options;
     // Before it goes anywhere: whatever happens then, it is not delivered again.
-    cursor.behind = seqOf(row);
+    const seq = seqOf(row);
+    // Asked for was what is behind; this was read already.
+    if (seq <= cursor.behind) {
+      events.onRefused("malformed-row");
+      return;
+    }
+    cursor.behind = seq;
     const verdict = this.#incoming.add(row, cursor.sender, {
       me,
       own,
       addressOf: (node) => nodes.addressOf(node),
+      opening: cursor.opening,
     });
     if (verdict.kind === "control") events.onControl(cursor.sender, verdict.message);
     else if (verdict.kind === "refused") events.onRefused(verdict.reason);

@@ -1,4 +1,5 @@
 import { columns } from "../../../common/postgres/columns.js";
+import type { LogPolicy } from "../../../common/postgres/log-policy.js";
 import type { WireConnection } from "../../../common/postgres/wire-connection.js";
 import type { PacketBatch } from "../../core/packet-port.js";
 import { nodeChannel, wakeText } from "../../core/postgres/channels.js";
@@ -15,12 +16,17 @@ export interface LogWriterEvents {
 export interface LogWriterOptions {
   me: number;
   session: bigint;
+  keep: LogPolicy;
+  /** Payloads are encrypted with it. */
+  key?: Uint8Array;
   nodes: Nodes;
   events: LogWriterEvents;
 }
 
 /** So many COPYs are under way at most: one that becomes durable, and the next one behind it. */
 const mostUnderWay = 2;
+/** Parts of vpnd.transit: one is filled, one is read to its end, one is being emptied. */
+const slots = 3;
 /** So many bytes are collected behind them; what is more waits in the device's queue, which is bounded. */
 const mostCollected = 1 << 20;
 
@@ -34,7 +40,7 @@ export class LogWriter {
   readonly #connection: WireConnection;
   readonly #options: LogWriterOptions;
   readonly #outgoing: Outgoing;
-  readonly #copy: string;
+  #slot = 0;
   readonly #underWay = new Set<{ since: number; done: Promise<void> }>();
   #full = false;
   #failed = false;
@@ -42,9 +48,9 @@ export class LogWriter {
   constructor(connection: WireConnection, options: LogWriterOptions) {
     this.#connection = connection;
     this.#options = options;
-    const { me, session, nodes } = options;
-    this.#outgoing = new Outgoing(me, session, (address) => nodes.at(address));
-    this.#copy = `COPY vpnd.packet_${me} (${columns.join(", ")}) FROM STDIN (FORMAT binary)`;
+    const { me: sender, session, keep, key, nodes } = options;
+    const nodeAt = (address: Uint8Array) => nodes.at(address);
+    this.#outgoing = new Outgoing({ sender, session, keep, nodeAt, ...(key && { key }) });
   }
 
   /** Age of the oldest COPY that is not done, milliseconds. */
@@ -66,6 +72,12 @@ export class LogWriter {
   control(receiver: number, message: Uint8Array): void {
     this.#outgoing.control(receiver, message, micros());
     this.#flush();
+  }
+
+  /** From here on packets travel in the next part of vpnd.transit. @returns the part that may be emptied */
+  turn(): number {
+    this.#slot = (this.#slot + 1) % slots;
+    return (this.#slot + 1) % slots;
   }
 
   /** Resolves when all that was sent is done. */
@@ -91,10 +103,10 @@ export class LogWriter {
 
   /** What fails is not written again: whether it is in the log may not be known, and nothing may be in it twice. */
   async #write(batch: RowBatch): Promise<void> {
-    const { data, receivers, unknown } = batch;
+    const { receivers, unknown } = batch;
     const { session, nodes, events } = this.#options;
     try {
-      const copied = this.#connection.copyIn(this.#copy, data);
+      const copied = this.#copy(batch);
       // In a transaction of its own behind it: with it in one, all writers of the database would wait for each other.
       const notify = [...receivers.keys()].map(
         (node) => `NOTIFY ${nodeChannel(node)}, '${wakeText(session)}'`,
@@ -108,6 +120,23 @@ export class LogWriter {
       this.#failed = true;
       this.onFail(error);
     }
+  }
+
+  /** Both in one transaction: a packet that can be read is in the log. */
+  async #copy({ log, transit }: RowBatch): Promise<void> {
+    const connection = this.#connection;
+    const { me } = this.#options;
+    const into = (table: string, data: Buffer) =>
+      connection.copyIn(`COPY vpnd.${table} (${columns.join(", ")}) FROM STDIN (FORMAT binary)`, data);
+    const copies = [
+      ...(log === undefined ? [] : [() => into(`packet_${me}`, log)]),
+      ...(transit === undefined ? [] : [() => into(`transit_${me}_${this.#slot}`, transit)]),
+    ];
+    const steps =
+      copies.length < 2
+        ? copies
+        : [() => connection.script("BEGIN"), ...copies, () => connection.script("COMMIT")];
+    await Promise.all(steps.map((step) => step()));
   }
 }
 

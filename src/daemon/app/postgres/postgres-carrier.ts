@@ -1,25 +1,26 @@
 /** A network whose packets go through a PostgreSQL, which keeps them (docs/postgres.md). */
-import { randomBytes } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
 import { VpnError } from "../../../common/errors.js";
 import type { Fault } from "../../../common/postgres/faults.js";
 import { parsePostgresUrl } from "../../../common/postgres/url.js";
 import { backoffMs } from "../../core/backoff.js";
-import type { Carrier, CarrierEvent, CarrierView } from "../../core/carrier.js";
+import type { Carrier, CarrierEvent, CarrierView, LiveSettings } from "../../core/carrier.js";
 import type { CarrierDrop } from "../../core/carrier-drops.js";
 import type { Endpoint } from "../../core/engine.js";
 import type { EngineFilter } from "../../core/filter/engine-filter.js";
+import type { PskEpoch } from "../../core/keys/psk-ring.js";
 import { parseCidr } from "../../core/network/cidr.js";
 import type { PacketBatch, PacketPort, PortItems } from "../../core/packet-port.js";
 import { type Cursor, Nodes, type OtherRow } from "../../core/postgres/nodes.js";
-import type { PostgresOptions } from "../../core/postgres/options.js";
-import { encodeLinkControl, parseLinkControl } from "../../core/tcp/control.js";
+import { Openings } from "../../core/postgres/openings.js";
+import type { LogRules, PostgresOptions } from "../../core/postgres/options.js";
 import { resolveServer } from "../../io/server-names.js";
 import type { MakeTcpSocket } from "../../io/tcp/sockets.js";
 import { Readiness } from "../readiness.js";
 import { roundTrip } from "../round-trip.js";
-import { DatabaseSession, SessionFault, type SessionOptions } from "./database-session.js";
+import { DatabaseSession, renewed, SessionFault, type SessionOptions } from "./database-session.js";
+import { LogPings } from "./log-pings.js";
 
 export interface PostgresCarrierOptions {
   /** Label, for logs; and the network's name in the database, unless the URL has another. */
@@ -27,6 +28,8 @@ export interface PostgresCarrierOptions {
   postgres: PostgresOptions;
   /** Undefined: none. */
   password: string | undefined;
+  /** Of a network whose payloads are encrypted. */
+  psks: readonly PskEpoch[];
   /** Own address in CIDR notation, canonical. */
   virtualIp: string;
   nodeName: string;
@@ -45,15 +48,6 @@ export interface PostgresCarrierOptions {
 const retry = { firstMs: 500, maxMs: 10_000 };
 /** A session that lasted so long was a good one, milliseconds. */
 const goodMs = 10_000;
-/** Pings that wait for an answer at most. */
-const mostPings = 64;
-
-interface Ping {
-  node: number;
-  at: number;
-  answered: (rttSeconds: number) => void;
-}
-
 export class PostgresCarrier implements Carrier {
   onChange: () => void = () => {};
   onEvent: (event: CarrierEvent) => void = () => {};
@@ -62,8 +56,14 @@ export class PostgresCarrier implements Carrier {
   readonly #nodes = new Nodes();
   readonly #stopping = new AbortController();
   readonly #servers: readonly string[];
-  readonly #sessionOptions: SessionOptions;
-  readonly #pings = new Map<number, Ping>();
+  readonly #sessionOptions: Omit<SessionOptions, "rules" | "psk">;
+  /** The preferred one first; empty: payloads are not encrypted. */
+  #psks: readonly Uint8Array[];
+  #openings: Openings;
+  /** What the owner wants of the log, until it was said. */
+  #rules: LogRules;
+  #asked: LogRules;
+  readonly #pings = new LogPings();
   readonly #drops = new Map<CarrierDrop, number>();
   #port: PacketPort | undefined;
   #filter: EngineFilter | undefined;
@@ -81,7 +81,11 @@ export class PostgresCarrier implements Carrier {
     this.#log = options.log.child({ network: options.network });
     const address = parsePostgresUrl(options.postgres.url);
     this.#servers = address.servers;
+    this.#psks = options.psks.map(({ psk }) => psk);
+    this.#rules = options.postgres;
+    this.#asked = options.postgres;
     this.#sessionOptions = this.#makeSessionOptions(address);
+    this.#openings = new Openings(this.#sessionOptions.network, this.#psks);
   }
 
   async start(): Promise<void> {
@@ -144,22 +148,35 @@ export class PostgresCarrier implements Carrier {
     this.#port?.setFilter(filter);
   }
 
+  setPsks(psks: readonly PskEpoch[]): void {
+    this.#psks = psks.map(({ psk }) => psk);
+    this.#openings = new Openings(this.#sessionOptions.network, this.#psks);
+    this.#renew();
+  }
+
+  async reconfigure({ postgres: rules = {} }: LiveSettings): Promise<void> {
+    if (sameRules(rules, this.#asked)) return;
+    if (this.#session === undefined) this.#rules = rules;
+    else await this.#session.keep(rules);
+    const renews = rules.log !== this.#asked.log;
+    this.#asked = rules;
+    // Which payloads are kept is decided when a session begins.
+    if (renews) this.#renew();
+  }
+
   ping(virtualIp: string, timeoutSeconds: number): Promise<number> {
     const node = this.#nodes.idOf(virtualIp);
     const session = this.#session;
     return roundTrip(virtualIp, timeoutSeconds, (answered) => {
-      if (node === undefined || session === undefined || this.#pings.size >= mostPings) return undefined;
-      const token = randomBytes(4).readUInt32BE();
-      this.#pings.set(token, { node, at: performance.now(), answered });
-      session.writer.control(node, encodeLinkControl({ type: "ping", token }));
-      return () => this.#pings.delete(token);
+      if (node === undefined || session === undefined) return undefined;
+      return this.#pings.ask(node, (to, message) => session.writer.control(to, message), answered);
     });
   }
 
-  #makeSessionOptions(address: ReturnType<typeof parsePostgresUrl>): SessionOptions {
+  #makeSessionOptions(address: ReturnType<typeof parsePostgresUrl>): Omit<SessionOptions, "rules" | "psk"> {
     const { network, postgres, password, virtualIp, nodeName, nodeKey, makeSocket } = this.#options;
     const { resolve = resolveServer } = this.#options;
-    const { fast, retentionSeconds, maxBytes } = postgres;
+    const { fast } = postgres;
     const own = parseCidr(virtualIp);
     if (own === undefined) throw new VpnError("internal", `${virtualIp} is no address with prefix length`);
     return {
@@ -170,8 +187,6 @@ export class PostgresCarrier implements Carrier {
       nodeName,
       nodeKey,
       fast,
-      ...(retentionSeconds !== undefined && { retentionSeconds }),
-      ...(maxBytes !== undefined && { maxBytes }),
       nodes: this.#nodes,
       events: {
         onRoom: () => this.#port?.resume(),
@@ -182,6 +197,11 @@ export class PostgresCarrier implements Carrier {
         onOthers: (rows) => this.#others(rows),
       },
     };
+  }
+
+  #renew(): void {
+    this.#port?.pause();
+    void this.#session?.renew();
   }
 
   #send(port: PacketPort, batch: PacketBatch): void {
@@ -202,6 +222,11 @@ export class PostgresCarrier implements Carrier {
       const began = performance.now();
       const fault = await this.#attempt(signal);
       if (signal.aborted) return;
+      if (fault === renewed) {
+        this.#session = undefined;
+        this.#port?.pause();
+        continue;
+      }
       failures = performance.now() - began > goodMs ? 1 : failures + 1;
       this.#failed(fault);
       const wait = backoffMs(retry, failures, Math.random());
@@ -213,7 +238,10 @@ export class PostgresCarrier implements Carrier {
   async #attempt(signal: AbortSignal): Promise<Fault> {
     let session: DatabaseSession;
     try {
-      session = await DatabaseSession.open(this.#sessionOptions, signal);
+      const rules = this.#rules;
+      session = await DatabaseSession.open({ ...this.#sessionOptions, rules, psk: this.#psks[0] }, signal);
+      // Once: said again and again, two owners who want different things would never come to rest.
+      if (rules === this.#rules) this.#rules = {};
     } catch (error) {
       if (error instanceof SessionFault) return error.fault;
       return { code: "failed", message: VpnError.from(error).message, lasting: false };
@@ -259,23 +287,15 @@ export class PostgresCarrier implements Carrier {
   }
 
   #others(rows: readonly OtherRow[]): readonly Cursor[] {
-    const { unread, events } = this.#nodes.update(rows, Date.now());
+    const { unread, events } = this.#nodes.update(rows, this.#openings, Date.now());
     this.#tell(events);
     return unread;
   }
 
   #control(sender: number, message: Uint8Array): void {
-    const control = parseLinkControl(message);
-    if (control?.type === "ping") {
-      this.#session?.writer.control(sender, encodeLinkControl({ ...control, type: "pong" }));
-    } else if (control !== undefined) {
-      const ping = this.#pings.get(control.token);
-      if (ping?.node !== sender) return;
-      this.#pings.delete(control.token);
-      const rttSeconds = (performance.now() - ping.at) / 1000;
-      this.#nodes.measured(sender, rttSeconds);
-      ping.answered(rttSeconds);
-    }
+    const say = (node: number, answer: Uint8Array) => this.#session?.writer.control(node, answer);
+    const rttSeconds = this.#pings.heard(sender, message, say);
+    if (rttSeconds !== undefined) this.#nodes.measured(sender, rttSeconds);
   }
 
   #notes(): string[] {
@@ -312,5 +332,8 @@ export class PostgresCarrier implements Carrier {
     this.#drops.set(what, (this.#drops.get(what) ?? 0) + count);
   }
 }
+
+const sameRules = (a: LogRules, b: LogRules): boolean =>
+  a.retentionSeconds === b.retentionSeconds && a.maxBytes === b.maxBytes && a.log === b.log;
 
 const emptyCounters = () => ({ rxBytes: 0, txBytes: 0, rxPackets: 0, txPackets: 0, drops: {} });

@@ -62,6 +62,8 @@ const defaultMtus = {
   postgres: defaultPostgresMtu,
   gateway: defaultGatewayMtu,
 };
+/** A row's payload has up to 64 KiB, with the tag. */
+const mostEncryptedMtu = 65_000;
 /** IFNAMSIZ less the closing zero. */
 const deviceNameMax = 15;
 
@@ -93,6 +95,9 @@ export function checkJoinOptions(raw: JoinOptions): JoinOptions {
   }
   if (raw.iex.length > 16) throw usage("too many rendezvous servers (at most 16)", "name fewer with --iex");
   checkMtu(raw.mtu, vip?.family ?? 6);
+  if (raw.postgres?.encrypted === true && raw.mtu > mostEncryptedMtu) {
+    throw usage(`MTU ${raw.mtu} leaves no room for encryption`, `use --mtu ${mostEncryptedMtu} at most`);
+  }
   if (raw.listenPort > 65_535) throw usage(`${raw.listenPort} is no UDP port`, "use --listen-port 1..65535");
   if (raw.device !== "") checkDevice(raw.device);
   const iex = [...new Set(raw.iex.map(checkServer))];
@@ -140,6 +145,8 @@ export function differences(config: NetworkConfig, asked: JoinOptions): string[]
   compare("--postgres", had.postgres?.url === asked.postgres?.url);
   compare("--fast", had.postgres?.fast === asked.postgres?.fast);
   compare("--retention", had.postgres?.retentionSeconds === asked.postgres?.retentionSeconds);
+  compare("--log", had.postgres?.log === asked.postgres?.log);
+  if (had.tcp === undefined) compare("--psk-file", had.postgres?.encrypted === asked.postgres?.encrypted);
   compare("--max-size", had.postgres?.maxBytes === asked.postgres?.maxBytes);
   compare("--gateway", had.gateway?.url === asked.gateway?.url);
   compare("--proxy", had.gateway?.proxy === asked.gateway?.proxy);
@@ -165,9 +172,10 @@ export function carrierOf({ tcp, postgres, gateway }: Carriers): CarrierName {
   return postgres === undefined ? "mesh" : "postgres";
 }
 
-/** The network has a PSK: a mesh always, a link when it is encrypted. */
+/** The network has a PSK: a mesh always, a link or one over PostgreSQL when it is encrypted. */
 export function hasPsk(asked: Carriers): boolean {
-  return asked.tcp === undefined ? carrierOf(asked) === "mesh" : asked.tcp.tls;
+  if (asked.tcp !== undefined) return asked.tcp.tls;
+  return asked.postgres === undefined ? carrierOf(asked) === "mesh" : asked.postgres.encrypted;
 }
 
 const listensAt = ({ tcp }: JoinOptions) => (tcp?.role === "listen" ? tcp.address : undefined);

@@ -1,8 +1,10 @@
 /** Rows of the log that are for this node, as items for the device. */
 import { kinds } from "../../../common/postgres/columns.js";
 import { offloadBytes, segmentsOf } from "../../../common/postgres/offload.js";
-import { addressesOf, putTogether } from "../../../common/postgres/packet.js";
-import { readRow } from "../../../common/postgres/row.js";
+import { addressesOf, putHeaders } from "../../../common/postgres/packet.js";
+import { type LogRow, readRow } from "../../../common/postgres/row.js";
+import { openPayload, tagBytes } from "../../../common/postgres/seal.js";
+import type { Opening } from "./openings.js";
 
 /** Who a row may come from, and who it is for. */
 export interface IncomingRules {
@@ -11,20 +13,29 @@ export interface IncomingRules {
   own: Uint8Array;
   /** The address of another node. */
   addressOf: (node: number) => Uint8Array | undefined;
+  /** Of its session. */
+  opening: Opening;
 }
+
+export type Refusal =
+  | "malformed-row"
+  | "foreign-source"
+  | "foreign-destination"
+  /** Nobody here has the key of its session, or it has none and should. */
+  | "wrong-psk"
+  /** It does not open with the key of its session. */
+  | "altered-row";
 
 /** What became of a row. */
 export type Verdict =
   | { kind: "packet"; bytes: number; packets: number }
   | { kind: "control"; message: Uint8Array }
-  | { kind: "refused"; reason: "malformed-row" | "foreign-source" | "foreign-destination" };
+  | { kind: "refused"; reason: Refusal };
 
-const refused = (reason: "malformed-row" | "foreign-source" | "foreign-destination"): Verdict => ({
-  kind: "refused",
-  reason,
-});
+const refused = (reason: Refusal): Verdict => ({ kind: "refused", reason });
 
 const mostItem = offloadBytes + 65_536;
+const empty = new Uint8Array(0);
 const equal = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0;
 
 /** Collects super-packets in memory that is used again and again. */
@@ -46,13 +57,17 @@ export class Incoming {
   /** A row of the log; anybody who may write into it may have made it. */
   add(bytes: Buffer, sender: number, rules: IncomingRules): Verdict {
     const row = readRow(bytes);
-    if (row === undefined) return refused("malformed-row");
+    if (row === undefined || row.payload === null) return refused("malformed-row");
     if (row.sender !== sender || row.receiver !== rules.me) return refused("malformed-row");
-    if (row.kind === kinds.control) return { kind: "control", message: row.payload };
+    if (rules.opening.kind === "refused") return refused("wrong-psk");
+    const key = rules.opening.kind === "key" ? rules.opening.key : undefined;
+    if (row.kind === kinds.control) {
+      const message = key === undefined ? row.payload : openPayload(key, row, empty, row.payload);
+      return message === undefined ? refused("altered-row") : { kind: "control", message };
+    }
     const start = this.#at + offloadBytes;
-    const length =
-      row.fields === null ? this.#whole(row.payload, start) : putTogether(row.fields, this.#memory, start);
-    if (length === undefined) return refused("malformed-row");
+    const length = this.#place(row, row.payload, start, key);
+    if (typeof length !== "number") return refused(length);
     const packet = this.#memory.subarray(start, start + length);
     const addresses = addressesOf(packet);
     const from = rules.addressOf(sender);
@@ -77,9 +92,18 @@ export class Incoming {
     return taken;
   }
 
-  #whole(payload: Uint8Array, at: number): number | undefined {
-    if (payload.length > this.#memory.length - at || payload.length === 0) return undefined;
-    this.#memory.set(payload, at);
-    return payload.length;
+  /** Writes the packet that the row holds. @returns its length, or what is wrong with it */
+  #place(row: LogRow, payload: Uint8Array, at: number, key: Uint8Array | undefined): number | Refusal {
+    const { fields } = row;
+    const size = payload.length - (key === undefined ? 0 : tagBytes);
+    if (size < 0) return "malformed-row";
+    const headers = fields === null ? 0 : putHeaders(fields, size, this.#memory, at);
+    if (headers === undefined || headers + size > this.#memory.length - at) return "malformed-row";
+    const front = this.#memory.subarray(at, at + headers);
+    const plain = key === undefined ? payload : openPayload(key, row, front, payload);
+    if (plain === undefined) return "altered-row";
+    this.#memory.set(plain, at + headers);
+    if (fields !== null) fields.payload = plain;
+    return headers + size;
   }
 }

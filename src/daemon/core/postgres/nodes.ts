@@ -2,9 +2,10 @@
 import type { CarrierEvent, PeerState, PeerView, Reason } from "../carrier.js";
 import { peerEvents } from "../events/peer-events.js";
 import { parseCidr } from "../network/cidr.js";
+import type { Opening, Openings, SessionMark } from "./openings.js";
 
 /** A row of `vpnd.others`. */
-export interface OtherRow {
+export interface OtherRow extends SessionMark {
   node: number;
   address: string;
   name: string;
@@ -24,6 +25,9 @@ export interface Cursor {
   sender: number;
   /** Number of the last packet that was read. */
   behind: bigint;
+  opening: Opening;
+  /** What `opening` was found with. */
+  openings: Openings;
 }
 
 interface Node {
@@ -35,6 +39,8 @@ interface Node {
   /** Its last session has ended, rather than fallen silent. */
   over: boolean;
   durable: boolean;
+  /** Why nothing of it can be read. */
+  refusal: Reason | undefined;
   since: number;
   seenAt: number | undefined;
   rttSeconds: number | undefined;
@@ -65,10 +71,15 @@ export class Nodes {
 
   /**
    * Takes over what the database says.
+   * @param openings the same ones as before, unless the PSKs have changed
    * @param now milliseconds since 1970
    * @returns sessions that have something to read, and what happened to peers
    */
-  update(rows: readonly OtherRow[], now: number): { unread: Cursor[]; events: CarrierEvent[] } {
+  update(
+    rows: readonly OtherRow[],
+    openings: Openings,
+    now: number,
+  ): { unread: Cursor[]; events: CarrierEvent[] } {
     const events: CarrierEvent[] = [];
     const unread: Cursor[] = [];
     const sessions = new Set<bigint>();
@@ -77,7 +88,7 @@ export class Nodes {
       byNode.set(row.node, [...(byNode.get(row.node) ?? []), row]);
       if (row.session === undefined) continue;
       sessions.add(row.session);
-      const cursor = this.#cursorOf(row, row.session);
+      const cursor = this.#cursorOf(row, row.session, openings);
       if (row.head > cursor.behind) unread.push(cursor);
     }
     this.#begun = true;
@@ -165,11 +176,15 @@ export class Nodes {
     });
   }
 
-  #cursorOf(row: OtherRow, session: bigint): Cursor {
+  #cursorOf(row: OtherRow, session: bigint, openings: Openings): Cursor {
     let cursor = this.#cursors.get(session);
     if (cursor === undefined) {
-      cursor = { session, sender: row.node, behind: this.#begun ? 0n : row.head };
+      const behind = this.#begun ? 0n : row.head;
+      cursor = { session, sender: row.node, behind, opening: openings.of(row), openings };
       this.#cursors.set(session, cursor);
+    } else if (cursor.openings !== openings) {
+      cursor.opening = openings.of(row);
+      cursor.openings = openings;
     }
     return cursor;
   }
@@ -191,6 +206,7 @@ export class Nodes {
       alive: false,
       over: true,
       durable: true,
+      refusal: undefined,
       since: now,
       seenAt: undefined,
       rttSeconds: undefined,
@@ -205,10 +221,16 @@ export class Nodes {
     node.alive = living.length > 0;
     node.over = newest.session === undefined || newest.over;
     node.durable = living.every(({ durable }) => durable);
+    node.refusal = this.#refusalOf(living.at(-1));
     if (newest.session !== undefined) node.seenAt = now - newest.age * 1000;
     const after = this.#snapshot(node);
     if (before.state !== after.state) node.since = now;
     return peerEvents(before, after);
+  }
+
+  #refusalOf(row: OtherRow | undefined): Reason | undefined {
+    const opening = row?.session === undefined ? undefined : this.#cursors.get(row.session)?.opening;
+    return opening?.kind === "refused" ? opening.reason : undefined;
   }
 
   #forget(id: number): void {
@@ -218,8 +240,9 @@ export class Nodes {
   }
 
   #snapshot(node: Node) {
-    const state: PeerState = !node.alive ? "offline" : this.#fault === undefined ? "up" : "connecting";
-    const reason = state === "connecting" ? this.#fault : state === "offline" ? absence(node) : undefined;
+    const state = this.#stateOf(node);
+    const reasons = { up: undefined, connecting: this.#fault, offline: absence(node), refused: node.refusal };
+    const reason = reasons[state];
     return {
       virtualIp: node.address,
       ...(node.name !== "" && { name: node.name }),
@@ -228,5 +251,11 @@ export class Nodes {
       ...(reason !== undefined && { reason }),
       fault: this.#fault,
     };
+  }
+
+  #stateOf({ alive, refusal }: Node): Exclude<PeerState, "idle"> {
+    if (!alive) return "offline";
+    if (this.#fault !== undefined) return "connecting";
+    return refusal === undefined ? "up" : "refused";
   }
 }

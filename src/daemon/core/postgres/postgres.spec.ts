@@ -12,6 +12,7 @@ import {
 } from "../../../common/postgres/wire.js";
 import { parseWake, wakeText } from "./channels.js";
 import { Nodes, type OtherRow } from "./nodes.js";
+import { Openings } from "./openings.js";
 import { checkPostgresOptions } from "./options.js";
 
 test("URLs are read, and written in one form", () => {
@@ -60,7 +61,7 @@ test("what is no URL of a database is refused without being quoted", () => {
   ]) {
     assert.throws(() => parsePostgresUrl(url), { code: "usage" }, url);
   }
-  const options = { url: "postgres://me@h/db", fast: false };
+  const options = { url: "postgres://me@h/db", fast: false, encrypted: false };
   assert.throws(() => checkPostgresOptions({ ...options, retentionSeconds: 5 }), { code: "usage" });
   assert.throws(() => checkPostgresOptions({ ...options, maxBytes: 5 }), { code: "usage" });
 });
@@ -122,6 +123,7 @@ test("a wake-up of somebody else is none", () => {
   for (const text of ["", "x", "-1", "1 2", "9".repeat(30)]) assert.equal(parseWake(text), undefined);
 });
 
+const openings = new Openings("office", []);
 const row = (more: Partial<OtherRow>): OtherRow => ({
   node: 2,
   address: "10.0.0.2",
@@ -130,14 +132,16 @@ const row = (more: Partial<OtherRow>): OtherRow => ({
   over: false,
   durable: true,
   head: 0n,
+  salt: null,
+  check: null,
   ...more,
 });
 
 test("a reader begins behind what was there, and reads later sessions from their first packet", () => {
   const nodes = new Nodes();
-  assert.deepEqual(nodes.update([row({ session: 5n, head: 40n })], 0).unread, []);
+  assert.deepEqual(nodes.update([row({ session: 5n, head: 40n })], openings, 0).unread, []);
   assert.equal(nodes.cursor(5n)?.behind, 40n);
-  const later = nodes.update([row({ session: 5n, head: 41n }), row({ session: 6n, head: 3n })], 0);
+  const later = nodes.update([row({ session: 5n, head: 41n }), row({ session: 6n, head: 3n })], openings, 0);
   assert.deepEqual(
     later.unread.map(({ session, behind }) => [session, behind]),
     [
@@ -145,13 +149,13 @@ test("a reader begins behind what was there, and reads later sessions from their
       [6n, 0n],
     ],
   );
-  nodes.update([row({ session: 6n })], 0);
+  nodes.update([row({ session: 6n })], openings, 0);
   assert.equal(nodes.cursor(5n), undefined);
 });
 
 test("peers are up while they and the database are", () => {
   const nodes = new Nodes();
-  nodes.update([row({ session: 5n })], 0);
+  nodes.update([row({ session: 5n })], openings, 0);
   const state = (): string | undefined => nodes.views(1400, "h:1")[0]?.state;
   assert.equal(state(), "connecting");
   assert.deepEqual(
@@ -160,14 +164,14 @@ test("peers are up while they and the database are", () => {
   );
   assert.equal(state(), "up");
   assert.deepEqual(
-    nodes.update([row({ session: 5n, age: 20 })], 2).events.map(({ type }) => type),
+    nodes.update([row({ session: 5n, age: 20 })], openings, 2).events.map(({ type }) => type),
     ["down"],
   );
   assert.equal(state(), "offline");
-  nodes.update([row({ session: 6n })], 3);
+  nodes.update([row({ session: 6n })], openings, 3);
   nodes.reached({ code: "disk-full", message: "full" }, 4);
   assert.equal(nodes.views(1400, undefined)[0]?.reason?.code, "disk-full");
-  nodes.update([], 5);
+  nodes.update([], openings, 5);
   assert.deepEqual(nodes.views(1400, undefined), []);
   assert.equal(nodes.at(Buffer.of(10, 0, 0, 2)), undefined);
 });

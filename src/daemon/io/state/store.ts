@@ -281,13 +281,15 @@ function parseTcp(value: unknown): TcpOptions | undefined {
 function parsePostgres(value: unknown): PostgresOptions | undefined {
   if (value === undefined) return undefined;
   if (!isObject(value)) throw new Error("its database is none");
-  const { url, fast, retentionSeconds, maxBytes } = value;
+  const { url, fast, encrypted, retentionSeconds, maxBytes, log } = value;
   if (typeof url !== "string" || typeof fast !== "boolean") {
     throw new Error("its database lacks options, or they have the wrong types");
   }
   return {
     url,
     fast,
+    encrypted: encrypted === true,
+    ...(typeof log === "number" && { log }),
     ...(typeof retentionSeconds === "number" && { retentionSeconds }),
     ...(typeof maxBytes === "number" && { maxBytes }),
   };

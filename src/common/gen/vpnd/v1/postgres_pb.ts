@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file vpnd/v1/postgres.proto.
  */
 export const file_vpnd_v1_postgres: GenFile = /*@__PURE__*/
-  fileDesc("ChZ2cG5kL3YxL3Bvc3RncmVzLnByb3RvEgd2cG5kLnYxIooBCg9Qb3N0Z3Jlc09wdGlvbnMSEAoDdXJsGAEgASgJQgOAAQESEgoKdmlydHVhbF9pcBgCIAEoCRIVCghwYXNzd29yZBgDIAEoDEIDgAEBEgwKBGZhc3QYBCABKAgSGQoRcmV0ZW50aW9uX3NlY29uZHMYBSABKAESEQoJbWF4X2J5dGVzGAYgASgEIlYKC1Bvc3RncmVzTG9nEgsKA3VybBgBIAEoCRIMCgRmYXN0GAIgASgIEhkKEXJldGVudGlvbl9zZWNvbmRzGAMgASgBEhEKCW1heF9ieXRlcxgEIAEoBGIGcHJvdG8z");
+  fileDesc("ChZ2cG5kL3YxL3Bvc3RncmVzLnByb3RvEgd2cG5kLnYxIqkBCg9Qb3N0Z3Jlc09wdGlvbnMSEAoDdXJsGAEgASgJQgOAAQESEgoKdmlydHVhbF9pcBgCIAEoCRIVCghwYXNzd29yZBgDIAEoDEIDgAEBEgwKBGZhc3QYBCABKAgSGQoRcmV0ZW50aW9uX3NlY29uZHMYBSABKAESEQoJbWF4X2J5dGVzGAYgASgEEgsKA2xvZxgHIAEoCRIQCgNwc2sYCCABKAxCA4ABASJ2CgtQb3N0Z3Jlc0xvZxILCgN1cmwYASABKAkSDAoEZmFzdBgCIAEoCBIZChFyZXRlbnRpb25fc2Vjb25kcxgDIAEoARIRCgltYXhfYnl0ZXMYBCABKAQSCwoDbG9nGAUgASgJEhEKCWVuY3J5cHRlZBgGIAEoCGIGcHJvdG8z");
 
 /**
  * Parameters of a network over PostgreSQL, as `vpnctl join` takes them.
@@ -59,6 +59,20 @@ export type PostgresOptions = Message<"vpnd.v1.PostgresOptions"> & {
    * @generated from field: uint64 max_bytes = 6;
    */
   maxBytes: bigint;
+
+  /**
+   * Which payloads are kept: "full", "headers" or "sample=N"; empty: as it is.
+   *
+   * @generated from field: string log = 7;
+   */
+  log: string;
+
+  /**
+   * Payloads are encrypted with this key, as typed; empty: they are not. Never in an answer.
+   *
+   * @generated from field: bytes psk = 8;
+   */
+  psk: Uint8Array;
 };
 
 /**
@@ -97,6 +111,18 @@ export type PostgresLog = Message<"vpnd.v1.PostgresLog"> & {
    * @generated from field: uint64 max_bytes = 4;
    */
   maxBytes: bigint;
+
+  /**
+   * "full", "headers" or "sample=N"; empty: not.
+   *
+   * @generated from field: string log = 5;
+   */
+  log: string;
+
+  /**
+   * @generated from field: bool encrypted = 6;
+   */
+  encrypted: boolean;
 };
 
 /**
