@@ -111,6 +111,22 @@ labSuite<Scene>(
       },
     );
 
+    step("vpnctl pings through it, without vpnd and without privileges", async ({ gateway, crowd }) => {
+      const nobody = ["--reuid", "65534", "--regid", "65534", "--clear-groups"];
+      for (const [address, more] of [
+        [internet4, []],
+        [internet6, ["--fanqiang"]],
+      ] as const) {
+        const command = ["gateway", "ping", gatewayUrl(gateway), address, "-c", "1", ...more];
+        const run = await crowd.exec("setpriv", [...nobody, join(repository, "bin/vpnctl"), ...command]);
+        assert.equal(run.code, 0, run.stderr);
+        assert.match(run.stdout, /seq 1, .* ms/);
+      }
+      const forbidden = ["gateway", "ping", gatewayUrl(gateway), "10.1.2.3", "-c", "1", "--timeout", "1s"];
+      const run = await crowd.exec(join(repository, "bin/vpnctl"), forbidden);
+      assert.equal(run.code, 8, run.stderr);
+    });
+
     step("vpnd is such a client, too: both families, whole files", async ({ gateway, a, web }) => {
       const join = ["join", "net", "--gateway", gatewayUrl(gateway, "/x"), "--fanqiang"];
       await a.ok([...join, "--route", internetRoutes]);

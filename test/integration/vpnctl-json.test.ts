@@ -3,6 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "n
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
+import { tinyGateway } from "./support/tiny-gateway.js";
 import { vpnctl } from "./support/vpnctl-run.js";
 import { mismatches, type Schema } from "./support/vpnctl-schema.js";
 import { CannedServer } from "./support/vpnctl-server.js";
@@ -12,10 +13,12 @@ const server = new CannedServer();
 const key = Buffer.alloc(32, 9).toString("base64");
 const keyFile = join(mkdtempSync(join(tmpdir(), "vpnctl-json-")), "key");
 writeFileSync(keyFile, key, { mode: 0o600 });
+const gateway = await tinyGateway();
 const seen = new Set<string>();
 
 before(() => server.start());
 after(async () => {
+  gateway.close();
   rmSync(dirname(keyFile), { recursive: true });
   await server.stop();
 });
@@ -91,6 +94,7 @@ const lines = [
   "gateway user add bob --expires 30d --rate 1M",
   "gateway user list",
   "gateway user revoke bob",
+  `gateway ping ws://127.0.0.1:${gateway.port}/ 93.184.216.34 --count 1`,
   "gateway stop",
   "gateway stop --dry-run",
   "exit-node list",
@@ -103,7 +107,7 @@ const lines = [
 ];
 
 for (const line of lines)
-  test(`JSON of ${line.replace(key, "KEY").replace(keyFile, "FILE")} fits its schema`, async () => {
+  test(`JSON of ${line.replace(key, "KEY").replace(keyFile, "FILE").replace(String(gateway.port), "PORT")} fits its schema`, async () => {
     const { out } = await vpnctl(["--socket", server.socket, "--json", ...line.split(" ")]);
     const documents = out.trimEnd().split("\n");
     for (const text of documents) {

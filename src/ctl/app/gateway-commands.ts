@@ -2,11 +2,12 @@
 import { buildCommand, buildRouteMap, type Command, type RouteMap } from "@stricli/core";
 import { parseRate } from "../core/gateway-options.js";
 import { integer, parseMtu } from "../core/join-options.js";
+import type { GatewayPingFlags } from "./commands/gateway-ping.js";
 import type { GatewayStartFlags } from "./commands/gateway-start.js";
 import type { UserAddFlags } from "./commands/gateway-user-add.js";
 import type { CtlContext } from "./context.js";
 import { lazy } from "./lazy.js";
-import { dryRunFlag, duration, off, text, value } from "./parameters.js";
+import { dryRunFlag, duration, interval, off, text, value } from "./parameters.js";
 
 interface DryRun {
   readonly dryRun?: boolean;
@@ -19,6 +20,7 @@ const one = (placeholder: string, brief: string) =>
 const several = (placeholder: string, brief: string) =>
   ({ kind: "parsed", placeholder, brief, parse: plainText, variadic: ",", optional: true }) as const;
 const mostClients = 16_384;
+const mostProbes = 1_000_000_000;
 
 const start: Command<CtlContext> = buildCommand<GatewayStartFlags, [], CtlContext>({
   loader: lazy(() => import("./commands/gateway-start.js")),
@@ -75,6 +77,30 @@ const kick: Command<CtlContext> = buildCommand<object, [string], CtlContext>({
   docs: { brief: "Disconnect a client; it may come back" },
 });
 
+const ping: Command<CtlContext> = buildCommand<GatewayPingFlags, [string, string], CtlContext>({
+  loader: lazy(() => import("./commands/gateway-ping.js")),
+  parameters: {
+    flags: {
+      tokenFile: text("FILE", "File that holds the gateway's token; - is standard input"),
+      fanqiang: off("The gateway speaks the protocol of fanqiang-poc"),
+      proxy: text("URL", "Reach the gateway by way of a proxy that takes CONNECT: http://HOST:PORT"),
+      count: value("N", "Number of probes; 0 goes on until Ctrl-C; default 4", (input: string) =>
+        integer("--count", input, 0, mostProbes),
+      ),
+      interval: value("S", "Time between probes, at least 100ms; default 1s", interval(0.1)),
+    },
+    aliases: { c: "count" },
+    positional: {
+      kind: "tuple",
+      parameters: [
+        { brief: "wss://HOST/PATH, or ws:// without encryption", placeholder: "URL", parse: plainText },
+        { brief: "Address of a host behind the gateway", placeholder: "ADDRESS", parse: plainText },
+      ],
+    },
+  },
+  docs: { brief: "Ping a host by way of a gateway, without vpnd and without privileges" },
+});
+
 const userAdd: Command<CtlContext> = buildCommand<UserAddFlags, [string], CtlContext>({
   loader: lazy(() => import("./commands/gateway-user-add.js")),
   parameters: {
@@ -109,6 +135,6 @@ const user: RouteMap<CtlContext> = buildRouteMap({
 });
 
 export const gateway: RouteMap<CtlContext> = buildRouteMap({
-  routes: { start, stop, clients, kick, user },
+  routes: { start, stop, clients, kick, user, ping },
   docs: { brief: "Serve WebSocket clients, who reach the Internet through this machine" },
 });

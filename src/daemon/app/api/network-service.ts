@@ -1,4 +1,5 @@
 import { VpnError } from "../../../common/errors.js";
+import { gatewayToken } from "../../../common/gateway/token.js";
 import type { GatewayClientOptions } from "../../../common/gen/vpnd/v1/gateway_client_pb.js";
 import type { JoinRequest, NetworkService } from "../../../common/gen/vpnd/v1/network_pb.js";
 import type { PostgresOptions } from "../../../common/gen/vpnd/v1/postgres_pb.js";
@@ -130,7 +131,7 @@ function postgresOptions(options: PostgresOptions): Asked {
 
 function gatewayOptions(options: GatewayClientOptions): Asked {
   const { url, token, proxy, routes, fanqiang, padding } = options;
-  const password = tokenOf(token);
+  const password = gatewayToken(token);
   if (fanqiang && password !== "") {
     throw new VpnError("usage", "gateways of fanqiang-poc take no token", { hint: "leave --token-file out" });
   }
@@ -143,13 +144,4 @@ function gatewayOptions(options: GatewayClientOptions): Asked {
     ...(password !== "" && { password }),
     gateway: { url, routes, fanqiang, padding, ...(proxy !== "" && { proxy }) },
   };
-}
-
-/** @throws VpnError `usage` for what cannot go into a header */
-function tokenOf(bytes: Uint8Array): string {
-  const token = Buffer.from(bytes).toString("utf8").trim();
-  if (/^[\x21-\x7e]{0,256}$/.test(token)) return token;
-  throw new VpnError("usage", "that is no token of a gateway", {
-    hint: "one line of at most 256 characters, as vpnctl gateway user add printed it",
-  });
 }
