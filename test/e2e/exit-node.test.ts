@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { changed, makeForeign, netState } from "../integration/support/net-state.js";
 import { must, waitFor } from "../lab/command.js";
 import { type Host, type Router, repository } from "../lab/lab.js";
-import { leaks, tried, watchLeaks } from "../lab/leaks.js";
+import { leaks, tried, tryToGetOut, watchLeaks } from "../lab/leaks.js";
 import type { Running } from "../lab/machine.js";
 import { type Daemon, iexd, iexPort, pskGenerate, vpnd } from "../lab/programs.js";
 import { isSeenAs, publicWeb, seenFrom, web4, web6 } from "../lab/public-web.js";
@@ -79,19 +79,6 @@ async function secureShell(host: Host) {
     return stdout.split(" ")[0] ?? "";
   };
   return { reach };
-}
-
-/** Programs that try to get out, over and over: pings, look-ups, connections, in IPv4 and IPv6, to the LAN too. */
-function startTalker(host: Host): Running {
-  const targets = [web4, web6, "203.0.113.250", "192.168.10.1", lan6];
-  const commands = targets.flatMap((to) => [
-    `ping -n -c 1 -W 1 ${to}`,
-    `timeout 1 bash -c "echo x >/dev/udp/${to}/53"`,
-    `timeout 1 bash -c "echo x >/dev/tcp/${to}/853"`,
-  ]);
-  const round = commands.map((command) => `${command} &`).join("\n");
-  const loop = `while :; do ${round}\nwait; echo round; sleep 0.1; done`;
-  return host.spawn("talker", "sh", ["-c", `exec 2>/dev/null; ${loop}`]);
 }
 
 /** Counts anew what leaves the client. @param more kinds that may leave */
@@ -177,7 +164,8 @@ labSuite<Scene>(
     await isSeenAs(host, web4, router.publicAddress);
     await isSeenAs(host, web6, host6);
     const before = new Map(daemons.map((daemon) => [daemon, netState(daemon.host.netns)] as const));
-    const talker = startTalker(host);
+    // In IPv4 and IPv6, to the LAN too.
+    const talker = tryToGetOut(host, [web4, web6, "203.0.113.250", "192.168.10.1", lan6]);
     return { c, host, router, server, web, gw1, gw2, talker, before };
   },
   (step) => {

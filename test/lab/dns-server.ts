@@ -5,6 +5,8 @@ import dnsPacket from "dns-packet";
 const [address = "", suffix = "", data = ""] = process.argv.slice(2);
 const socket = createSocket(address.includes(":") ? "udp6" : "udp4");
 socket.on("message", (message, from) => {
+  // Whoever tries whether anything gets through sends less.
+  if (message.length < 12) return;
   const { id = 0, questions = [] } = dnsPacket.decode(message);
   const [question] = questions;
   if (question === undefined) return;

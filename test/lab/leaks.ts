@@ -2,7 +2,7 @@
  * What leaves a host's physical interface, by kind. Counted on the other side of the wire, in the router's queue of the driver,
  * where nothing is missed.
  */
-import type { Router } from "./lab.js";
+import type { Host, Router } from "./lab.js";
 import type { Running } from "./machine.js";
 
 /** By name: a condition of nftables. What none of them matches is `strange`. */
@@ -47,6 +47,18 @@ export async function leaks(router: Router): Promise<Leaks> {
   }
   const to = [...stdout.matchAll(/elements = \{([^}]*)\}/g)].map((one) => one[1]?.trim()).join(" ");
   return { packets, to };
+}
+
+/** Programs that try to get out to these addresses, over and over: pings, look-ups, connections. */
+export function tryToGetOut(host: Host, targets: readonly string[]): Running {
+  const commands = targets.flatMap((to) => [
+    `ping -n -c 1 -W 1 ${to}`,
+    `timeout 1 bash -c "echo x >/dev/udp/${to}/53"`,
+    `timeout 1 bash -c "echo x >/dev/tcp/${to}/853"`,
+  ]);
+  const round = commands.map((command) => `${command} &`).join("\n");
+  const loop = `while :; do ${round}\nwait; echo round; sleep 0.1; done`;
+  return host.spawn("talker", "sh", ["-c", `exec 2>/dev/null; ${loop}`]);
 }
 
 /** Waits until a program that prints "round" has tried everything from now on. */

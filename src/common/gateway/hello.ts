@@ -18,15 +18,16 @@ const helloType = 3;
 const longestHello = 16 << 10;
 
 const cidr = z.string().max(64).refine(isCidr);
+const address = z.string().refine((text) => canonicalAddress(text) === text);
 const schema = z.object({
   /** The client's own, with the lengths of their subnets; at most one of each family. */
   addresses: z.array(cidr).min(1).max(2),
   /** The gateway's in the same subnets. */
-  gateways: z.array(z.string().max(64)).max(2),
+  gateways: z.array(address).max(2),
   /** Of the client's device, bytes. */
   mtu: z.number().int().min(576).max(65_535),
   /** Resolvers that clients may use. */
-  dns: z.array(z.string().max(64)).max(8),
+  dns: z.array(address).max(8),
   /** Prefixes that the gateway carries; 0.0.0.0/0 and ::/0 stand for the Internet. */
   routes: z.array(cidr).max(256),
   /** For the header of the next connection, so that it gets the same addresses. */

@@ -3,6 +3,7 @@ import type { Logger } from "pino";
 import { VpnError } from "../../common/errors.js";
 import type { Carrier, CarrierEvent, Reason } from "../core/carrier.js";
 import { noRules } from "../core/filter/rules.js";
+import { parseCidr } from "../core/network/cidr.js";
 import { hasPsk, type NetworkConfig } from "../core/network/config.js";
 import { networkItems } from "../core/network/items.js";
 import { checkOverlap } from "../core/network/overlap.js";
@@ -148,6 +149,13 @@ export class Network {
   /** Own address in CIDR notation; empty: nobody has given it one yet. */
   get virtualIp(): string {
     return this.carrier?.addresses?.()[0] ?? this.config.asked.virtualIp;
+  }
+
+  /** What goes over its device without being accepted of a peer. */
+  get prefixes(): string[] {
+    const { virtualIp, gateway } = this.config.asked;
+    const own = [virtualIp, ...(this.carrier?.addresses?.() ?? [])];
+    return [...own.flatMap((one) => parseCidr(one)?.prefix ?? []), ...(gateway?.routes ?? [])];
   }
 
   /** Empty: it has no PSK. */

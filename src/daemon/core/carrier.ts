@@ -52,7 +52,7 @@ export interface PeerView {
 export interface AnnouncedPeer {
   virtualIp: string;
   name?: string;
-  /** Lower-case hex. */
+  /** Lower-case hex; of one without a key, what stands for it. */
   nodeKey: string;
   /** Packets reach it now. */
   up: boolean;
@@ -139,8 +139,10 @@ export interface Carrier {
   reconfigure?(settings: LiveSettings): Promise<void>;
   /** Tells peers what this node offers, now and whenever they connect. Absent: the carrier cannot. */
   announce?(what: Announcement): void;
-  /** What peers announced; `onChange` is called when it changes. */
+  /** What peers announced; `onChange` is called when it changes. Absent: they cannot. */
   announcements?(): AnnouncedPeer[];
+  /** Whom to ask for names while a peer is this machine's exit node. Absent: the exit node itself. */
+  resolvers?(): readonly string[];
   /** Who carries which prefixes besides its own addresses, by node key; replaces what was set before. */
   setRoutes?(routes: ReadonlyMap<string, readonly string[]>): void;
   /**

@@ -5,7 +5,7 @@ import { noRouting, withExit } from "../../core/routes/routing.js";
 import type { SystemDoor } from "../../io/system/door.js";
 import type { Network } from "../network.js";
 import type { Networks } from "../networks.js";
-import { whomOf } from "../routes/change-routes.js";
+import { refuseToOffer, whomOf } from "../routes/change-routes.js";
 import { prepareExit } from "./exit-offer.js";
 
 export interface OfferRequest {
@@ -28,6 +28,7 @@ export interface ExitChange {
 export function offerExit(networks: Networks, door: SystemDoor, request: OfferRequest): Promise<ExitChange> {
   return networks.change(request.network, async (network) => {
     refuseWithoutDevice(network);
+    refuseToOffer(network);
     const to = request.to.map((peer) => clientOf(network, peer));
     const offer: ExitOffer = { ...(to.length > 0 && { to: unique(to) }), allowHost: request.allowHost };
     const had = network.config.routing ?? noRouting;

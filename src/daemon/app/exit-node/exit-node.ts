@@ -7,7 +7,7 @@ import { exceptionItems, type Family, guardItems, tunnelItems } from "../../core
 import { type ExitUse, type KnownServer, sameUse } from "../../core/exit-node/state.js";
 import { isLiteral } from "../../core/kill-switch/hosts.js";
 import { splitAttached } from "../../core/kill-switch/lan.js";
-import { parseCidr } from "../../core/network/cidr.js";
+import { serversOf } from "../../core/network/servers.js";
 import type { Item } from "../../core/system/items.js";
 import { exitUseFile, forgetUse, loadUse, saveUse } from "../../io/exit-node/file.js";
 import { etherAddresses } from "../../io/exit-node/uplinks.js";
@@ -26,6 +26,9 @@ export const guardOwner = `${owner}/guard`;
 /** How often somebody else's changes to our rules are looked for, milliseconds. */
 const lookEveryMs = 4_000;
 const tickMs = 2_000;
+/** A remark for people. */
+const noResolvers =
+  "the exit node names no resolvers: those of this machine are asked by way of it, which private ones do not answer";
 
 export interface ExitNodeParts {
   door: SystemDoor;
@@ -300,15 +303,16 @@ export class ExitNode {
     if (!look && network !== undefined) await this.#askThrough(network);
   }
 
-  /** Names too are asked of the exit node. @returns why not, for people */
+  /** Names too are asked of the exit node, or of whom it names. @returns why not, for people */
   async #askThrough(network: Network): Promise<string[]> {
     for (const other of this.#networks?.all() ?? []) if (other !== network) await other.names.through([]);
     const { active } = this.#chosen;
     // Of one that is away nobody else is asked.
     if (active === undefined) return [];
     try {
-      await network.names.through([active.virtualIp]);
-      return [];
+      const resolvers = network.carrier?.resolvers?.() ?? [active.virtualIp];
+      await network.names.through(resolvers);
+      return resolvers.length > 0 ? [] : [noResolvers];
     } catch (error) {
       const { message } = VpnError.from(error);
       this.#parts.log.warn({ reason: message }, "names are asked as before, through the exit node");
@@ -344,8 +348,7 @@ export class ExitNode {
   ): Promise<Map<string, Item[]>> {
     const all = this.#networks?.all() ?? (network === undefined ? [] : [network]);
     const tunnels = all.flatMap((one) => {
-      const own = parseCidr(one.config.asked.virtualIp);
-      return own === undefined ? [] : [own.prefix, ...one.routes.installed];
+      return [...one.prefixes, ...one.routes.installed];
     });
     const devices = all.map((one) => one.config.device);
     const lan = use.allowLan ? splitAttached(etherAddresses(devices)).lan : [];
@@ -379,7 +382,7 @@ export class ExitNode {
   async #servers(networks: Networks): Promise<{ servers: KnownServer[]; notes: string[] }> {
     const servers: KnownServer[] = [];
     const notes: string[] = [];
-    const named = networks.all().flatMap(({ config }) => config.asked.tcp?.address ?? config.asked.iex);
+    const named = networks.all().flatMap(({ config }) => serversOf(config));
     for (const name of new Set(named)) {
       if (isLiteral(name)) continue;
       const endpoints = await this.resolve(name);

@@ -6,16 +6,18 @@ import { type ClientDialect, clientDialect } from "../../../common/gateway/clien
 import { dialGateway } from "../../../common/gateway/dial.js";
 import { type GatewayHello, gatewayHeaders } from "../../../common/gateway/hello.js";
 import { backoffMs } from "../../core/backoff.js";
-import type { Carrier, CarrierEvent, CarrierView, Reason } from "../../core/carrier.js";
+import type { AnnouncedPeer, Carrier, CarrierEvent, CarrierView, Reason } from "../../core/carrier.js";
 import type { Endpoint } from "../../core/engine.js";
 import type { EngineFilter } from "../../core/filter/engine-filter.js";
 import { linkFilter } from "../../core/filter/link-filter.js";
 import {
   firstHop,
   type GatewayClientOptions,
+  gatewayKey,
   openGatewayWarning,
 } from "../../core/gateway/client-options.js";
 import { GatewayPeer } from "../../core/gateway/gateway-peer.js";
+import { announcementOf } from "../../core/gateway/offered.js";
 import { overlaps, parseCidr } from "../../core/network/cidr.js";
 import type { PacketBatch, PacketPort, PortItems } from "../../core/packet-port.js";
 import { Channel, closeCodes } from "../../io/gateway/channel.js";
@@ -72,6 +74,8 @@ const redial = { firstMs: 500, maxMs: 30_000 };
 /** A connection that lasted so long was a good one, milliseconds. */
 const goodMs = 10_000;
 const helloMs = 15_000;
+const nothingGoes =
+  "nothing goes by way of the gateway but what is sent to it; name prefixes with --route, or send everything: vpnctl exit-node use gateway";
 
 export class GatewayCarrier implements Carrier {
   onChange: () => void = () => {};
@@ -82,10 +86,11 @@ export class GatewayCarrier implements Carrier {
   readonly #stopping = new AbortController();
   #port: PacketPort | undefined;
   #filter: EngineFilter | undefined;
-  /** Virtual IPs of the gateway; none: not known yet. */
-  #gateways: readonly string[] = [];
+  /** The last one that was taken: what the gateway said stays true while it is away. */
+  #hello: GatewayHello | undefined;
+  /** Where it was looked up, newest first. */
+  #endpoints: readonly string[] = [];
   #living: Living | undefined;
-  #addresses: readonly string[] = [];
   #resume: string;
   #reason: Reason | undefined;
   /** Ends what waits for the connection's end. */
@@ -131,7 +136,21 @@ export class GatewayCarrier implements Carrier {
 
   /** CIDR of each; none before the gateway answered for the first time. */
   addresses(): readonly string[] {
-    return this.#addresses;
+    return this.#hello?.addresses ?? [];
+  }
+
+  /** The gateway offers itself as an exit node, and what else it carries. */
+  announcements(): AnnouncedPeer[] {
+    const hello = this.#hello;
+    if (hello === undefined) return [];
+    const { virtualIp } = this.#peer;
+    const nodeKey = gatewayKey(this.#options.gateway);
+    const up = this.#state() === "up";
+    return [{ virtualIp, name: "gateway", nodeKey, up, what: announcementOf(hello) }];
+  }
+
+  resolvers(): readonly string[] {
+    return this.#hello?.dns ?? [];
   }
 
   view(): CarrierView {
@@ -158,7 +177,7 @@ export class GatewayCarrier implements Carrier {
       state,
       ...(this.#reason !== undefined && state !== "up" && { reason: this.#reason }),
       servers: [],
-      peers: [this.#peer.view(traffic, this.#options.mtu, this.#living?.channel.rttSeconds)],
+      peers: [this.#peer.view(traffic, this.#options.mtu, this.#living?.channel.rttSeconds, this.#endpoints)],
       counters: { ...counters, drops },
       unknownDestinations: [],
       ciphers: [],
@@ -184,15 +203,12 @@ export class GatewayCarrier implements Carrier {
   }
 
   #notes(encrypted: boolean): string[] {
-    const hello = this.#living?.hello;
     const { routes } = this.#options.gateway;
-    const resolvers = hello?.dns ?? [];
+    const resolvers = this.resolvers();
     return [
       ...(encrypted ? [] : [openGatewayWarning]),
       ...(resolvers.length === 0 ? [] : [`the gateway names resolvers: ${resolvers.join(", ")}`]),
-      ...(routes.length === 0
-        ? ["nothing goes by way of the gateway but what is sent to it; name prefixes with --route"]
-        : []),
+      ...(routes.length === 0 ? [nothingGoes] : []),
     ];
   }
 
@@ -201,7 +217,8 @@ export class GatewayCarrier implements Carrier {
   }
 
   #applyFilter(): void {
-    if (this.#filter !== undefined) this.#port?.setFilter(linkFilter(this.#filter, ...this.#gateways));
+    if (this.#filter !== undefined)
+      this.#port?.setFilter(linkFilter(this.#filter, ...(this.#hello?.gateways ?? [])));
   }
 
   async #stop(): Promise<void> {
@@ -243,7 +260,9 @@ export class GatewayCarrier implements Carrier {
     const { url, proxy } = gateway;
     const hop = firstHop(gateway);
     let error = new VpnError("failed", `${hop} has no address`, { hint: "check the name and DNS" });
-    for (const endpoint of await resolve(hop)) {
+    const endpoints = await resolve(hop);
+    if (endpoints.length > 0) this.#endpoints = endpoints;
+    for (const endpoint of endpoints) {
       if (signal.aborted) return error;
       try {
         this.#refuseLoop(endpoint);
@@ -334,7 +353,7 @@ export class GatewayCarrier implements Carrier {
   #welcome(living: Living, hello: GatewayHello): void {
     if (this.#living !== living) return;
     living.hello = hello;
-    this.#addresses = hello.addresses;
+    this.#hello = hello;
     this.#reason = undefined;
     if (hello.resume !== this.#resume) {
       this.#resume = hello.resume;
@@ -343,7 +362,6 @@ export class GatewayCarrier implements Carrier {
     const { endpoint, cipher } = living;
     this.#log.info({ endpoint, cipher, addresses: hello.addresses }, "the gateway is there");
     this.#readiness.ready();
-    this.#gateways = hello.gateways;
     this.#applyFilter();
     const [virtualIp = ""] = hello.gateways;
     this.#change(() =>

@@ -1,5 +1,4 @@
-import { parsePostgresUrl } from "../../../common/postgres/url.js";
-import { firstHop } from "../../core/gateway/client-options.js";
+import { serversOf } from "../../core/network/servers.js";
 import type { Networks } from "../networks.js";
 import type { KillSwitch } from "./kill-switch.js";
 
@@ -16,11 +15,7 @@ export function followNetworks(killSwitch: KillSwitch, networks: Networks): () =
     const configs = networks.all().map((network) => network.config);
     return {
       devices: configs.map((config) => config.device),
-      servers: configs.flatMap(({ asked }) => {
-        if (asked.postgres !== undefined) return parsePostgresUrl(asked.postgres.url).servers;
-        if (asked.gateway !== undefined) return [firstHop(asked.gateway)];
-        return asked.tcp?.role === "connect" ? [asked.tcp.address] : asked.iex;
-      }),
+      servers: configs.flatMap(serversOf),
     };
   };
   const done = killSwitch.follow(tunnels, networks.feed.ticks(stop.signal, intervalMs));

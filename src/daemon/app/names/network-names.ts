@@ -91,11 +91,11 @@ export class NetworkNames {
   /** The network runs; nobody waits for its names. */
   start(carrier: Carrier): void {
     const { config, zones } = this.#parts;
-    if (config().asked.noDns === true || !this.possible) return;
+    if (config().asked.noDns === true) return;
     this.#carrier = carrier;
     this.#known = undefined;
     this.#forwarder = this.#makeForwarder();
-    zones.set(config().name, () => this.#zone());
+    if (this.possible) zones.set(config().name, () => this.#zone());
     this.#timer = setInterval(() => this.#inBackground(() => this.#look()), lookMs);
     this.#timer.unref();
     this.#inBackground(() => this.#sync());
@@ -206,10 +206,15 @@ export class NetworkNames {
 
   async #sync(): Promise<void> {
     if (this.#carrier === undefined) return;
-    const before = JSON.stringify(this.view());
-    await this.#open();
-    if (this.#sockets !== undefined) await this.#tellResolver();
-    if (JSON.stringify(this.view()) !== before) this.#parts.onChange();
+    const before = this.#text();
+    if (this.possible) await this.#open();
+    if (this.#sockets !== undefined || !this.possible) await this.#tellResolver();
+    if (this.#text() !== before) this.#parts.onChange();
+  }
+
+  /** To tell a change. */
+  #text(): string {
+    return JSON.stringify([this.#askedBy, this.possible ? this.view() : undefined]);
   }
 
   async #open(): Promise<void> {
@@ -243,15 +248,25 @@ export class NetworkNames {
   #wanted(): ResolverItem | undefined {
     const { device, name } = this.#parts.config();
     const everything = this.#through.length > 0;
+    if (this.#sockets === undefined) {
+      if (!everything) return undefined;
+      const servers = this.#through;
+      return {
+        kind: "resolver",
+        device,
+        servers,
+        domains: [],
+        everything,
+        resolvConf: resolvConfText(servers, name),
+      };
+    }
     const { domain, virtualIp } = this.#zone();
-    const own = this.#sockets !== undefined;
-    if (!own && !everything) return undefined;
-    const servers = own ? [virtualIp.address] : this.#through;
+    const servers = [virtualIp.address];
     return {
       kind: "resolver",
       device,
       servers,
-      domains: own ? [domain, ...reverseZones(virtualIp)] : [],
+      domains: [domain, ...reverseZones(virtualIp)],
       everything,
       resolvConf: resolvConfText(servers, name),
     };
@@ -266,7 +281,7 @@ export class NetworkNames {
     this.#told = wanted;
     try {
       await door.apply(owner, wanted === undefined ? [] : [wanted]);
-      if (this.#sockets !== undefined) this.#failure = undefined;
+      if (this.#sockets !== undefined || !this.possible) this.#failure = undefined;
     } catch (error) {
       this.#told = undefined;
       this.#fail(VpnError.from(error, "failed"), "cannot tell this machine's resolver");

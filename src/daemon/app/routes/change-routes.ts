@@ -35,6 +35,7 @@ export function offerRoutes(
 ): Promise<RoutesResult> {
   return networks.change(request.network, async (network) => {
     refuseOthers(network);
+    refuseToOffer(network);
     const had = routingOf(network);
     const next = withOffers(had, request.prefixes, request.as, network.config.asked.virtualIp);
     const result = await change(network, had, next, request.dryRun);
@@ -123,6 +124,14 @@ function refuseOthers(network: Network): void {
   });
 }
 
+/** @throws VpnError `failed` where peers cannot be told what this node offers */
+export function refuseToOffer(network: Network): void {
+  if (network.carrier === undefined || network.routes.canOffer) return;
+  throw new VpnError("failed", `nobody can be offered anything in network ${network.name}`, {
+    hint: "a gateway takes no offers; use a mesh, or a link without --tap",
+  });
+}
+
 /** @throws VpnError as `findPeer`, or `failed` for a peer whose node key is not known */
 export function whomOf(network: Network, asked: string): Whom {
   if (asked === "all") return "all";
@@ -145,6 +154,8 @@ export function whomOf(network: Network, asked: string): Whom {
 function* known(of: Network): Iterable<PeerNames & { nodeKey?: string }> {
   const network = of.name;
   const keys = of.pinnedKeys();
+  // Of a gateway nothing is pinned.
+  for (const { virtualIp, nodeKey } of of.carrier?.announcements?.() ?? []) keys.set(virtualIp, nodeKey);
   const { accepts, rejects } = routingOf(of);
   for (const { virtualIp, name, nodeKey } of of.carrier?.view().peers ?? []) {
     const key = nodeKey ?? keys.get(virtualIp);

@@ -81,8 +81,13 @@ export class NetworkRoutes {
     this.#parts = parts;
   }
 
-  /** Whether the carrier can have routes at all. */
+  /** Whether peers can offer this node anything. */
   get possible(): boolean {
+    return this.#carrier?.announcements !== undefined;
+  }
+
+  /** Whether this node can offer peers anything. */
+  get canOffer(): boolean {
     return this.#carrier?.announce !== undefined;
   }
 
@@ -138,9 +143,9 @@ export class NetworkRoutes {
     return this.#mutex.run(async () => {
       this.#poked = false;
       const carrier = this.#carrier;
-      if (carrier?.announce === undefined) return;
+      if (carrier?.announcements === undefined) return;
       const before = JSON.stringify(this.view());
-      await this.#syncOffers(carrier);
+      if (this.canOffer) await this.#syncOffers(carrier);
       await this.#syncRoutes(carrier);
       if (JSON.stringify(this.view()) !== before) this.#parts.onChange();
     });
@@ -350,13 +355,13 @@ export class NetworkRoutes {
     return { virtualIp: asked.virtualIp, attached: this.#attached(), outside };
   }
 
-  /** Own address in the network left out. */
+  /** Own addresses in the network left out. */
   #attached(): string[] {
-    const own = this.#parts.config().asked.virtualIp;
+    const own = [this.#parts.config().asked.virtualIp, ...(this.#carrier?.addresses?.() ?? [])];
     return this.#parts
       .subnets()
       .map(({ address, length }) => `${address}/${length}`)
-      .filter((text) => text !== own);
+      .filter((text) => !own.includes(text));
   }
 }
 

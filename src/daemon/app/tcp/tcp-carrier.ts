@@ -65,6 +65,7 @@ export class TcpCarrier implements Carrier {
   onEvent: (event: CarrierEvent) => void = () => {};
   /** Absent with TAPs: there a route needs the next hop's Ethernet address, and that is the user's business. */
   readonly announce?: (what: Announcement) => void;
+  readonly announcements?: () => AnnouncedPeer[];
   readonly #options: TcpCarrierOptions;
   readonly #log: Logger;
   readonly #key: SigningKey;
@@ -102,6 +103,7 @@ export class TcpCarrier implements Carrier {
       this.announce = (what) => {
         if (this.#announcements.set(what)) this.#tellAnnouncement();
       };
+      this.announcements = () => this.#announced();
     }
   }
 
@@ -181,7 +183,7 @@ export class TcpCarrier implements Carrier {
     this.#tellState();
   }
 
-  announcements(): AnnouncedPeer[] {
+  #announced(): AnnouncedPeer[] {
     const { heard } = this.#announcements;
     if (heard === undefined) return [];
     return [{ ...this.#peer.names, ...heard, up: this.#peer.isUp(heard.nodeKey) }];

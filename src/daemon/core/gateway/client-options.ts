@@ -1,4 +1,5 @@
 /** A network by way of a gateway, as asked for at `join`; checked and canonical. */
+import { createHash } from "node:crypto";
 import { VpnError } from "../../../common/errors.js";
 import { checkGatewayUrl, checkProxyUrl, hostPort } from "../../../common/gateway/url.js";
 import { parseCidr } from "../network/cidr.js";
@@ -35,6 +36,11 @@ export function checkGatewayClient(raw: GatewayClientOptions): GatewayClientOpti
     ...(raw.fanqiang === true && { fanqiang: true }),
     ...(raw.padding === true && { padding: true }),
   };
+}
+
+/** What stands for the gateway where peers are told apart by their node keys: it has none. */
+export function gatewayKey({ url }: Pick<GatewayClientOptions, "url">): string {
+  return createHash("sha256").update(`gateway ${url}`).digest("hex");
 }
 
 /** Where to connect first: the gateway's "HOST:PORT", or its proxy's. */

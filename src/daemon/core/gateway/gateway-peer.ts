@@ -44,14 +44,24 @@ export class GatewayPeer {
     });
   }
 
-  view(traffic: Traffic, mtu: number, rttSeconds: number | undefined): PeerView {
+  get virtualIp(): string {
+    return this.#virtualIp;
+  }
+
+  /** @param endpoints under which it is known, connected or not */
+  view(
+    traffic: Traffic,
+    mtu: number,
+    rttSeconds: number | undefined,
+    endpoints: readonly string[],
+  ): PeerView {
     const endpoint = this.#endpoint;
     return {
       ...this.#snapshot(),
       ...traffic,
       foreign: false,
       since: this.#since,
-      endpoints: endpoint === undefined ? [] : [endpoint],
+      endpoints: [...new Set([...(endpoint === undefined ? [] : [endpoint]), ...endpoints])],
       ...(endpoint !== undefined && { mtu }),
       ...(endpoint !== undefined && this.#cipher !== undefined && { cipher: this.#cipher }),
       ...(endpoint !== undefined && rttSeconds !== undefined && { rttSeconds }),
