@@ -41,7 +41,7 @@ Napi::Value open_tun_device(const Napi::CallbackInfo& info) {
   return out;
 }
 
-// makeSocket({ family, kind, port, address, mark }) -> { fd, port }
+// makeSocket({ family, kind, port, address, mark, shared }) -> { fd, port }
 Napi::Value make_bound_socket(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const auto options = read_object(env, info[0], "options");
@@ -51,12 +51,13 @@ Napi::Value make_bound_socket(const Napi::CallbackInfo& info) {
   const auto port = read_number(env, options->Get("port"), "port", 0, 65535);
   const auto address = read_text(env, options->Get("address"), "address", 64);
   const auto mark = read_number(env, options->Get("mark"), "mark", 0, UINT32_MAX);
-  if (!family || !kind || !port || !address || !mark) return {};
+  const auto shared = read_bool(env, options->Get("shared"), "shared");
+  if (!family || !kind || !port || !address || !mark || !shared) return {};
   if (*kind != "udp" && *kind != "tcp") {
     throw_type_error(env, "kind must be \"udp\" or \"tcp\"");
     return {};
   }
-  const SocketRequest request{static_cast<int>(*family), *kind == "tcp", static_cast<uint16_t>(*port), *address, *mark};
+  const SocketRequest request{static_cast<int>(*family), *kind == "tcp", static_cast<uint16_t>(*port), *address, *mark, *shared};
   int fd = -1;
   uint16_t bound = 0;
   if (const int error = make_socket(request, fd, bound)) {

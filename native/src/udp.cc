@@ -45,6 +45,7 @@ bool allow_fragments(int fd, int family, bool allow) {
 
 bool prepare(int fd, const SocketRequest& request) {
   if (request.mark != 0 && !set(fd, SOL_SOCKET, SO_MARK, static_cast<int>(request.mark))) return false;
+  if (request.shared && !set(fd, SOL_SOCKET, SO_REUSEPORT, 1)) return false;
   if (request.family == 6 && !set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1)) return false;
   if (request.tcp) {
     set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, kTcpUserTimeoutMs);

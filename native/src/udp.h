@@ -14,6 +14,7 @@ struct SocketRequest {
   uint16_t port = 0;         // 0: the kernel chooses
   std::string address;       // empty: any
   uint32_t mark = 0;         // SO_MARK; 0: none. Set before bind, so that no packet leaves without it
+  bool shared = false;       // SO_REUSEPORT: others that share may have the same port
 };
 
 // Makes a non-blocking, close-on-exec socket, bound when it is UDP or has a port or address; UDP sockets get large buffers and

@@ -116,7 +116,15 @@ labSuite<Scene>(
       async ({ gateway, proxy }) => {
         await gateway.stop();
         await gateway.start();
-        const options = ["--open", "--max-clients", "100", "--listen", `0.0.0.0:${plainPort}`];
+        const options = [
+          "--open",
+          "--workers",
+          "2",
+          "--max-clients",
+          "100",
+          "--listen",
+          `0.0.0.0:${plainPort}`,
+        ];
         await gateway.ok(["gateway", "start", ...options]);
         const url = `ws://${gateway.host.address}:${plainPort}/`;
         const run = await proxy.exec(
@@ -135,6 +143,7 @@ labSuite<Scene>(
         // Text, half a frame, too much at once; what is only no packet ends nothing.
         assert.deepEqual(report.hostile.slice(0, 4), [1003, 1002, 1002, 1009], run.stdout);
         assert.deepEqual(report.honest, { sent: report.hostile.length, answered: report.hostile.length });
+        for (const worker of [0, 1]) assert.match(gateway.program.log, new RegExp(`"worker":${worker}\\b`));
         const devices = (await gateway.host.ip("-br", "link")).match(/vpngw-/g)?.length ?? 0;
         assert.ok(devices <= 100, `${devices} devices`);
         const { clients = [] } = await gateway.json<GatewayDocument>(["gateway", "clients"]);

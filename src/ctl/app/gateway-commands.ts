@@ -21,6 +21,7 @@ const several = (placeholder: string, brief: string) =>
   ({ kind: "parsed", placeholder, brief, parse: plainText, variadic: ",", optional: true }) as const;
 const mostClients = 16_384;
 const mostProbes = 1_000_000_000;
+const mostWorkers = 64;
 
 const start: Command<CtlContext> = buildCommand<GatewayStartFlags, [], CtlContext>({
   loader: lazy(() => import("./commands/gateway-start.js")),
@@ -38,6 +39,9 @@ const start: Command<CtlContext> = buildCommand<GatewayStartFlags, [], CtlContex
       ),
       keep: value("D", "Keep the addresses of a client that is away; default 5m", (input: string) =>
         duration("--keep", input),
+      ),
+      workers: value("N", "Threads for connections; default 1, the main one", (input: string) =>
+        integer("--workers", input, 1, mostWorkers),
       ),
       mtu: value("N|auto", "MTU of clients' devices in bytes; default 1500", parseMtu),
       dns: several("ADDRESS[,…]", "Resolvers that clients are told of"),

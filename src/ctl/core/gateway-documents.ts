@@ -34,12 +34,11 @@ export function usersJson(users: readonly GatewayUser[]): { schema: string; [key
 }
 
 function running(gateway: Gateway): { [key: string]: Json } {
-  const { listen, path, open, subnets, mtu, maxClients, keepSeconds, allow, allowHost, allowClients, dns } =
-    gateway;
-  const { fanqiang, padding } = gateway;
+  const { listen, path, open, subnets, mtu, maxClients, keepSeconds, workers } = gateway;
+  const { allow, allowHost, allowClients, dns, fanqiang, padding } = gateway;
   return {
-    ...{ listen, path, open, subnets, mtu, maxClients, keepSeconds, allow, allowHost, allowClients, dns },
-    ...{ fanqiang, padding },
+    ...{ listen, path, open, subnets, mtu, maxClients, keepSeconds, workers },
+    ...{ allow, allowHost, allowClients, dns, fanqiang, padding },
     clients: gateway.clients.map(clientJson),
     refused: counts(gateway.refused),
   };

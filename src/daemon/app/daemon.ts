@@ -169,7 +169,7 @@ export class Daemon {
     });
     this.#undo.push(() => api.close());
     log.info({ socket, stateDir, version: about.version, pid: process.pid, crypto }, "ready");
-    this.#undo.push(await supervise(this.#service, networks, log));
+    this.#undo.push(await supervise(this.#service, networks, gateway, log));
     const reloader = new Reloader({
       source: this.#source,
       started: this.#config,

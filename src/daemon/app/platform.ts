@@ -8,10 +8,13 @@ import type { Learned, NetworkSecrets } from "../io/state/store.js";
 /** What networks need of the native addon. */
 export interface Platform {
   /** Errors carry the system's code ("EADDRINUSE"). */
-  makeSocket(options: { family: 4 | 6; kind: "udp" | "tcp"; port: number; address?: string }): {
-    fd: number;
+  makeSocket(options: {
+    family: 4 | 6;
+    kind: "udp" | "tcp";
     port: number;
-  };
+    address?: string;
+    shared?: boolean;
+  }): { fd: number; port: number };
   closeFd(fd: number): void;
   createMeshEngine(options: EngineOptions): MeshEngine;
   createPacketPort(options: PacketPortOptions): PacketPort;

@@ -8,16 +8,20 @@ const statusGapMs = 5_000;
 
 /**
  * Says that vpnd is ready, and from then on how it is: a line on its networks, and signs of life as long as the event loop
- * and the threads of every network answer.
+ * and the threads of every network and of the gateway answer.
  * @returns what says that it is stopping, and ends this
  */
 export async function supervise(
   service: ServiceManager,
   networks: Networks,
+  gateway: { responds(): boolean },
   log: Logger,
 ): Promise<() => Promise<void>> {
   await service.ready(line(networks));
-  service.watch(() => responds(networks));
+  service.watch(() => {
+    const [net, gate] = [responds(networks), gateway.responds()];
+    return net && gate;
+  });
   const end = new AbortController();
   const following = follow(service, networks, end.signal).catch((error: unknown) => {
     log.error({ err: error }, "the service manager is told no more of networks");

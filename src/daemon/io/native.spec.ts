@@ -333,7 +333,7 @@ const addonPath = fileURLToPath(new URL("../../../native/build/vpnd.node", impor
 const program = (ending: string, handler = "") => `
   const { MeshEngine, makeSocket, socketPort } = require(${JSON.stringify(addonPath)});
   const fill = (n) => new Uint8Array(n).fill(1);
-  const udp = () => makeSocket({ family: 4, kind: "udp", port: 0, address: "127.0.0.1", mark: 0 }).fd;
+  const udp = () => makeSocket({ family: 4, kind: "udp", port: 0, address: "127.0.0.1", mark: 0, shared: false }).fd;
   const fd = udp();
   const engine = new MeshEngine({
     identity: { badger: false, nodeSeed: fill(32), epochs: [{ id: 1, dtlsPsk: fill(32), identityKey: fill(32),
@@ -370,4 +370,13 @@ test("a worker with a running engine can be terminated", async () => {
   });
   await once(worker, "message");
   await worker.terminate();
+});
+
+test("a port is shared by those sockets that want to", () => {
+  const at = { family: 4, kind: "udp", address: "127.0.0.1" } as const;
+  const { fd, port } = makeSocket({ ...at, port: 0, shared: true });
+  const more = makeSocket({ ...at, port, shared: true });
+  assert.throws(() => makeSocket({ ...at, port }), { code: "EADDRINUSE" });
+  closeFd(fd);
+  closeFd(more.fd);
 });

@@ -42,10 +42,14 @@ interface Addon {
     fd: number;
     name: string;
   };
-  makeSocket(options: { family: 4 | 6; kind: "udp" | "tcp"; port: number; address: string; mark: number }): {
-    fd: number;
+  makeSocket(options: {
+    family: 4 | 6;
+    kind: "udp" | "tcp";
     port: number;
-  };
+    address: string;
+    mark: number;
+    shared: boolean;
+  }): { fd: number; port: number };
   closeFd(fd: number): void;
   socketPort(fd: number): number;
   lockFile(path: string): number | undefined;
@@ -137,9 +141,11 @@ export function makeSocket(options: {
   address?: string;
   /** SO_MARK; absent: none. */
   mark?: number;
+  /** Other sockets of this user that share may have the same port; absent: none. */
+  shared?: boolean;
 }): { fd: number; port: number } {
-  const { family, kind, port, address = "", mark = 0 } = options;
-  return addon().makeSocket({ family, kind, port, address, mark });
+  const { family, kind, port, address = "", mark = 0, shared = false } = options;
+  return addon().makeSocket({ family, kind, port, address, mark, shared });
 }
 
 /** @throws Error `EBADF` when it was not open */

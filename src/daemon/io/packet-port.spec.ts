@@ -210,7 +210,7 @@ const addonPath = fileURLToPath(new URL("../../../native/build/vpnd.node", impor
 /** Makes a port whose batches keep coming, waits for the first one, then does `ending`. */
 const program = (ending: string, onBatch = "") => `
   const { PacketPort, makeSocket } = require(${JSON.stringify(addonPath)});
-  const made = makeSocket({ family: 4, kind: "udp", port: 0, address: "127.0.0.1", mark: 0 });
+  const made = makeSocket({ family: 4, kind: "udp", port: 0, address: "127.0.0.1", mark: 0, shared: false });
   const outside = require("node:dgram").createSocket("udp4");
   const packet = Buffer.from("${packet(1).toString("hex")}", "hex");
   const more = () => { for (let i = 0; i < 20; i++) outside.send(packet, made.port, "127.0.0.1", () => {}); };
@@ -267,7 +267,7 @@ test("a port that nobody knows any more is collected with its descriptor and thr
     const { readdirSync } = require("node:fs");
     const open = () => readdirSync("/proc/self/fd").length + readdirSync("/proc/self/task").length;
     const make = () => {
-      const { fd } = makeSocket({ family: 4, kind: "udp", port: 0, address: "127.0.0.1", mark: 0 });
+      const { fd } = makeSocket({ family: 4, kind: "udp", port: 0, address: "127.0.0.1", mark: 0, shared: false });
       const port = new PacketPort({ tunFd: fd, mtu: 1400, items: "packets" }, () => {});
       port.memory();
       port.start();

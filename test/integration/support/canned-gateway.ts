@@ -13,6 +13,7 @@ const gateway = {
   mtu: 1500,
   maxClients: 1000,
   keepSeconds: 300,
+  workers: 1,
   allow: ["10.0.0.53/32"],
   users: 1,
   clients: [

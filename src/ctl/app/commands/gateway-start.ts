@@ -16,6 +16,7 @@ export interface GatewayStartFlags {
   readonly allowClients?: boolean;
   readonly fanqiang?: boolean;
   readonly padding?: boolean;
+  readonly workers?: number;
   readonly dryRun?: boolean;
 }
 
@@ -35,6 +36,7 @@ const gatewayStart: CtlCommand<GatewayStartFlags, []> = async (context, flags) =
     dns: [...(flags.dns ?? [])],
     fanqiang: flags.fanqiang ?? false,
     padding: flags.padding ?? false,
+    workers: flags.workers ?? 0,
     dryRun,
   };
   const answer = await withApi(context, (api) => api.gateway.startGateway(request, unaryOptions(context)));

@@ -15,10 +15,12 @@ export interface Client {
   readonly foreign: boolean;
   /** Milliseconds since 1970. */
   readonly since: number;
+  /** Number of the station that has its connection and device. */
+  readonly station: number;
   state: "up" | "away";
 }
 
-export interface ClientView extends Omit<Client, "slot"> {
+export interface ClientView extends Omit<Client, "slot" | "station"> {
   device: string;
   /** CIDR. */
   addresses: string[];
@@ -34,7 +36,7 @@ const nothing = { rxBytes: 0, txBytes: 0, rxPackets: 0, txPackets: 0, drops: {} 
 
 /** @param measured absent: nothing is known of its packets */
 export function viewOf(
-  { slot, ...client }: Client,
+  { slot, station, ...client }: Client,
   plan: AddressPlan,
   measured: Measured | undefined,
 ): ClientView {

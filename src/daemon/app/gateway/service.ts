@@ -1,4 +1,4 @@
-/** A gateway that runs: who is let in, and who gets which addresses and which device. What has the connections is a station. */
+/** A gateway that runs: who is let in, and who gets which addresses and which device. What has the connections are stations. */
 import { randomBytes } from "node:crypto";
 import type { Logger } from "pino";
 import { parseEndpoint } from "../../../common/endpoint.js";
@@ -20,8 +20,8 @@ import { keepAliveMs } from "./pace.js";
 import type { GatewayPlatform } from "./platform.js";
 import { SlotQueue } from "./slot-queue.js";
 import { Slots } from "./slots.js";
-import { Station } from "./station.js";
-import type { ControlCalls, Farewell, Grant, StationHandle, Verdict } from "./station-calls.js";
+import type { ControlCalls, Farewell, Grant, Verdict } from "./station-calls.js";
+import { Stations } from "./stations.js";
 
 export interface ServiceParts {
   options: GatewayOptions;
@@ -48,7 +48,7 @@ export class GatewayService {
   readonly #plan: AddressPlan;
   readonly #leases: Leases;
   readonly #group: number;
-  readonly #station: StationHandle;
+  readonly #stations: Stations;
   readonly #slots: Slots;
   readonly #queue = new SlotQueue();
   /** By id; also those that are away, whose devices their station keeps. */
@@ -81,7 +81,18 @@ export class GatewayService {
     const open = [...options.allow, ...(options.allowHost || options.allowClients ? options.subnets : [])];
     const { mtu, padding } = options;
     const setup = { destinations: { closed: closedDestinations, open }, mtu, padding };
-    this.#station = new Station(setup, platform, this.#calls());
+    const endpoint = parseEndpoint(options.listen);
+    if (endpoint === undefined) throw new VpnError("internal", `${options.listen} is no endpoint`);
+    this.#stations = new Stations({
+      workers: options.workers,
+      setup,
+      platform,
+      calls: (station) => this.#calls(station),
+      listen: (shared) => listenOn((socket) => platform.makeSocket(socket), endpoint, shared),
+      tls: () => this.#certificate?.pair,
+      onLost: (station) => this.#lost(station),
+      log: parts.log,
+    });
     this.#slots = new Slots({
       plan: this.#plan,
       mtu: options.mtu,
@@ -94,7 +105,7 @@ export class GatewayService {
   }
 
   async clients(): Promise<ClientView[]> {
-    const measured = new Map((await this.#station.measure()).map((one) => [one.id, one]));
+    const measured = new Map((await this.#stations.measure()).map((one) => [one.id, one]));
     return [...this.#clients.values()]
       .map((client) => viewOf(client, this.#plan, measured.get(client.id)))
       .sort((a, b) => Number(a.state === "away") - Number(b.state === "away"));
@@ -116,7 +127,7 @@ export class GatewayService {
   }
 
   responds(): boolean {
-    return this.#station.responds();
+    return this.#stations.responds();
   }
 
   /** Closes the connections that the condition holds for; nothing is kept for them. @returns how many */
@@ -136,7 +147,7 @@ export class GatewayService {
     if (this.#stopped) return;
     this.#stopped = true;
     clearInterval(this.#timer);
-    await this.#station.close({ code: closeCodes.goingAway, text: "the gateway is stopping" });
+    await this.#stations.close({ code: closeCodes.goingAway, text: "the gateway is stopping" });
     this.#clients.clear();
     this.#bySlot.clear();
     try {
@@ -145,29 +156,26 @@ export class GatewayService {
       // They end with their descriptors, if not all at once.
       this.#parts.log.warn({ err: error }, "devices of gateway clients are removed one by one");
     }
-    await this.#station.end();
+    await this.#stations.end();
     this.#slots.close();
   }
 
   async #open(): Promise<void> {
-    const { options, platform, tls } = this.#parts;
+    const { tls } = this.#parts;
     this.#makeAhead();
-    const endpoint = parseEndpoint(options.listen);
-    if (endpoint === undefined) throw new VpnError("internal", `${options.listen} is no endpoint`);
     if (tls !== undefined) this.#certificate = await Certificate.load(tls);
-    const fd = listenOn((socket) => platform.makeSocket(socket), endpoint);
-    await this.#station.open(fd, this.#certificate?.pair);
+    await this.#stations.open();
   }
 
-  #calls(): ControlCalls {
+  #calls(station: number): ControlCalls {
     return {
-      admit: (knock) => this.#admit(knock),
+      admit: (knock) => this.#admit(knock, station),
       ended: (id, reason, kept) => this.#ended(id, reason, kept),
       refused: (why) => this.#count(why),
     };
   }
 
-  async #admit(knock: Knock): Promise<Verdict> {
+  async #admit(knock: Knock, station: number): Promise<Verdict> {
     const { options, userOf, resumeKey, log } = this.#parts;
     const refuse = (status: 401 | 404 | 426, why: string): Verdict => {
       this.#count(why);
@@ -188,7 +196,7 @@ export class GatewayService {
       ? undefined
       : this.#leases.take(whose, id, wanted, randomBytes(nonceBytes).toString("hex"));
     if (taken === undefined) return this.#turnAway("full", "no room for another client");
-    return this.#queue.run([taken.slot], () => this.#give(id, knock, user, taken));
+    return this.#queue.run([taken.slot], () => this.#give(id, knock, user, { ...taken, station }));
   }
 
   #turnAway(why: string, text: string): Verdict {
@@ -197,9 +205,14 @@ export class GatewayService {
   }
 
   /** The slot's device and addresses for who knocked. */
-  async #give(id: number, knock: Knock, user: GatewayUser | undefined, taken: Taken): Promise<Verdict> {
+  async #give(
+    id: number,
+    knock: Knock,
+    user: GatewayUser | undefined,
+    taken: Taken & { station: number },
+  ): Promise<Verdict> {
     const { options, log, onChange } = this.#parts;
-    const { slot, resumed } = taken;
+    const { slot, resumed, station } = taken;
     const whose = user?.name ?? "";
     // Whoever had the slot: the same client's old connection, or somebody who is away and has to give way.
     const before = this.#bySlot.get(slot);
@@ -210,16 +223,17 @@ export class GatewayService {
       const name = knock.name.replace(/[^A-Za-z0-9._-]/g, "").slice(0, longestName);
       const { remote, own } = knock;
       const known = { id, slot, user: whose, name, remote, foreign: !own };
-      const client: Client = { ...known, since: Date.now(), state: "up" };
+      const client: Client = { ...known, station, since: Date.now(), state: "up" };
       this.#clients.set(id, client);
       this.#bySlot.set(slot, client);
-      log.info({ user: whose, remote, slot, resumed }, "gateway client connected");
+      log.info({ user: whose, remote, slot, resumed, worker: station }, "gateway client connected");
       if (options.maxClients > this.#leases.used) setImmediate(() => this.#makeAhead());
       onChange();
       return { grant: this.#grant(client, fd, user, taken) };
     } catch (error) {
       log.error({ err: error, slot }, "a gateway client cannot be served");
-      this.#leases.drop(slot, id);
+      // There may be something about this very slot: the next client gets another.
+      this.#leases.release(slot, id, performance.now());
       return this.#turnAway("no-device", "no device for another client");
     }
   }
@@ -255,6 +269,13 @@ export class GatewayService {
     this.#parts.onChange();
   }
 
+  /** All that a station had is gone; its clients come back to the others, or to the next. */
+  #lost(station: number): void {
+    const reason: Reason = { code: "failed", message: "a thread of the gateway broke down" };
+    for (const client of this.#clients.values())
+      if (client.station === station) this.#ended(client.id, reason, true);
+  }
+
   #tick(): void {
     const slots = this.#leases.expire(performance.now());
     void this.#recycle(
@@ -270,7 +291,7 @@ export class GatewayService {
     const certificate = this.#certificate;
     try {
       if (certificate === undefined || !(await certificate.look()) || this.#stopped) return;
-      await this.#station.renew(certificate.pair);
+      await this.#stations.renew(certificate.pair);
       log.info({ cert: certificate.files.cert }, "the gateway has another certificate");
     } catch (error) {
       log.error({ err: error }, "the gateway goes on with the certificate that it had");
@@ -294,10 +315,10 @@ export class GatewayService {
   }
 
   /** The client is none any more. @returns its device */
-  #takeBack({ id, slot }: Client, farewell: Farewell): Promise<number | undefined> {
+  #takeBack({ id, slot, station }: Client, farewell: Farewell): Promise<number | undefined> {
     this.#clients.delete(id);
     if (this.#bySlot.get(slot)?.id === id) this.#bySlot.delete(slot);
-    return this.#station.release(id, farewell);
+    return this.#stations.release(station, id, farewell);
   }
 
   #forgetFlows(slots: readonly number[]): void {

@@ -75,6 +75,8 @@ export interface ControlCalls {
 
 /** A station as the control has it. */
 export interface StationHandle extends StationCalls {
+  /** To be called before `open`. */
+  prepare(): Promise<void>;
   /** Asks what moves packets for a sign of life; false: it owes one. */
   responds(): boolean;
 }

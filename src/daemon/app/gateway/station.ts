@@ -43,6 +43,8 @@ export class Station implements StationHandle {
     this.#hub.start();
   }
 
+  async prepare(): Promise<void> {}
+
   async open(listenFd: number, tls: TlsPair | undefined): Promise<void> {
     this.#server = await GatewayServer.open({
       ...(tls !== undefined && { tls }),

@@ -33,6 +33,8 @@ export const gatewayOptionsSchema = z.strictObject({
   fanqiang: z.boolean().default(false),
   /** Sizes of messages to clients are hidden. */
   padding: z.boolean().default(false),
+  /** Threads for connections; 1: none but the main one. */
+  workers: z.number().default(1),
 });
 
 export type GatewayOptions = z.infer<typeof gatewayOptionsSchema>;
@@ -52,10 +54,12 @@ export interface AskedGateway {
   dns: readonly string[];
   fanqiang: boolean;
   padding: boolean;
+  workers: number;
 }
 
 const defaults = { listen: "127.0.0.1:8080", mtu: 1500, maxClients: 1000, keepSeconds: 300 } as const;
 const mostClients = 16_384;
+const mostWorkers = 64;
 const mostKept = 7 * 24 * 3600;
 
 const usage = (message: string, hint: string): VpnError => new VpnError("usage", message, { hint });
@@ -83,6 +87,9 @@ export function checkGatewayOptions(asked: AskedGateway): GatewayOptions {
   if (allow === undefined || allow.length > 256) {
     throw usage("--allow takes addresses and prefixes", "such as --allow 192.168.1.0/24,10.0.0.53");
   }
+  const workers = asked.workers === 0 ? 1 : asked.workers;
+  if (workers > mostWorkers)
+    throw usage(`${workers} are too many workers`, `at most --workers ${mostWorkers}`);
   return {
     listen: listenAddress(asked.listen === "" ? defaults.listen : asked.listen),
     path: urlPath(asked.path === "" ? "/" : asked.path),
@@ -98,6 +105,7 @@ export function checkGatewayOptions(asked: AskedGateway): GatewayOptions {
     dns: asked.dns.map(resolver),
     fanqiang: asked.fanqiang,
     padding: asked.padding,
+    workers,
   };
 }
 

@@ -24,6 +24,7 @@ const asked: AskedGateway = {
   dns: [],
   fanqiang: false,
   padding: false,
+  workers: 0,
 };
 
 test("each slot has a /30 and a /127 of its own", () => {

@@ -163,10 +163,15 @@ export class GatewayServer {
   }
 }
 
-/** Binds the port of a gateway. @returns a descriptor @throws VpnError `conflict` when the port is taken, `failed` otherwise */
-export function listenOn(make: MakeTcpSocket, { family, address, port }: HostPort): number {
+/**
+ * Binds the port of a gateway.
+ * @param shared others of this process may bind it, too
+ * @returns a descriptor
+ * @throws VpnError `conflict` when the port is taken, `failed` otherwise
+ */
+export function listenOn(make: MakeTcpSocket, { family, address, port }: HostPort, shared: boolean): number {
   try {
-    return make({ family, kind: "tcp", port, address }).fd;
+    return make({ family, kind: "tcp", port, address, ...(shared && { shared }) }).fd;
   } catch (error) {
     throw refused(formatEndpoint(address, port), error);
   }

@@ -5,10 +5,14 @@ import { VpnError } from "../../../common/errors.js";
 import { errorCode } from "../atomic-file.js";
 
 /** As `makeSocket` of native.ts. */
-export type MakeTcpSocket = (options: { family: 4 | 6; kind: "tcp"; port: number; address?: string }) => {
-  fd: number;
+export type MakeTcpSocket = (options: {
+  family: 4 | 6;
+  kind: "tcp";
   port: number;
-};
+  address?: string;
+  /** With others for the same port. */
+  shared?: boolean;
+}) => { fd: number; port: number };
 
 const connectMs = 10_000;
 /** Keepalive probes begin when nothing came for this long. */
