@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { once } from "node:events";
 import type { Output } from "./app/context.js";
 import { runCommandLine } from "./app/run.js";
 import { dial } from "./io/api.js";
@@ -13,6 +14,9 @@ function output(stream: NodeJS.WriteStream): Output {
   const capable = terminal && process.env.TERM !== "dumb";
   return {
     write: (text) => void stream.write(text),
+    drained: async () => {
+      if (stream.writableNeedDrain) await once(stream, "drain");
+    },
     get look() {
       return {
         columns: terminal ? stream.columns : undefined,

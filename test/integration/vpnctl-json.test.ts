@@ -78,6 +78,8 @@ const lines = [
   "kill-switch off --dry-run",
   "kill-switch status",
   "plan",
+  "log query home --limit 3",
+  "log tail --filter icmp",
   "footprint",
   "routes list",
   "routes offer 192.168.1.0/24 --as 10.8.0.0/24",

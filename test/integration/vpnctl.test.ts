@@ -168,6 +168,10 @@ const usageErrors: [string, RegExp][] = [
     "join --postgres postgres://user@host/db --vip 10.0.0.1/16 --psk-file - --postgres-password-file -",
     /both the password and the key\n/,
   ],
+  ["log query --filter host", /--filter, column 5: the end, where an address, such as 10.0.0.2, belongs\n/],
+  ["log query --since never", /--since: "never" is no time\n/],
+  ["log tail --postgres-password-file x", /--postgres-password-file is for --postgres URL\n/],
+  ["log query --postgres host/db", /the URL of the database is none, or names no user\n/],
   ["join --relay off", /this version has no relays\n/],
   ["completion tcsh", /no completion for tcsh\n/],
 ];

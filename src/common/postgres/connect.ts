@@ -19,6 +19,8 @@ export interface ConnectOptions {
   resolve: (server: string) => Promise<string[]>;
   /** What `pg_stat_activity` shows. */
   applicationName: string;
+  /** A server that takes no writes will do. */
+  readOnly?: boolean;
 }
 
 export interface Connected {
@@ -34,7 +36,7 @@ const keepAliveMs = 5_000;
 const readBytes = 128 << 10;
 
 /**
- * Tries the servers in their order until one takes writes.
+ * Tries the servers in their order until one takes writes, unless none are asked for.
  * @throws DatabaseError for what a server refused, VpnError `failed` when none can be reached
  */
 export async function connectDatabase(options: ConnectOptions, signal: AbortSignal): Promise<Connected> {
@@ -109,7 +111,7 @@ async function attempt(
     const stream = takeStream(client);
     // Over TLS what comes is not what the socket reads.
     const connection = new WireConnection(stream, stream === socket ? tap.chunks : undefined);
-    await refuseStandby(connection, endpoint);
+    if (options.readOnly !== true) await refuseStandby(connection, endpoint);
     const cipher = cipherOf(stream);
     return { connection, endpoint, ...(cipher !== undefined && { cipher }) };
   } catch (error) {

@@ -221,9 +221,8 @@ export function putHeaders(
   out: Buffer,
   at: number,
 ): number | undefined {
-  const head = fields.version === 4 ? ipv4Header : ipv6Header;
-  const extra = fields.options?.length ?? (fields.extensionHeaders?.length ?? 1) - 1;
-  const length = head + extra + transportSize(fields.transport);
+  const length = headersLength(fields);
+  const behind = transportSize(fields.transport);
   const bytes = fields.version === 4 ? 4 : 16;
   const fits =
     length + payloadLength === fields.totalLength &&
@@ -232,13 +231,20 @@ export function putHeaders(
     fields.destination.length === bytes;
   if (!fits) return undefined;
   if (fields.version === 4) {
-    if ((fields.ihl ?? 0) * 4 !== head + extra) return undefined;
+    if ((fields.ihl ?? 0) * 4 !== length - behind) return undefined;
     putIpv4(fields, out, at);
   } else {
     putIpv6(fields, out, at);
   }
-  putTransport(fields.transport, out, at + head + extra);
+  putTransport(fields.transport, out, at + length - behind);
   return length;
+}
+
+/** Bytes in front of the payload. */
+export function headersLength(fields: PacketFields): number {
+  const head = fields.version === 4 ? ipv4Header : ipv6Header;
+  const extra = fields.options?.length ?? (fields.extensionHeaders?.length ?? 1) - 1;
+  return head + extra + transportSize(fields.transport);
 }
 
 function putIpv4(fields: PacketFields, out: Buffer, at: number): void {

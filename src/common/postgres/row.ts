@@ -22,7 +22,7 @@ export interface LogRow {
 }
 
 /** Microseconds from 1970 to 2000, where PostgreSQL's time begins. */
-const epochShift = 946_684_800_000_000n;
+export const epochShift = 946_684_800_000_000n;
 /** More than a row has besides its bytes: 4 of length and up to 20 of value for each column. */
 export const mostRowOverhead = 2 + columns.length * 24;
 

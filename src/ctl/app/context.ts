@@ -7,6 +7,8 @@ import type { SecretFiles } from "../io/secret-files.js";
 /** Where a command writes. */
 export interface Output {
   write(text: string): void;
+  /** Resolves when somebody has read enough that more may be written; absent: at once. */
+  drained?(): Promise<void>;
   readonly look: Look;
   /** A terminal that understands cursor movement: `--watch` redraws there. */
   readonly interactive: boolean;

@@ -9,6 +9,7 @@ import { gateway } from "./gateway-commands.js";
 import { joinCommand } from "./join-command.js";
 import { killSwitch } from "./kill-switch-commands.js";
 import { lazy } from "./lazy.js";
+import { log } from "./log-commands.js";
 import { dryRunFlag, interval, networkArgument, off, peerArgument, text, value } from "./parameters.js";
 import { probe, psk } from "./psk-commands.js";
 import { routes } from "./routes-commands.js";
@@ -248,6 +249,7 @@ export const tree: RouteMap<CtlContext> = buildRouteMap({
     exitNode,
     killSwitch,
     gateway,
+    log,
     plan,
     footprint,
     metrics,

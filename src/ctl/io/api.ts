@@ -8,6 +8,7 @@ import type { FilterService } from "../../common/gen/vpnd/v1/filter_pb.js";
 import type { GatewayService } from "../../common/gen/vpnd/v1/gateway_pb.js";
 import type { KeyService } from "../../common/gen/vpnd/v1/key_pb.js";
 import type { KillSwitchService } from "../../common/gen/vpnd/v1/kill_switch_pb.js";
+import type { LogService } from "../../common/gen/vpnd/v1/log_pb.js";
 import type { MetricsService } from "../../common/gen/vpnd/v1/metrics_pb.js";
 import type { NetworkService } from "../../common/gen/vpnd/v1/network_pb.js";
 import type { PeerService } from "../../common/gen/vpnd/v1/peer_pb.js";
@@ -26,6 +27,7 @@ export interface Api {
   readonly exitNode: TypedClient<(typeof ExitNodeService)["method"]>;
   readonly keys: TypedClient<(typeof KeyService)["method"]>;
   readonly killSwitch: TypedClient<(typeof KillSwitchService)["method"]>;
+  readonly log: TypedClient<(typeof LogService)["method"]>;
   readonly metrics: TypedClient<(typeof MetricsService)["method"]>;
   readonly networks: TypedClient<(typeof NetworkService)["method"]>;
   readonly peers: TypedClient<(typeof PeerService)["method"]>;
@@ -48,6 +50,7 @@ export async function dial(socket: string): Promise<Api> {
     exitNode,
     key,
     killSwitch,
+    log,
     metrics,
     network,
     peer,
@@ -64,6 +67,7 @@ export async function dial(socket: string): Promise<Api> {
     import("../../common/gen/vpnd/v1/exit_node_pb.js"),
     import("../../common/gen/vpnd/v1/key_pb.js"),
     import("../../common/gen/vpnd/v1/kill_switch_pb.js"),
+    import("../../common/gen/vpnd/v1/log_pb.js"),
     import("../../common/gen/vpnd/v1/metrics_pb.js"),
     import("../../common/gen/vpnd/v1/network_pb.js"),
     import("../../common/gen/vpnd/v1/peer_pb.js"),
@@ -81,6 +85,7 @@ export async function dial(socket: string): Promise<Api> {
     exitNode: connection.service(exitNode.ExitNodeService),
     keys: connection.service(key.KeyService),
     killSwitch: connection.service(killSwitch.KillSwitchService),
+    log: connection.service(log.LogService),
     metrics: connection.service(metrics.MetricsService),
     networks: connection.service(network.NetworkService),
     peers: connection.service(peer.PeerService),

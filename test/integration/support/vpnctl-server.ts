@@ -10,6 +10,7 @@ import { type AddRuleRequest, FilterService } from "../../../src/common/gen/vpnd
 import { GatewayService } from "../../../src/common/gen/vpnd/v1/gateway_pb.js";
 import { KeyService } from "../../../src/common/gen/vpnd/v1/key_pb.js";
 import { KillSwitchService } from "../../../src/common/gen/vpnd/v1/kill_switch_pb.js";
+import { LogService } from "../../../src/common/gen/vpnd/v1/log_pb.js";
 import { MetricsService } from "../../../src/common/gen/vpnd/v1/metrics_pb.js";
 import { type JoinRequest, NetworkService } from "../../../src/common/gen/vpnd/v1/network_pb.js";
 import { PeerService } from "../../../src/common/gen/vpnd/v1/peer_pb.js";
@@ -20,6 +21,7 @@ import { SystemService } from "../../../src/common/gen/vpnd/v1/system_pb.js";
 import { type CallContext, handlers, type ServiceImpl } from "../../../src/common/grpc/server.js";
 import { serviceDefinition } from "../../../src/common/grpc/service-definition.js";
 import { cannedGateway } from "./canned-gateway.js";
+import { cannedLog } from "./canned-log.js";
 
 const at = (seconds: number): { seconds: bigint; nanos: number } => ({ seconds: BigInt(seconds), nanos: 0 });
 /** Time of all canned answers, seconds since 1970. */
@@ -88,6 +90,7 @@ export class CannedServer {
     this.#server.addService(serviceDefinition(StatsService), handlers(StatsService, this.#stats));
     this.#server.addService(serviceDefinition(KeyService), handlers(KeyService, this.#keys));
     this.#server.addService(serviceDefinition(GatewayService), handlers(GatewayService, cannedGateway));
+    this.#server.addService(serviceDefinition(LogService), handlers(LogService, cannedLog));
     this.#server.addService(serviceDefinition(RouteService), handlers(RouteService, this.#routes));
     this.#server.addService(serviceDefinition(FilterService), handlers(FilterService, this.#filter));
     this.#server.addService(serviceDefinition(SettingsService), handlers(SettingsService, this.#settings));

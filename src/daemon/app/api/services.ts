@@ -7,6 +7,7 @@ import { FilterService } from "../../../common/gen/vpnd/v1/filter_pb.js";
 import { GatewayService } from "../../../common/gen/vpnd/v1/gateway_pb.js";
 import { KeyService } from "../../../common/gen/vpnd/v1/key_pb.js";
 import { KillSwitchService } from "../../../common/gen/vpnd/v1/kill_switch_pb.js";
+import { LogService } from "../../../common/gen/vpnd/v1/log_pb.js";
 import { MetricsService } from "../../../common/gen/vpnd/v1/metrics_pb.js";
 import { NetworkService } from "../../../common/gen/vpnd/v1/network_pb.js";
 import { PeerService } from "../../../common/gen/vpnd/v1/peer_pb.js";
@@ -33,6 +34,7 @@ import { type Guard, guarded } from "./guard.js";
 import { healthService } from "./health-service.js";
 import { keyService } from "./key-service.js";
 import { killSwitchService } from "./kill-switch-service.js";
+import { logService } from "./log-service.js";
 import { networkService } from "./network-service.js";
 import { peerService } from "./peer-service.js";
 import { routeService } from "./route-service.js";
@@ -72,6 +74,7 @@ export const services = [
   FilterService,
   GatewayService,
   ExitNodeService,
+  LogService,
 ] as const;
 
 /** Gives a server all services, each method as the guard lets its callers have it. */
@@ -103,6 +106,7 @@ export function addServices(server: Server, parts: ApiParts, guard: Guard, stopp
   add(KillSwitchService, killSwitchService(killSwitch));
   add(GatewayService, gatewayService(gateway, stopping));
   add(ExitNodeService, exitNodeService(networks, door, exitNode));
+  add(LogService, logService(networks, stopping));
   const names = services.map((desc) => desc.typeName);
   add(Health, healthService(names, stopping));
 }

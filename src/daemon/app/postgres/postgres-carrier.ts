@@ -3,6 +3,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
 import { VpnError } from "../../../common/errors.js";
 import type { Fault } from "../../../common/postgres/faults.js";
+import { DatabaseLog } from "../../../common/postgres/log/database-log.js";
 import { parsePostgresUrl } from "../../../common/postgres/url.js";
 import { backoffMs } from "../../core/backoff.js";
 import type { Carrier, CarrierEvent, CarrierView, LiveSettings } from "../../core/carrier.js";
@@ -171,6 +172,18 @@ export class PostgresCarrier implements Carrier {
       if (node === undefined || session === undefined) return undefined;
       return this.#pings.ask(node, (to, message) => session.writer.control(to, message), answered);
     });
+  }
+
+  /** The network's name in the database. */
+  get networkInDatabase(): string {
+    return this.#sessionOptions.network;
+  }
+
+  /** A connection of its own, for questions to the log. @throws as `connectDatabase` */
+  async openLog(signal: AbortSignal): Promise<DatabaseLog> {
+    const { connect, network } = this.#sessionOptions;
+    const options = { ...connect, applicationName: `vpnd ${network} log` };
+    return DatabaseLog.open(options, this.#psks, signal);
   }
 
   #makeSessionOptions(address: ReturnType<typeof parsePostgresUrl>): Omit<SessionOptions, "rules" | "psk"> {

@@ -51,6 +51,8 @@ const kinds: Readonly<Record<string, MethodKind>> = {
   "vpnd.v1.GatewayService/KickClients": "change",
   "vpnd.v1.GatewayService/AddGatewayUser": "change",
   "vpnd.v1.GatewayService/RevokeGatewayUser": "change",
+  "vpnd.v1.LogService/QueryLog": "private",
+  "vpnd.v1.LogService/FollowLog": "private",
   "vpnd.v1.ExitNodeService/ListExitNodes": "look",
   "vpnd.v1.ExitNodeService/OfferExitNode": "change",
   "vpnd.v1.ExitNodeService/WithdrawExitNode": "change",

@@ -1,0 +1,189 @@
+/** The packet log, asked directly. */
+import { setTimeout as delay } from "node:timers/promises";
+import { type ErrorCode, VpnError } from "../../errors.js";
+import { type ConnectOptions, connectDatabase } from "../connect.js";
+import { faultOf } from "../faults.js";
+import { DatabaseError, type WireConnection } from "../wire-connection.js";
+import {
+  countStatement,
+  type LogQuery,
+  type LogStream,
+  recordsStatement,
+  type Statement,
+  streamStatement,
+} from "./query.js";
+import { type LogRecord, readRecord } from "./record.js";
+import { type SessionKeys, sessionKeys } from "./session-keys.js";
+
+/** Rows of one answer: of up to 64 KiB each. */
+const rowsAtOnce = 100;
+const pollMs = 500;
+/** Where the newest packets are looked for first, seconds: nobody waits for a whole log to be sorted. */
+const windows = [60, 3600, 86_400];
+
+export class DatabaseLog {
+  readonly #connection: WireConnection;
+  readonly #psks: readonly Uint8Array[];
+  #keys: SessionKeys = new Map();
+
+  private constructor(connection: WireConnection, psks: readonly Uint8Array[]) {
+    this.#connection = connection;
+    this.#psks = psks;
+  }
+
+  /**
+   * @param psks for payloads that are encrypted, as `parsePsk` gave them
+   * @param signal ends it, whatever is under way
+   * @throws VpnError
+   */
+  static async open(
+    options: ConnectOptions,
+    psks: readonly Uint8Array[],
+    signal: AbortSignal,
+  ): Promise<DatabaseLog> {
+    try {
+      const { connection } = await connectDatabase(options, signal);
+      const onAbort = (): void => connection.destroy(new VpnError("cancelled", "cancelled"));
+      signal.addEventListener("abort", onAbort, { once: true });
+      connection.onEnd = () => signal.removeEventListener("abort", onAbort);
+      // The server is not to work for somebody who has gone.
+      await connection.script("SET client_connection_check_interval = '2s'; SET jit = off");
+      return new DatabaseLog(connection, psks);
+    } catch (error) {
+      throw databaseFailure(error);
+    }
+  }
+
+  end(): void {
+    this.#connection.end();
+  }
+
+  /**
+   * The oldest first, in pieces, as fast as they are taken: of one moment, whatever is written meanwhile.
+   * @throws VpnError
+   */
+  async *records(query: LogQuery): AsyncGenerator<LogRecord[]> {
+    await this.#said(() => this.#connection.script("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"));
+    try {
+      await this.#loadKeys(query.network);
+      yield* this.#cursor(recordsStatement(await this.#narrowed(query)));
+    } finally {
+      await this.#connection.script("ROLLBACK").catch(() => {});
+    }
+  }
+
+  /**
+   * The newest ones, as many as `limit` says, and then whatever comes, until the signal.
+   * @throws VpnError
+   */
+  async *follow(query: LogQuery & { limit: number }, signal: AbortSignal): AsyncGenerator<LogRecord[]> {
+    const { limit, ...rest } = query;
+    const heads = new Map<string, bigint>();
+    const first: LogRecord[] = [];
+    await this.#said(() => this.#connection.script("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"));
+    for (const { key, head } of await this.#heads(query.network)) heads.set(key, head);
+    await this.#loadKeys(query.network);
+    if (limit > 0) {
+      for await (const some of this.#cursor(recordsStatement(await this.#narrowed(query))))
+        first.push(...some);
+    }
+    await this.#said(() => this.#connection.script("COMMIT"));
+    yield first;
+    while (!signal.aborted) {
+      const now = await this.#heads(query.network);
+      // A session that begins has a key of its own.
+      if (now.some(({ key }) => !heads.has(key))) await this.#loadKeys(query.network);
+      for (const { key, stream, head } of now) {
+        if (!heads.has(key)) heads.set(key, 0n);
+        for (let behind = heads.get(key) ?? 0n; behind < head; ) {
+          const records = await this.#rows(streamStatement(rest, stream, behind, rowsAtOnce));
+          const last = records.at(-1)?.seq ?? head;
+          // By now there may be newer ones than the head; and what comes last may not match.
+          behind = records.length < rowsAtOnce && last < head ? head : last;
+          heads.set(key, behind);
+          if (records.length > 0) yield records;
+        }
+      }
+      await delay(pollMs, undefined, { signal }).catch(() => {});
+    }
+  }
+
+  /** Rows as text, in the order of the statement's columns. @throws VpnError */
+  ask({ sql, parameters }: Statement): Promise<(string | null)[][]> {
+    return this.#said(() => this.#connection.run(sql, parameters));
+  }
+
+  async *#cursor({ sql, parameters }: Statement): AsyncGenerator<LogRecord[]> {
+    await this.#said(() => this.#connection.run(`DECLARE records NO SCROLL CURSOR FOR ${sql}`, parameters));
+    await this.#said(() => this.#connection.prepare("", `FETCH ${rowsAtOnce} FROM records`));
+    for (;;) {
+      const records = await this.#fetched([]);
+      if (records.length > 0) yield records;
+      if (records.length < rowsAtOnce) break;
+    }
+    await this.#said(() => this.#connection.script("CLOSE records"));
+  }
+
+  async #rows({ sql, parameters }: Statement): Promise<LogRecord[]> {
+    await this.#said(() => this.#connection.prepare("", sql));
+    return this.#fetched(parameters);
+  }
+
+  async #fetched(parameters: readonly string[]): Promise<LogRecord[]> {
+    const records: LogRecord[] = [];
+    await this.#said(() =>
+      this.#connection.fetch(
+        "",
+        parameters,
+        (row) => void records.push(readRecord(row, (session) => this.#keys.get(session))),
+      ),
+    );
+    return records;
+  }
+
+  /** The last number of each stream that may still grow. */
+  async #heads(network: string): Promise<{ key: string; stream: LogStream; head: bigint }[]> {
+    const rows = await this.ask({ sql: "SELECT * FROM vpnd.heads($1::text)", parameters: [network] });
+    return rows.map(([sender, session, receiver, head]) => ({
+      key: `${session}/${receiver}`,
+      stream: { sender: sender ?? "", session: session ?? "", receiver: receiver ?? null },
+      head: BigInt(head ?? 0),
+    }));
+  }
+
+  async #loadKeys(network: string): Promise<void> {
+    this.#keys = await sessionKeys(this, network, this.#psks);
+  }
+
+  /** The same packets, looked for in a shorter time. */
+  async #narrowed(query: LogQuery): Promise<LogQuery> {
+    const { limit, since, until } = query;
+    if (limit === undefined || since !== undefined || until !== undefined) return query;
+    for (const secondsAgo of windows) {
+      const narrow = { ...query, since: { secondsAgo } };
+      const [row] = await this.ask(countStatement(narrow, limit));
+      if (Number(row?.[0]) >= limit) return narrow;
+    }
+    return query;
+  }
+
+  async #said<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      throw databaseFailure(error);
+    }
+  }
+}
+
+const codes: Readonly<Record<string, ErrorCode>> = {
+  "login-refused": "not-permitted",
+  "not-permitted": "not-permitted",
+};
+
+/** What a user is told when a database or the way to it fails. */
+export function databaseFailure(error: unknown): VpnError {
+  if (!(error instanceof DatabaseError)) return VpnError.from(error, "failed");
+  const { code, message, hint } = faultOf(error.refusal);
+  return new VpnError(codes[code] ?? "failed", message, hint === undefined ? {} : { hint });
+}

@@ -1,0 +1,52 @@
+/** The commands `log …`. */
+import { buildCommand, buildRouteMap, type Command, type RouteMap } from "@stricli/core";
+import { integer } from "../core/join-options.js";
+import { parseLogTime } from "../core/log-time.js";
+import type { CtlContext } from "./context.js";
+import { lazy } from "./lazy.js";
+import type { LogFlags } from "./log.js";
+import { networkArgument, text, value } from "./parameters.js";
+
+const maybeNetwork = { kind: "tuple", parameters: [networkArgument] } as const;
+const mostRows = 1_000_000_000;
+
+const place = {
+  postgres: text("URL", "Ask the database itself, by postgres://USER@HOST[:PORT]/DATABASE"),
+  postgresPasswordFile: text("FILE", "The password for it; - is standard input"),
+  pskFile: text("FILE", "The network's key, for payloads that are encrypted; with --postgres"),
+} as const;
+const filter = text("EXPRESSION", "Such as 'host 10.0.0.2 and tcp port 443'");
+const time = (flag: string, brief: string) =>
+  value("TIME", brief, (input: string) => parseLogTime(flag, input));
+const since = time("--since", "From then on: 15m for fifteen minutes ago, or a date and time");
+const until = time("--until", "Before then");
+const limit = (brief: string) => value("N", brief, (input: string) => integer("--limit", input, 0, mostRows));
+
+const tail: Command<CtlContext> = buildCommand<Omit<LogFlags, "since" | "until">, [string?], CtlContext>({
+  loader: lazy(() => import("./commands/log-tail.js")),
+  parameters: {
+    flags: { filter, limit: limit("So many of the past first; default 10"), ...place },
+    positional: maybeNetwork,
+  },
+  docs: { brief: "Show packets as they are written into the log, until Ctrl-C" },
+});
+
+const query: Command<CtlContext> = buildCommand<LogFlags, [string?], CtlContext>({
+  loader: lazy(() => import("./commands/log-query.js")),
+  parameters: {
+    flags: {
+      filter,
+      since,
+      until,
+      limit: limit("The newest so many; default 100 without --since and --until"),
+      ...place,
+    },
+    positional: maybeNetwork,
+  },
+  docs: { brief: "Show packets of the log, the oldest first" },
+});
+
+export const log: RouteMap<CtlContext> = buildRouteMap({
+  routes: { tail, query },
+  docs: { brief: "Read the packet log of a network over PostgreSQL" },
+});

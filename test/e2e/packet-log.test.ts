@@ -1,0 +1,226 @@
+/** `vpnctl log` against a real PostgreSQL: what is asked is found, by whom it may be, whichever way. */
+import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { type Host, repository } from "../lab/lab.js";
+import { Database } from "../lab/postgres.js";
+import { type Daemon, pskGenerate, vpnd } from "../lab/programs.js";
+import { labSuite } from "../lab/suite.js";
+import { copyFile, ping } from "../lab/traffic.js";
+
+interface Scene {
+  database: Database;
+  a: Daemon;
+  b: Daemon;
+  /** Has vpnctl and reaches the database; has no vpnd. */
+  auditor: Host;
+}
+
+interface Row {
+  schema: string;
+  time: string;
+  sender: string;
+  receiver?: string;
+  packets: number;
+  length: number;
+  payloadState: string;
+  protocol: string;
+  source: string;
+  destination: string;
+  destinationPort?: number;
+  tcp?: { flags: string };
+  icmp?: { type: number };
+}
+
+const password = "of the log";
+const vpnctl = join(repository, "bin/vpnctl");
+
+function passwordFile(host: Host, text = password): string {
+  const path = join(host.folder, "password");
+  writeFileSync(path, `${text}\n`, { mode: 0o600 });
+  return path;
+}
+
+const rowsOf = (text: string): Row[] =>
+  text
+    .split("\n")
+    .filter((line) => line !== "")
+    .map((line) => JSON.parse(line));
+
+labSuite<Scene>(
+  "packet-log",
+  async (lab) => {
+    const host = await lab.publicHost("db");
+    const database = await Database.create(host, host.address, ["shared_buffers=64MB", "max_connections=40"]);
+    await database.makeLog("owner", password);
+    const daemons: Daemon[] = [];
+    for (const [index, name] of ["a", "b"].entries()) {
+      const daemon = await vpnd(await lab.publicHost(name));
+      const secret = ["--postgres-password-file", passwordFile(daemon.host)];
+      const where = ["--postgres", database.url("owner"), "--vip", `10.9.0.${index + 1}/24`];
+      await daemon.ok(["join", ...where, "--name", name === "a" ? "alpha" : "beta", ...secret]);
+      daemons.push(daemon);
+    }
+    const [a, b] = daemons;
+    assert.ok(a && b);
+    await a.peerUp("10.9.0.2");
+    return { database, a, b, auditor: await lab.publicHost("auditor") };
+  },
+  (step) => {
+    step("packets are found by what they are", async ({ a, b }) => {
+      assert.equal((await ping(a.host, "10.9.0.2")).received, 3);
+      const copied = await copyFile(a.host, b.host, "10.9.0.2", 2_000_000);
+      assert.equal(copied.receivedSha256, copied.sentSha256);
+      await ping(b.host, "10.9.0.77", { count: 1, waitSeconds: 1 });
+      const query = async (...args: string[]): Promise<Row[]> =>
+        rowsOf(await a.ok(["--json", "log", "query", "--since", "10m", ...args]));
+      const icmp = await query("--filter", "icmp and host 10.9.0.1");
+      assert.deepEqual(
+        icmp.map(({ sender, receiver, icmp }) => [sender, receiver, icmp?.type]),
+        [8, 0, 8, 0, 8, 0].map((type) => (type === 8 ? ["alpha", "beta", 8] : ["beta", "alpha", 0])),
+      );
+      const all = await query();
+      const tcp = await query("--filter", "tcp");
+      assert.ok(tcp.length > 4);
+      assert.ok(tcp.every(({ protocol }) => protocol === "tcp"));
+      const rest = await query("--filter", "not tcp");
+      assert.equal(tcp.length + rest.length, all.length);
+      assert.equal(tcp[0]?.tcp?.flags, "S");
+      const port = tcp[0]?.destinationPort ?? 0;
+      const there = await query("--filter", `src 10.9.0.1 and tcp dst port ${port}`);
+      const back = await query(
+        "--filter",
+        `net 10.9.0.2/32 and src host 10.9.0.2 and portrange ${port}-${port}`,
+      );
+      assert.equal(there.length + back.length, tcp.length);
+      assert.ok(
+        there.some(({ packets }) => packets > 1),
+        "no super-packet",
+      );
+      const lost = await query("--filter", "dst 10.9.0.77");
+      assert.deepEqual(
+        lost.map(({ receiver }) => receiver),
+        [undefined],
+      );
+      const newest = rowsOf(await a.ok(["--json", "log", "query", "--limit", "3"]));
+      assert.deepEqual(newest, all.slice(-3));
+      const until = all[3]?.time ?? "";
+      assert.deepEqual(
+        await query("--until", until),
+        all.filter(({ time }) => time < until),
+      );
+      assert.deepEqual(
+        rowsOf(await a.ok(["--json", "log", "query", "--since", until])),
+        all.filter(({ time }) => time >= until),
+      );
+      assert.match(
+        await a.ok(["log", "query", "--filter", "icmp"]),
+        /alpha > beta {2}10\.9\.0\.1 > 10\.9\.0\.2 icmp type 8/,
+      );
+    });
+
+    step("an auditor asks the database itself, and gets the same", async ({ database, a, auditor }) => {
+      const place = ["--postgres", database.url("owner"), "--postgres-password-file", passwordFile(auditor)];
+      const ask = ["--json", "log", "query", "--since", "10m", "--filter", "icmp or udp"];
+      const direct = await auditor.exec(vpnctl, [...ask, ...place]);
+      assert.equal(direct.code, 0, direct.stderr);
+      assert.equal(rowsOf(direct.stdout).length, rowsOf(await a.ok(ask)).length);
+      const wrong = ["--postgres", database.url("owner"), "--postgres-password-file"];
+      const refused = await auditor.exec(vpnctl, ["log", "query", ...wrong, passwordFile(auditor, "wrong")]);
+      assert.equal(refused.code, 4, refused.stderr);
+      assert.match(refused.stderr, /user or the password/);
+    });
+
+    step("what is typed is a question and nothing else", async ({ database, a, auditor }) => {
+      const rows = await database.sql("SELECT count(*) FROM vpnd.packet");
+      for (const [filter, column] of [
+        ["host 10.9.0.1'; DROP TABLE vpnd.packet; --", 6],
+        ["tcp port 443 or 1=1", 17],
+        ["$1::inet", 1],
+      ] as const) {
+        const result = await a.ctl(["log", "query", "--filter", filter]);
+        assert.equal(result.code, 2, result.stderr);
+        assert.match(result.stderr, new RegExp(`column ${column}:`));
+      }
+      const network = `x' OR 'a' = 'a`;
+      const place = ["--postgres", database.url("owner"), "--postgres-password-file", passwordFile(auditor)];
+      const found = await auditor.exec(vpnctl, ["log", "query", network, ...place]);
+      assert.deepEqual([found.code, found.stdout], [0, "# no such packets\n"]);
+      assert.equal(await database.sql("SELECT count(*) FROM vpnd.packet"), rows);
+    });
+
+    step("what comes is shown as it comes, once, by filter", async ({ a, b }) => {
+      const tail = a.host.spawn("tail", vpnctl, [
+        "--socket",
+        a.socket,
+        "--json",
+        "log",
+        "tail",
+        "--filter",
+        "icmp and src 10.9.0.2",
+        "--limit",
+        "1",
+      ]);
+      await tail.until(() => rowsOf(tail.log).length === 1, 10_000, "the newest packet is shown");
+      await ping(b.host, "10.9.0.1", { count: 4 });
+      await tail.until(() => rowsOf(tail.log).length >= 5, 10_000, "four packets follow");
+      tail.kill("SIGINT");
+      assert.equal(await tail.ended(), 130);
+      assert.deepEqual(
+        rowsOf(tail.log).map(({ icmp }) => icmp?.type),
+        [8, 8, 8, 8, 8],
+      );
+    });
+
+    step("a member sees its own packets; who may only look sees none", async ({ database, auditor }) => {
+      await database.sql("CREATE ROLE member LOGIN PASSWORD 'm'");
+      await database.sql("SET ROLE owner; SELECT vpnd.add_member('default', 'member', '10.9.0.3', 'gamma')");
+      const place = [
+        "--postgres",
+        database.url("member"),
+        "--postgres-password-file",
+        passwordFile(auditor, "m"),
+      ];
+      const ask = () => auditor.exec(vpnctl, ["--json", "log", "query", "--since", "10m", ...place]);
+      assert.deepEqual(rowsOf((await ask()).stdout), []);
+      const ids = await database.sql(
+        "SELECT string_agg(id::text, ' ' ORDER BY address DESC) FROM vpnd.node WHERE name IN ('gamma', 'alpha')",
+      );
+      const [node, target] = ids.split(" ");
+      const row = `INSERT INTO vpnd.packet_${node} (sender, session, seq, sent, receiver, kind, payload)
+        VALUES (${node}, 1000, 1, now(), ${target}, 2, '\\x00')`;
+      assert.equal(
+        (
+          await database.asRole(
+            "member",
+            "m",
+            `SELECT vpnd.open_session('default', '10.9.0.3', 'gamma', '', true, NULL, NULL); ${row}`,
+          )
+        ).code,
+        0,
+      );
+      const [own, ...others] = rowsOf((await ask()).stdout);
+      assert.deepEqual([own?.sender, own?.receiver, own?.packets, others.length], ["gamma", "alpha", 0, 0]);
+    });
+
+    step("encrypted payloads are opened by who has the key", async ({ database, a, auditor }) => {
+      const key = join(auditor.folder, "key");
+      writeFileSync(key, await pskGenerate(), { mode: 0o600 });
+      const url = `${database.url("owner")}&network=sealed`;
+      const secret = ["--postgres-password-file", passwordFile(a.host), "--psk-file", key];
+      await a.ok(["join", "sealed", "--postgres", url, "--vip", "10.8.0.1/24", ...secret]);
+      await ping(a.host, "10.8.0.9", { count: 1, waitSeconds: 1 });
+      const ask = ["--json", "log", "query", "--filter", "icmp"];
+      const states = (text: string) => rowsOf(text).map(({ payloadState }) => payloadState);
+      assert.deepEqual(states(await a.ok([...ask, "sealed"])), ["kept"]);
+      const place = ["--postgres", url, "--postgres-password-file", passwordFile(auditor)];
+      const blind = await auditor.exec(vpnctl, [...ask, ...place]);
+      assert.deepEqual(states(blind.stdout), ["encrypted"], blind.stderr);
+      const open = await auditor.exec(vpnctl, [...ask, ...place, "--psk-file", key]);
+      assert.deepEqual(states(open.stdout), ["kept"], open.stderr);
+      await database.sql("UPDATE vpnd.packet SET ttl = ttl - 1 WHERE destination = '10.8.0.9'");
+      assert.deepEqual(states(await a.ok([...ask, "sealed"])), ["altered"]);
+      await a.ok(["leave", "sealed"]);
+    });
+  },
+);
