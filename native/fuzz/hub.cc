@@ -55,7 +55,8 @@ class Gateway {
     int fds[2];
     if (far_.contains(id) || socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) != 0) return;
     std::string error;
-    if (hub_.add(first_ + id, {fds[0], kMtu, items, sources_of(id)}, error)) far_[id] = fds[1];
+    // The third has its address translated.
+    if (hub_.add(first_ + id, {fds[0], kMtu, items, sources_of(id), id == kClients}, error)) far_[id] = fds[1];
     else close(fds[0]), close(fds[1]);
   }
   void go(uint32_t id, bool keep) {
@@ -72,7 +73,7 @@ class Gateway {
     hub_.write(first_ + id, batch.data, batch.ends, items);
     check_devices();
   }
-  // What comes from the Internet for the client.
+  // What comes from the Internet for the client. With an address of its own it may get a changed packet.
   void arrive(uint32_t id, View packet) {
     if (!far_.contains(id) || packet.empty()) return;
     sent_[id].emplace(packet.begin(), packet.end());
@@ -86,7 +87,7 @@ class Gateway {
   void take() {
     while (const auto filled = hub_.take()) {
       const uint32_t id = filled->client - first_;
-      if (id <= kClients) check_batch(filled->batch, sent_[id]);
+      if (id < kClients) check_batch(filled->batch, sent_[id]);
       hub_.give_back(filled->batch.index);
     }
   }

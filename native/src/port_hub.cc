@@ -11,6 +11,7 @@
 
 #include "port_reader.h"
 #include "quiet_thread.h"
+#include "source_nat.h"
 #include "tun_out.h"
 
 namespace vpnd {
@@ -25,7 +26,7 @@ void wake_up(int fd) {
   [[maybe_unused]] const ssize_t n = ::write(fd, &one, sizeof one);
 }
 
-struct Client final : PortWriter::Gate {
+struct Client final : PortWriter::Gate, PortReader::Gate {
   Client(HubClientOptions options, const Destinations& where)
       : tun(options.tun_fd),
         sources(std::move(options.sources)),
@@ -34,19 +35,26 @@ struct Client final : PortWriter::Gate {
         out(tun),
         writer(options.items, options.mtu, tun.offloads(), out, counters) {
     writer.guard(this);
+    if (!options.any_source) return;
+    nat.emplace(sources);
+    reader.guard(this);
   }
 
-  bool admits(const IpHeader& ip) noexcept override {
-    if (!any_contains(sources, ip.source)) counters.drop(PortDrop::foreign_source);
-    else if (!destinations.permits(ip.destination)) counters.drop(PortDrop::forbidden_destination);
+  bool admits(const IpHeader& ip, const VnetHeader& header, std::span<uint8_t> packet) noexcept override {
+    // First this: what goes nowhere teaches nothing of the client's address.
+    if (!destinations.permits(ip.destination)) counters.drop(PortDrop::forbidden_destination);
+    else if (nat ? !nat->knows(ip.source) : !any_contains(sources, ip.source)) counters.drop(PortDrop::foreign_source);
+    else if (nat && !nat->leaving(header, packet)) counters.drop(PortDrop::malformed_inner);
     else return true;
     return false;
   }
+  bool passes(const VnetHeader& header, std::span<uint8_t> packet) noexcept override { return nat->arriving(header, packet); }
 
   const Tun tun;
   const std::vector<Prefix> sources;
   const Destinations& destinations;
   PortCounters counters;
+  std::optional<SourceNat> nat;
   PortReader reader;
   TunOut out;
   PortWriter writer;

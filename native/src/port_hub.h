@@ -15,6 +15,7 @@ struct HubClientOptions {
   size_t mtu = 0;   // of the device
   PortItems items = PortItems::packets;  // packets or supers
   std::vector<Prefix> sources;           // of what the client may send
+  bool any_source = false;  // it may send as any one address of a family, and is given that of `sources`, which are addresses
 };
 
 // All but the thread's part is of one thread only: the carrier's.

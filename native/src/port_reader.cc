@@ -33,6 +33,10 @@ PortReader::Result PortReader::fill(Batch& batch, BatchMemory::One& memory) noex
     const size_t skip = vnet ? sizeof header : 0;
     const std::span<uint8_t> bytes{place, static_cast<size_t>(got) > skip ? static_cast<size_t>(got) - skip : 0};
     if (const Filter* filter = filter_.load(std::memory_order_acquire)) remember_sent(*filter, items_, bytes);
+    if (gate_ && !gate_->passes(header, bytes)) {
+      counters_.drop(PortDrop::malformed_packet);
+      continue;
+    }
     switch (items_) {
       case PortItems::packets:
         packet(batch, memory, header, bytes);

@@ -12,9 +12,21 @@ namespace vpnd {
 
 class PortReader {
  public:
+  // Sees each packet as the device gave it, and may change it, but not its length. False: it goes no further.
+  class Gate {
+   public:
+    virtual bool passes(const VnetHeader& header, std::span<uint8_t> packet) noexcept = 0;
+
+   protected:
+    ~Gate() = default;
+  };
+
   // filter: told what this host sends.
   PortReader(PortItems items, size_t mtu, const Tun& tun, PortCounters& counters,
              const std::atomic<const Filter*>& filter = kNoFilter);
+
+  // Null: all packets pass as they are.
+  void guard(Gate* gate) noexcept { gate_ = gate; }
 
   enum class Result {
     empty,  // the device has no more now
@@ -43,6 +55,7 @@ class PortReader {
   const size_t mtu_;
   const Tun& tun_;
   PortCounters& counters_;
+  Gate* gate_ = nullptr;
   const std::atomic<const Filter*>& filter_;
   Segmenter segmenter_;
   std::span<uint8_t> held_;  // the next of the super-packet in buffer_, which found no room

@@ -37,7 +37,7 @@ void PortWriter::item(std::span<uint8_t> bytes) noexcept {
   }
   IpHeader ip;
   if (!parse_ip(bytes, ip)) return counters_.drop(PortDrop::malformed_inner);
-  if (gate_ && !gate_->admits(ip)) return;
+  if (gate_ && !gate_->admits(ip, header, bytes)) return;
   if (!passes(bytes)) return counters_.drop(PortDrop::filtered);
   if (items_ == PortItems::supers) super(header, bytes);
   else coalescer_.add(bytes, nullptr);

@@ -21,10 +21,11 @@ class PortWriter : private Coalescer::Sink {
     ~Device() = default;
   };
 
-  // Which packets may come in; asked for each that is one whole IP packet, and counts those that may not.
+  // Which packets may come in; asked for each that is one whole IP packet, and counts those that may not. It may change the packet,
+  // but not its length. header: its vnet header, which came with it; without a word about it if none did.
   class Gate {
    public:
-    virtual bool admits(const IpHeader& ip) noexcept = 0;
+    virtual bool admits(const IpHeader& ip, const VnetHeader& header, std::span<uint8_t> packet) noexcept = 0;
 
    protected:
     ~Gate() = default;

@@ -34,11 +34,11 @@ struct HubDevices {
   HubDevices(const HubDevices&) = delete;
   HubDevices& operator=(const HubDevices&) = delete;
 
-  void add(uint32_t id, std::vector<Prefix> sources = {*Prefix::parse("0.0.0.0/0"), *Prefix::parse("::/0")}) {
+  void add(uint32_t id, std::vector<Prefix> sources = {*Prefix::parse("0.0.0.0/0"), *Prefix::parse("::/0")}, bool any_source = false) {
     int fds[2];
     CHECK(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) == 0);
     std::string error;
-    CHECK(hub->add(id, {fds[0], kMtu, PortItems::packets, std::move(sources)}, error));
+    CHECK(hub->add(id, {fds[0], kMtu, PortItems::packets, std::move(sources), any_source}, error));
     far[id] = fds[1];
   }
   bool send(uint32_t id, View packet) { return ::send(far[id], packet.data(), packet.size(), MSG_NOSIGNAL) > 0; }
