@@ -125,6 +125,41 @@ test("a link over TCP is declared, encrypted and opened again by its section", {
   await stop(vpnd);
 });
 
+test("a gateway is declared, and another token in the file is taken", { skip }, async () => {
+  const gateway = (more: string): string =>
+    `[network.net]\ngateway = "ws://127.0.0.1:8080/"\ntoken_file = "${at("token")}"\n${more}\n`;
+  writeKey("token", "vpngw_first\n");
+  write("vpnd.toml", gateway('routes = ["192.0.2.0/24"]'));
+  const vpnd = await start();
+  const shown = async () => (await api().getNetwork({ network: "net" })).network;
+  const secrets = (): string => readFileSync(join(bench.stateDir, "secrets/net.json"), "utf8");
+  assert.equal((await shown())?.carrier, "gateway");
+  assert.deepEqual((await shown())?.gateway?.routes, ["192.0.2.0/24"]);
+  assert.match(secrets(), /vpngw_first/);
+  writeKey("token", "vpngw_second\n");
+  await reload(vpnd, reloaded);
+  assert.match(secrets(), /vpngw_second/);
+  write("vpnd.toml", gateway('proxy = "http://127.0.0.1:3128"'));
+  await reload(vpnd, reloaded);
+  const { proxy, routes } = (await shown())?.gateway ?? {};
+  assert.deepEqual({ proxy, routes }, { proxy: "http://127.0.0.1:3128", routes: [] });
+  await stop(vpnd);
+  for (const [text, said] of [
+    ["", /token: no token is in it\n +drop token_file/],
+    ["two words", /no token of a gateway/],
+  ] as const) {
+    writeKey("token", text);
+    const checked = bench.vpnd("--config", config(), "--check-config");
+    assert.equal(await checked.ended(), 2);
+    assert.match(checked.errors, said);
+    if (text !== "") assert.ok(!checked.errors.includes(text));
+  }
+  rmSync(at("token"));
+  const absent = bench.vpnd("--config", config());
+  assert.equal(await absent.ended(), 2);
+  assert.match(absent.errors, /token does not exist\nask who runs it/);
+});
+
 test("SIGHUP applies differences only", { skip }, async () => {
   write("vpnd.toml", section("office", "10.7.0.10/16"));
   const vpnd = await start();

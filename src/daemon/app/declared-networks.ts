@@ -4,7 +4,7 @@ import { VpnError } from "../../common/errors.js";
 import { hasPsk } from "../core/network/config.js";
 import { declaredConfig, isAsDeclared } from "../core/network/declared.js";
 import type { ReadyNetwork } from "../io/config/load.js";
-import type { StoredNetwork } from "../io/state/store.js";
+import type { NetworkSecrets, StoredNetwork } from "../io/state/store.js";
 import type { Network } from "./network.js";
 
 /** What this needs of the networks. */
@@ -141,7 +141,8 @@ export class DeclaredNetworks {
       // A `vpnctl down` holds until the next start, unless the config itself says something new.
       const sameUp = before?.up === wanted.up || existing.config.up === wanted.up;
       const rotated = await this.#rotate(existing, wanted);
-      if (same && sameUp) return rotated;
+      const samePassword = existing.secrets.password === wanted.password;
+      if (same && sameUp && samePassword) return rotated;
       const up = sameUp ? existing.config.up : wanted.up;
       await this.#change(existing, { ...wanted, up });
       if (start && up) await existing.startInBackground();
@@ -176,7 +177,7 @@ export class DeclaredNetworks {
       // A link that is encrypted from now on, or no more, has no key to rotate from.
       const { nodeSeed } = network.secrets;
       const keyed = hasPsk(wanted.options) && hasPsk(had.asked);
-      await network.become(config, keyed ? network.secrets : { psk: wanted.psk, nodeSeed });
+      await network.become(config, keyed ? network.secrets : { ...secretsOf(wanted), nodeSeed });
     } catch (error) {
       if (had.up) await network.startInBackground();
       throw error;
@@ -189,7 +190,8 @@ export class DeclaredNetworks {
   async #join(wanted: ReadyNetwork, start: boolean): Promise<boolean> {
     const { add, drop, random, hostName, now, log } = this.#parts;
     const config = declaredConfig(wanted, undefined, hostName, now());
-    const network = add({ config, secrets: { psk: wanted.psk, nodeSeed: random(32) }, learned: {} }, false);
+    const secrets = { ...secretsOf(wanted), nodeSeed: random(32) };
+    const network = add({ config, secrets, learned: {} }, false);
     return network.exclusive(async () => {
       try {
         await network.keep();
@@ -203,3 +205,7 @@ export class DeclaredNetworks {
     });
   }
 }
+
+const secretsOf = ({ psk, password }: ReadyNetwork): Pick<NetworkSecrets, "psk" | "password"> => {
+  return { psk, ...(password !== undefined && { password }) };
+};

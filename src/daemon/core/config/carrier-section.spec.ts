@@ -25,6 +25,20 @@ test("a section makes one end of a link", () => {
   assert.equal(connecting?.pskFile, undefined);
 });
 
+test("a section makes a gateway's client, whose address is the gateway's business", () => {
+  const toml =
+    '[network.a]\ngateway = "wss://g.example/t"\ntoken_file = "/t"\nproxy = "http://p:3128"\nroutes = ["192.0.2.0/24"]\n';
+  const [network] = evaluateSettings(readToml("f", toml).entries).settings?.networks ?? [];
+  assert.deepEqual(network?.options.gateway, {
+    url: "wss://g.example/t",
+    proxy: "http://p:3128",
+    routes: ["192.0.2.0/24"],
+  });
+  assert.equal(network?.options.virtualIp, "");
+  assert.equal(network?.passwordFile, "/t");
+  assert.equal(network?.pskFile, undefined);
+});
+
 test("what does not go together is refused, in words of the file", () => {
   for (const [keys, said] of [
     ["", /no other end is named .*tcp_listen/],
@@ -34,6 +48,9 @@ test("what does not go together is refused, in words of the file", () => {
     ['tcp_listen = 5\ntcp_connect = "h:1"', /tcp_listen and tcp_connect exclude each other/],
     ['tcp_listen = 5\npsk_file = "/k"', /psk_file is no key of a TCP link .*tls_psk_file/],
     ["tcp_listen = 5\nbadger = true", /badger is no key of a TCP link/],
+    ['gateway = "wss://h/"', /vip is no key of a network by way of a gateway .*their addresses/],
+    ['gateway = "wss://h/"\niex = ["h:1"]', /iex and gateway exclude each other/],
+    ['tcp_listen = 5\nroutes = ["192.0.2.0/24"]', /routes is no key of a TCP link/],
     ["tcp_listen = 70000", /no address to listen on .*tcp_listen/],
     ["tcp_listen = true", /must be a port/],
     ['tls_psk_file = "k"\ntcp_listen = 5', /absolute path/],

@@ -13,8 +13,8 @@ const network = z
       reload: "live",
       example: '["iex.example.net:9944"]',
     }),
-    vip: z.string().register(about, {
-      text: "Virtual IP of this node, with the length of the network's prefix.",
+    vip: z.string().optional().register(about, {
+      text: "Virtual IP of this node, with the length of the network's prefix. A gateway gives it itself.",
       reload: "live",
       example: '"10.0.0.10/16"',
     }),
@@ -46,6 +46,34 @@ const network = z
         text: 'File with the key that encrypts a link, as psk_file; "": not encrypted.',
         reload: "live",
       }),
+    gateway: z.string().default("").register(about, {
+      text: 'A WebSocket gateway instead of a mesh, "wss://HOST/PATH".',
+      reload: "live",
+    }),
+    token_file: z
+      .string()
+      .regex(/^(\/[^\0]*)?$/, { error: "must be an absolute path" })
+      .default("")
+      .register(about, {
+        text: 'File with the token that the gateway asks for, as psk_file; "": none.',
+        reload: "live",
+      }),
+    proxy: z.string().default("").register(about, {
+      text: 'Proxy that takes CONNECT, by which a gateway is reached: "http://HOST:PORT".',
+      reload: "live",
+    }),
+    routes: z.array(z.string()).default([]).register(about, {
+      text: 'Prefixes that go by way of a gateway, for example ["192.0.2.0/24"].',
+      reload: "live",
+    }),
+    fanqiang: z.boolean().default(false).register(about, {
+      text: "The gateway is fanqiang-poc, or serves its clients.",
+      reload: "live",
+    }),
+    padding: z.boolean().default(false).register(about, {
+      text: "Hide the sizes of what is sent to a gateway.",
+      reload: "live",
+    }),
     badger: z.boolean().default(false).register(about, {
       text: "Speak the Badger protocol with the servers and with Badger's nodes.",
       reload: "live",

@@ -6,7 +6,7 @@ import { VpnError } from "../../../common/errors.js";
 import type { CryptoChoice } from "../engine.js";
 import { checkJoinOptions, type JoinOptions, makeConfig, type NetworkConfig } from "../network/config.js";
 import { checkOverlap } from "../network/overlap.js";
-import { carrierOf, pskFileOf } from "./carrier-section.js";
+import { carrierOf, secretFilesOf } from "./carrier-section.js";
 import { type NetworkSection, type VpndFile, vpndSchema } from "./schema.js";
 
 /** A network that the config declares. */
@@ -15,6 +15,8 @@ export interface DeclaredNetwork {
   options: JoinOptions;
   /** Absolute path; absent: a link that is not encrypted. */
   pskFile?: string;
+  /** Absolute path; absent: nobody asks for a password, or a token. */
+  passwordFile?: string;
   up: boolean;
   /** Where its section is. */
   origin: Origin;
@@ -59,7 +61,7 @@ export function evaluateSettings(entries: readonly Entry[]): EvaluatedSettings {
     const origin = originOf(evaluated.entries, ["network", name]);
     const options = joinOptions(name, section);
     if (options instanceof VpnError) problems.push(problemOf(options, name, origin));
-    else networks.push({ options, ...pskFileOf(section), up: section.up, origin });
+    else networks.push({ options, ...secretFilesOf(section), up: section.up, origin });
   }
   problems.push(...collisions(networks));
   const { tls_cert: cert, tls_key: key } = value.gateway;
@@ -100,7 +102,7 @@ function joinOptions(network: string, section: NetworkSection): JoinOptions | Vp
     return checkJoinOptions({
       network,
       ...carrierOf(section),
-      virtualIp: section.vip,
+      virtualIp: section.vip ?? "",
       device: section.device,
       mtu: section.mtu,
       nodeName: section.name,

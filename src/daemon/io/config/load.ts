@@ -4,6 +4,7 @@ import { keysOf } from "../../../common/config/keys.js";
 import type { Entry, Problem } from "../../../common/config/layer.js";
 import { showConfig } from "../../../common/config/show.js";
 import { VpnError } from "../../../common/errors.js";
+import { gatewayToken } from "../../../common/gateway/token.js";
 import { parsePsk } from "../../../common/psk.js";
 import { vpndSchema } from "../../core/config/schema.js";
 import { type DeclaredNetwork, evaluateSettings, type Settings } from "../../core/config/settings.js";
@@ -23,6 +24,8 @@ export interface ConfigSource {
 export interface ReadyNetwork extends DeclaredNetwork {
   /** As `parsePsk` returned it; empty for a link that is not encrypted. */
   psk: Uint8Array;
+  /** What a gateway asks for; absent: nothing. */
+  password?: string;
 }
 
 export interface LoadedConfig {
@@ -41,9 +44,9 @@ export async function loadConfig(source: ConfigSource): Promise<LoadedConfig> {
   if (!settings) throw new VpnError("internal", "config without settings or problems");
   const networks: ReadyNetwork[] = [];
   for (const declared of settings.networks) {
-    const psk = await readPsk(declared);
-    if (psk instanceof VpnError) problems.push(pskProblem(declared, psk));
-    else networks.push({ ...declared, psk });
+    const secrets = await readSecrets(declared);
+    if (isProblem(secrets)) problems.push(secrets);
+    else networks.push({ ...declared, ...secrets });
   }
   throwFirst(problems);
   return { settings, networks, entries, files };
@@ -81,11 +84,10 @@ export async function checkConfig(source: ConfigSource): Promise<ConfigReport> {
   const { files, entries, settings, problems } = await evaluateFiles(source);
   const notes: string[] = [];
   for (const declared of settings?.networks ?? []) {
-    const psk = await readPsk(declared);
-    if (!(psk instanceof VpnError)) continue;
-    const problem = pskProblem(declared, psk);
-    if (psk.code === "not-permitted") notes.push(`not checked: ${problem.message}`);
-    else problems.push(problem);
+    const secrets = await readSecrets(declared);
+    if (!isProblem(secrets)) continue;
+    if (secrets.unreadable) notes.push(`not checked: ${secrets.message}`);
+    else problems.push(secrets);
   }
   const read = files.length === 0 ? "no config file" : `read: ${files.join(", ")}`;
   return {
@@ -101,18 +103,41 @@ async function evaluateFiles({ configFile, overrides }: ConfigSource) {
   return { files: read.files, entries, settings, problems: [...read.problems, ...problems] };
 }
 
-async function readPsk({ pskFile, options }: DeclaredNetwork): Promise<Uint8Array | VpnError> {
-  if (pskFile === undefined) return new Uint8Array(0);
+type Secrets = Pick<ReadyNetwork, "psk" | "password">;
+type SecretProblem = Problem & { unreadable: boolean };
+
+const isProblem = (read: Secrets | SecretProblem): read is SecretProblem => "message" in read;
+
+async function readSecrets(declared: DeclaredNetwork): Promise<Secrets | SecretProblem> {
+  const { pskFile = "", passwordFile = "", options } = declared;
+  let reading = pskFile;
   try {
-    return parsePsk(await readSecretFile(pskFile), { badger: options.badger });
+    const psk =
+      pskFile === ""
+        ? new Uint8Array(0)
+        : parsePsk(await readSecretFile(pskFile), { badger: options.badger });
+    reading = passwordFile;
+    if (passwordFile === "") return { psk };
+    return { psk, password: tokenIn(await readSecretFile(passwordFile, "token")) };
   } catch (error) {
-    return VpnError.from(error);
+    return secretProblem(declared, reading, VpnError.from(error));
   }
 }
 
-function pskProblem({ options, pskFile = "", origin }: DeclaredNetwork, error: VpnError): Problem {
-  const what = error.message.includes(pskFile) ? error.message : `${pskFile}: ${error.message}`;
-  return { origin, message: `network ${options.network}: ${what}`, hint: error.hint ?? "see docs/config.md" };
+function tokenIn(bytes: Uint8Array): string {
+  const token = gatewayToken(bytes);
+  if (token !== "") return token;
+  throw new VpnError("usage", "no token is in it", { hint: "drop token_file if the gateway asks for none" });
+}
+
+function secretProblem(
+  { options, origin }: DeclaredNetwork,
+  file: string,
+  { code, message, hint = "see docs/config.md" }: VpnError,
+): SecretProblem {
+  const what = message.includes(file) ? message : `${file}: ${message}`;
+  const unreadable = code === "not-permitted";
+  return { origin, message: `network ${options.network}: ${what}`, hint, unreadable };
 }
 
 function throwFirst(problems: readonly Problem[]): void {
