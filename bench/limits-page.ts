@@ -14,7 +14,7 @@ export function machineLine(): { date: string; machine: string; kernel: string; 
   };
 }
 
-export type LimitsSection = "limits" | "soak" | "soak at full load" | "gateway";
+export type LimitsSection = "limits" | "soak" | "soak at full load" | "gateway" | "gateway reconnects";
 
 export function writeLimits(section: LimitsSection, text: string): void {
   rewrite("limits", section, text);

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { repository } from "../test/lab/lab.js";
 import { rewrite } from "./page.js";
 
-export type Section = "mesh" | "paper" | "micro" | "tcp" | "gateway" | "postgres";
+export type Section = "mesh" | "paper" | "micro" | "tcp" | "gateway" | "gateway fanqiang" | "postgres";
 
 export function writeSection(section: Section, text: string): void {
   rewrite("performance", section, text);

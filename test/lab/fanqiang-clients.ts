@@ -27,7 +27,8 @@ export interface FanqiangReport {
 }
 
 const deadlineMs = 20_000;
-const together = 10;
+/** So many at a time. */
+const together = (count: number): number => (count < 100 ? 10 : 50);
 /** So long noise is listened to. */
 const listenMs = 1_500;
 
@@ -137,8 +138,8 @@ async function comeAndGo(
   count: number,
 ): Promise<Pick<FanqiangReport, "served" | "turnedAway">> {
   let [served, turnedAway] = [0, 0];
-  for (let done = 0; done < count; done += together) {
-    const group = Array.from({ length: Math.min(together, count - done) }, async (_, i) => {
+  for (let done = 0; done < count; done += together(count)) {
+    const group = Array.from({ length: Math.min(together(count), count - done) }, async (_, i) => {
       const client = await welcome(url);
       if (client.hello === "") turnedAway += 1;
       else if (await client.ping(to)) served += 1;

@@ -1,8 +1,10 @@
 /** One living WebSocket of a gateway: items both ways in its protocol, and whether the other end still is there. */
+import { Duplex } from "node:stream";
 import { WebSocket } from "ws";
 import type { CodecSink, GatewayCodec, GatewayItems } from "../../../common/gateway/codec.js";
 import { noisePauseMs } from "../../../common/gateway/padding.js";
 import type { Reason } from "../../core/carrier.js";
+import { Gather } from "./gather.js";
 
 export interface ChannelEvents extends CodecSink {
   /** What waited is sent. */
@@ -44,6 +46,7 @@ export class Channel {
   readonly #socket: WebSocket;
   readonly #options: ChannelOptions;
   readonly #timer: NodeJS.Timeout;
+  readonly #gather: Gather;
   #noiseTimer: NodeJS.Timeout | undefined;
   readonly #pings = new Map<string, { at: number; answered: (rttSeconds: number) => void }>();
   #lastToken = 0;
@@ -56,6 +59,7 @@ export class Channel {
   constructor(socket: WebSocket, options: ChannelOptions) {
     this.#socket = socket;
     this.#options = options;
+    this.#gather = new Gather(options.events);
     socket.on("message", (message, isBinary) => this.#take(message, isBinary));
     socket.on("ping", () => this.#heard());
     socket.on("pong", (data) => this.#answered(data.toString("latin1")));
@@ -80,11 +84,14 @@ export class Channel {
 
   /** As `send`, for whole messages. */
   sendMessages(messages: readonly Buffer[]): boolean {
+    if (this.#socket.readyState !== WebSocket.OPEN) return true;
+    const stream = messages.length > 1 ? streamOf(this.#socket) : undefined;
+    stream?.cork();
     for (const message of messages) {
-      if (this.#socket.readyState !== WebSocket.OPEN) return true;
       this.#waiting += message.length;
       this.#socket.send(message, { binary: true }, () => this.#sent(message.length));
     }
+    stream?.uncork();
     if (this.#waiting >= mostWaiting) this.#full = true;
     return !this.#full;
   }
@@ -127,7 +134,7 @@ export class Channel {
     }
     // Binary messages come as buffers, unless asked for otherwise.
     if (!(message instanceof Buffer)) return;
-    if (!this.#options.codec.decode(message, this.#options.events)) {
+    if (!this.#options.codec.decode(message, this.#gather)) {
       this.#fail(closeCodes.protocol, "sent what is none of this protocol");
     }
   }
@@ -203,6 +210,12 @@ export class Channel {
     this.#socket.once("close", () => clearTimeout(grace));
     if (this.#socket.isPaused) this.#socket.resume();
   }
+}
+
+/** What messages are written to: several of them at once are one system call. ws keeps it to itself, and nothing breaks without it. */
+function streamOf(socket: WebSocket): Duplex | undefined {
+  const stream: unknown = Reflect.get(socket, "_socket");
+  return stream instanceof Duplex ? stream : undefined;
 }
 
 function explained(error: NodeJS.ErrnoException): [string, string] {
