@@ -105,7 +105,7 @@ void PortHub::start(const Info&) {
 
 void PortHub::stop(const Info&) { end(); }
 
-// add(client, { tunFd, mtu, items, sources })
+// add(client, { tunFd, mtu, items, sources, anySource })
 void PortHub::add(const Info& info) {
   const Napi::Env env = info.Env();
   const auto client = read_client(info);
@@ -118,9 +118,10 @@ void PortHub::add(const Info& info) {
   const auto items = read_items(env, options->Get("items"));
   if (!items) return;
   auto sources = read_prefixes(env, options->Get("sources"));
-  if (!sources || !hub_) return;
+  const auto any_source = read_bool(env, options->Get("anySource"), "anySource");
+  if (!sources || !any_source || !hub_) return;
   std::string error;
-  if (hub_->add(*client, {static_cast<int>(*tun), *mtu, *items, std::move(*sources)}, error)) return;
+  if (hub_->add(*client, {static_cast<int>(*tun), *mtu, *items, std::move(*sources), *any_source}, error)) return;
   Napi::Error::New(env, "cannot add the client: " + error).ThrowAsJavaScriptException();
 }
 

@@ -12,9 +12,16 @@ import type { Running } from "./machine.js";
 export class UdpPuppet {
   private constructor(readonly program: Running) {}
 
-  static async start(host: Host, port: number): Promise<UdpPuppet> {
+  /** @param address that it has; absent: all of the host */
+  static async start(host: Host, port: number, address = "0.0.0.0"): Promise<UdpPuppet> {
     const script = fileURLToPath(import.meta.url);
-    const args = ["--import", `${repository}/node_modules/tsx/dist/loader.mjs`, script, String(port)];
+    const args = [
+      "--import",
+      `${repository}/node_modules/tsx/dist/loader.mjs`,
+      script,
+      String(port),
+      address,
+    ];
     const program = host.spawn("udp", process.execPath, args, { stdin: true });
     await host.listening(program, "udp", port);
     return new UdpPuppet(program);
@@ -43,7 +50,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   socket.on("message", (data, from) => {
     process.stdout.write(`${from.address} ${from.port} ${data.toString()}\n`);
   });
-  socket.bind(Number(process.argv[2]), "0.0.0.0");
+  socket.bind(Number(process.argv[2]), process.argv[3] ?? "0.0.0.0");
   createInterface({ input: process.stdin }).on("line", (line) => {
     const [address, port, text] = line.split(" ");
     socket.send(text ?? "", Number(port), address, () => undefined);

@@ -51,6 +51,7 @@ const start: Command<CtlContext> = buildCommand<GatewayStartFlags, [], CtlContex
       ),
       allowHost: off("Let clients reach this machine"),
       allowClients: off("Let clients reach each other"),
+      anySource: off("Let a client keep an address of its own, one of each family; vpnd translates it"),
       fanqiang: off("Also serve clients of fanqiang-poc, at any path; implies --open"),
       padding: off("Hide the sizes of packets: messages of few sizes to clients, and some that hold nothing"),
       dryRun: dryRunFlag,

@@ -35,10 +35,10 @@ export function usersJson(users: readonly GatewayUser[]): { schema: string; [key
 
 function running(gateway: Gateway): { [key: string]: Json } {
   const { listen, path, open, subnets, mtu, maxClients, keepSeconds, workers } = gateway;
-  const { allow, allowHost, allowClients, dns, fanqiang, padding } = gateway;
+  const { allow, allowHost, allowClients, dns, fanqiang, padding, anySource } = gateway;
   return {
     ...{ listen, path, open, subnets, mtu, maxClients, keepSeconds, workers },
-    ...{ allow, allowHost, allowClients, dns, fanqiang, padding },
+    ...{ allow, allowHost, allowClients, dns, fanqiang, padding, anySource },
     clients: gateway.clients.map(clientJson),
     refused: counts(gateway.refused),
   };

@@ -17,6 +17,7 @@ export interface GatewayStartFlags {
   readonly fanqiang?: boolean;
   readonly padding?: boolean;
   readonly workers?: number;
+  readonly anySource?: boolean;
   readonly dryRun?: boolean;
 }
 
@@ -37,6 +38,7 @@ const gatewayStart: CtlCommand<GatewayStartFlags, []> = async (context, flags) =
     fanqiang: flags.fanqiang ?? false,
     padding: flags.padding ?? false,
     workers: flags.workers ?? 0,
+    anySource: flags.anySource ?? false,
     dryRun,
   };
   const answer = await withApi(context, (api) => api.gateway.startGateway(request, unaryOptions(context)));

@@ -79,8 +79,8 @@ export class GatewayService {
     this.#leases = new Leases(options.maxClients, options.keepSeconds * 1000);
     this.#group = (randomBytes(4).readUInt32BE() % 0x7fff_0000) + 1;
     const open = [...options.allow, ...(options.allowHost || options.allowClients ? options.subnets : [])];
-    const { mtu, padding } = options;
-    const setup = { destinations: { closed: closedDestinations, open }, mtu, padding };
+    const { mtu, padding, anySource } = options;
+    const setup = { destinations: { closed: closedDestinations, open }, mtu, padding, anySource };
     const endpoint = parseEndpoint(options.listen);
     if (endpoint === undefined) throw new VpnError("internal", `${options.listen} is no endpoint`);
     this.#stations = new Stations({

@@ -17,6 +17,8 @@ export interface StationSetup {
   mtu: number;
   /** Sizes of messages to clients are hidden. */
   padding: boolean;
+  /** Clients may keep addresses of their own. */
+  anySource: boolean;
 }
 
 /** How a client is served. */

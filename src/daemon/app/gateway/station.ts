@@ -96,10 +96,10 @@ export class Station implements StationHandle {
 
   #serve(socket: WebSocket | undefined, grant: Grant): void {
     const { id, fd, sources, foreign } = grant;
-    const { mtu, padding } = this.#setup;
+    const { mtu, padding, anySource } = this.#setup;
     const dialect = dialectOf(foreign, padding);
     try {
-      this.#hub.add(id, { tunFd: fd, mtu, items: dialect.items, sources });
+      this.#hub.add(id, { tunFd: fd, mtu, items: dialect.items, sources, anySource });
       this.#devices.add(id);
     } catch (error) {
       this.#platform.closeFd(fd);

@@ -19,19 +19,26 @@ export interface ClientBatch {
  */
 export type ClientMode = "read" | "pause" | "discard";
 
+export interface HubClient {
+  tunFd: number;
+  /** Of its device, bytes. */
+  mtu: number;
+  items: GatewayItems;
+  sources: readonly string[];
+  anySource: boolean;
+}
+
 export interface PortHub {
   /** Set before `start`. When it throws, the batch is released. */
   onBatch: (client: number, batch: ClientBatch) => void;
   start(): void;
   /**
    * A client with its device, paused. The hub owns the descriptor from here.
-   * @param sources prefixes of what the client may send
+   * @param sources prefixes of what the client may send; with `anySource` addresses, one of a family at most
+   * @param anySource its first packet of each family says what it sends as; that is translated to the address in `sources`, and back
    * @throws Error when there is such a client, or the descriptor is no device's; it is still the caller's then
    */
-  add(
-    client: number,
-    options: { tunFd: number; mtu: number; items: GatewayItems; sources: readonly string[] },
-  ): void;
+  add(client: number, options: HubClient): void;
   /** @returns the descriptor of its device, which is the caller's again; undefined: there was no such client */
   release(client: number): number | undefined;
   setMode(client: number, mode: ClientMode): void;

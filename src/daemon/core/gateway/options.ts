@@ -35,6 +35,8 @@ export const gatewayOptionsSchema = z.strictObject({
   padding: z.boolean().default(false),
   /** Threads for connections; 1: none but the main one. */
   workers: z.number().default(1),
+  /** A client may send as any one address of a family; it is translated to the client's. */
+  anySource: z.boolean().default(false),
 });
 
 export type GatewayOptions = z.infer<typeof gatewayOptionsSchema>;
@@ -55,6 +57,7 @@ export interface AskedGateway {
   fanqiang: boolean;
   padding: boolean;
   workers: number;
+  anySource: boolean;
 }
 
 const defaults = { listen: "127.0.0.1:8080", mtu: 1500, maxClients: 1000, keepSeconds: 300 } as const;
@@ -106,6 +109,7 @@ export function checkGatewayOptions(asked: AskedGateway): GatewayOptions {
     fanqiang: asked.fanqiang,
     padding: asked.padding,
     workers,
+    anySource: asked.anySource,
   };
 }
 

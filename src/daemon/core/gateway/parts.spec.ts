@@ -25,6 +25,7 @@ const asked: AskedGateway = {
   fanqiang: false,
   padding: false,
   workers: 0,
+  anySource: false,
 };
 
 test("each slot has a /30 and a /127 of its own", () => {

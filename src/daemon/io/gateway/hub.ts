@@ -1,14 +1,11 @@
 import { loadAddon } from "../../../common/addon.js";
 import type { GatewayItems } from "../../../common/gateway/codec.js";
-import type { ClientBatch, ClientMode, HubDestinations, PortHub } from "../../core/gateway/hub.js";
+import type { ClientBatch, ClientMode, HubClient, HubDestinations, PortHub } from "../../core/gateway/hub.js";
 
 interface AddonHub {
   start(): void;
   stop(): void;
-  add(
-    client: number,
-    options: { tunFd: number; mtu: number; items: GatewayItems; sources: readonly string[] },
-  ): void;
+  add(client: number, options: HubClient): void;
   remove(client: number, keep: boolean): number;
   setMode(client: number, mode: ClientMode): void;
   choose(client: number, items: GatewayItems): void;
@@ -67,7 +64,7 @@ class NativePortHub implements PortHub {
     this.#hub.start();
   }
 
-  add(client: number, options: Parameters<PortHub["add"]>[1]): void {
+  add(client: number, options: HubClient): void {
     this.#hub.add(client, options);
   }
 

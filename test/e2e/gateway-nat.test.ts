@@ -1,0 +1,151 @@
+/** What a gateway's clients see of its NAT: ports and filtering in the kernel, and addresses of their own. */
+import assert from "node:assert/strict";
+import process from "node:process";
+import { waitFor } from "../lab/command.js";
+import { internet4, internet6, internetHost, internetRoutes } from "../lab/internet-host.js";
+import type { Host } from "../lab/lab.js";
+import { type Daemon, vpnd } from "../lab/programs.js";
+import { labSuite } from "../lab/suite.js";
+import { copyFile, ping, reachable } from "../lab/traffic.js";
+import { UdpPuppet } from "../lab/udp-puppet.js";
+
+interface Scene {
+  gateway: Daemon;
+  a: Daemon;
+  b: Daemon;
+  web: Host;
+}
+
+interface GatewayDocument {
+  anySource: boolean;
+  clients: { addresses: string[]; drops: Record<string, number> }[];
+}
+
+const port = 8080;
+/** Another address of the "internet" host. */
+const elsewhere4 = "93.184.216.35";
+const own4 = "192.168.1.5";
+const own6 = "fd00:5::5";
+const clientPort = 40_000;
+
+const join = ({ host }: Daemon): string[] => {
+  const gateway = ["--gateway", `ws://${host.address}:${port}/`];
+  return ["join", "net", ...gateway, "--route", internetRoutes];
+};
+
+/** What a connected UDP socket is told of a port where nobody listens; "silence" after two seconds. */
+async function refusal(host: Host, to: string): Promise<string> {
+  const type = to.includes(":") ? "udp6" : "udp4";
+  const program = `const s = require("node:dgram").createSocket("${type}");
+    s.on("error", (e) => { console.log(e.code); process.exit(); });
+    setTimeout(() => { console.log("silence"); process.exit(); }, 2000);
+    s.connect(9, "${to}", () => s.send("x"));`;
+  return (await host.exec(process.execPath, ["-e", program])).stdout.trim();
+}
+
+labSuite<Scene>(
+  "gateway-nat",
+  async (lab) => {
+    const hosts = ["gw", "a", "b"].map((name) => lab.publicHost(name));
+    const [gateway, a, b] = await Promise.all(hosts.map(async (host) => vpnd(await host)));
+    if (gateway === undefined || a === undefined || b === undefined) throw new Error("no daemons");
+    const web = await internetHost(lab);
+    await web.ip("addr", "add", `${elsewhere4}/32`, "dev", "lo");
+    await gateway.ok(["gateway", "start", "--open", "--listen", `0.0.0.0:${port}`]);
+    await Promise.all([a.ok(join(gateway)), b.ok(join(gateway))]);
+    return { gateway, a, b, web };
+  },
+  (step) => {
+    step(
+      "kernel NAT: one port for all destinations, answers from where a packet went only, another port on a conflict",
+      async ({ gateway, a, b, web }) => {
+        await Promise.all([reachable(a.host, internet4), reachable(b.host, internet4)]);
+        const [one, otherPort, otherAddress, early, client, rival] = await Promise.all([
+          UdpPuppet.start(web, 7001, internet4),
+          UdpPuppet.start(web, 7002, internet4),
+          UdpPuppet.start(web, 7003, elsewhere4),
+          UdpPuppet.start(web, 7004, elsewhere4),
+          UdpPuppet.start(a.host, clientPort),
+          UdpPuppet.start(b.host, clientPort),
+        ]);
+        const outside = gateway.host.address;
+        const seen = async (from: UdpPuppet, at: UdpPuppet, address: string, port: number, text: string) => {
+          from.send(address, port, text);
+          return at.receive(text);
+        };
+        const kept = { address: outside, port: clientPort };
+        assert.deepEqual(await seen(client, one, internet4, 7001, "first"), kept, "the port is kept");
+        assert.deepEqual(await seen(client, otherPort, internet4, 7002, "second"), kept, "for another port");
+        assert.deepEqual(
+          await seen(client, otherAddress, elsewhere4, 7003, "third"),
+          kept,
+          "for another address",
+        );
+        // Linux keeps in mind what came in vain, so that an end that speaks first spoils the port towards itself.
+        early.send(outside, clientPort, "early");
+        const spoilt = await seen(client, early, elsewhere4, 7004, "fourth");
+        assert.notEqual(spoilt.port, clientPort, "for an address that sent to the port before");
+
+        const rivalOne = await seen(rival, one, internet4, 7001, "rival");
+        assert.notEqual(rivalOne.port, clientPort, "that one is taken, towards this destination");
+        const rivalOther = await seen(rival, otherPort, internet4, 7002, "rival2");
+        assert.equal(rivalOther.port, rivalOne.port, "and stays what it is towards others");
+
+        // So far 7001 knows the rival, 7003 does not.
+        otherAddress.send(outside, rivalOne.port, "stranger");
+        one.send(outside, rivalOne.port, "answer");
+        assert.deepEqual(await rival.receive("answer"), { address: internet4, port: 7001 });
+        assert.equal(rival.received("stranger"), undefined, "an address that it never sent to");
+        await Promise.all(
+          [client, rival, one, otherPort, otherAddress, early].map(({ program }) => program.stop()),
+        );
+      },
+    );
+
+    step(
+      "with --any-source a client keeps an address of its own in each family, and is answered there",
+      async ({ gateway, a, b, web }) => {
+        await Promise.all([a.ok(["leave", "net"]), b.ok(["leave", "net"])]);
+        await gateway.ok(["gateway", "stop"]);
+        await gateway.ok(["gateway", "start", "--open", "--any-source", "--listen", `0.0.0.0:${port}`]);
+        await a.ok(join(gateway));
+        const { host } = a;
+        await host.ip("addr", "add", `${own4}/32`, "dev", "vpn-net");
+        await host.ip("addr", "add", `${own6}/128`, "dev", "vpn-net", "nodad");
+        await host.ip("route", "replace", "93.184.216.0/24", "dev", "vpn-net", "src", own4);
+        await host.ip("-6", "route", "replace", "2606:2800:220:1::/64", "dev", "vpn-net", "src", own6);
+        for (const to of [internet4, internet6]) {
+          assert.equal((await ping(host, to)).received, 3, to);
+          assert.equal((await ping(host, to, { count: 1, size: 20_000 })).received, 1, "in fragments");
+          const copy = await copyFile(host, web, to, 3_000_000);
+          assert.equal(copy.receivedSha256, copy.sentSha256, to);
+        }
+        const document = await gateway.json<GatewayDocument>(["gateway", "clients"]);
+        assert.equal(document.anySource, true);
+        assert.deepEqual(document.clients[0]?.addresses, ["10.91.0.2/30", "fd76:706e:6477::1/127"]);
+      },
+    );
+
+    step("ICMP errors find the socket behind the translated address", async ({ a }) => {
+      // The kernel looks for the socket by the addresses in the packet that the error quotes.
+      for (const to of [internet4, internet6]) assert.equal(await refusal(a.host, to), "ECONNREFUSED", to);
+      const { stdout } = await a.host.exec("ping", ["-n", "-c", "1", "-W", "2", "-t", "1", internet4]);
+      assert.match(stdout, /From 10\.91\.0\.1 .*Time to live exceeded/);
+    });
+
+    step("a second address is foreign, also the one that the client was given", async ({ gateway, a }) => {
+      const { stdout } = await a.host.exec("ping", [
+        ...["-n", "-c", "2", "-i", "0.2", "-W", "1", "-I", "10.91.0.2", internet4],
+      ]);
+      assert.match(stdout, / 0 received/);
+      await waitFor(
+        async () => {
+          const { clients } = await gateway.json<GatewayDocument>(["gateway", "clients"]);
+          return (clients[0]?.drops["foreign-source"] ?? 0) >= 2 || undefined;
+        },
+        10_000,
+        "they are counted",
+      );
+    });
+  },
+);
