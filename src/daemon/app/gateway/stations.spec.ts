@@ -53,7 +53,7 @@ function world(): World {
   const calls: ControlCalls = { admit: async () => ({ refuse: 404 }), ended: () => {}, refused: () => {} };
   const stations = new Stations({
     workers: 2,
-    setup: { destinations: { closed: [], open: [] }, mtu: 1500, padding: false },
+    setup: { destinations: { closed: [], open: [] }, mtu: 1500, padding: false, anySource: false },
     platform: {
       createPortHub: () => assert.fail("stations in threads have their own"),
       closeFd: (fd) => closed.push(fd),

@@ -62,7 +62,7 @@ class Control implements ControlCalls {
   }
 }
 
-const setup = { destinations: { closed: [], open: [] }, mtu: 1000, padding: false };
+const setup = { destinations: { closed: [], open: [] }, mtu: 1000, padding: false, anySource: false };
 const farewell = { code: 1000, text: "" };
 const make = (control: Control, more = "") =>
   new ThreadStation(setup, control, (error) => control.lost(error), thread(more));
