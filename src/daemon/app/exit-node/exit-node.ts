@@ -1,30 +1,19 @@
 import type { Logger } from "pino";
 import { VpnError } from "../../../common/errors.js";
 import type { Endpoint } from "../../core/engine.js";
-import { innerCidr6 } from "../../core/exit-node/addresses.js";
 import { type ChosenExit, carriedBy, chooseExit } from "../../core/exit-node/choose.js";
-import { exceptionItems, type Family, guardItems, tunnelItems } from "../../core/exit-node/client-items.js";
 import { type ExitUse, type KnownServer, sameUse } from "../../core/exit-node/state.js";
 import { isLiteral } from "../../core/kill-switch/hosts.js";
-import { splitAttached } from "../../core/kill-switch/lan.js";
 import { serversOf } from "../../core/network/servers.js";
-import type { Item } from "../../core/system/items.js";
 import { exitUseFile, forgetUse, loadUse, saveUse } from "../../io/exit-node/file.js";
-import { etherAddresses } from "../../io/exit-node/uplinks.js";
 import type { SystemDoor } from "../../io/system/door.js";
 import type { KillSwitch } from "../kill-switch/kill-switch.js";
 import { Mutex } from "../mutex.js";
 import type { Network } from "../network.js";
 import type { Networks } from "../networks.js";
 import { clientOf, type ExitChange, refuseWithoutDevice } from "./change-offer.js";
-import { applyExtras } from "./extras.js";
+import { ExitRules, type ExitWay, exitOwner } from "./exit-rules.js";
 
-/** In the journal it is nobody's network. */
-const owner = "/exit-node";
-/** What stays while tunnels come and go, and while vpnd starts again after a crash. */
-export const guardOwner = `${owner}/guard`;
-/** How often somebody else's changes to our rules are looked for, milliseconds. */
-const lookEveryMs = 4_000;
 const tickMs = 2_000;
 /** A remark for people. */
 const noResolvers =
@@ -58,13 +47,11 @@ export class ExitNode {
   #networks: Networks | undefined;
   #use: ExitUse | undefined;
   #chosen: ChosenExit = { exits: [] };
-  /** What was brought about, to tell when it has to be looked at again. */
-  #inForce = "";
-  #looked = Number.NEGATIVE_INFINITY;
-  readonly #installed = new Set<string>();
+  readonly #rules: ExitRules;
 
   private constructor(parts: ExitNodeParts) {
     this.#parts = parts;
+    this.#rules = new ExitRules(parts);
   }
 
   /** Reads what was decided before; `guard` brings it into force. */
@@ -98,8 +85,7 @@ export class ExitNode {
   async guard(): Promise<void> {
     const use = this.#use;
     if (use === undefined) return;
-    await this.#parts.door.ensure(guardOwner, guardItems(await this.#families()));
-    await applyExtras(this.#parts);
+    await this.#rules.guard();
     this.#parts.log.warn({ network: use.network }, "all traffic goes through an exit node");
   }
 
@@ -121,7 +107,7 @@ export class ExitNode {
       if (use === undefined) return { plan: [], notes: [], already: true };
       const lift = await this.#isOurSwitch(use);
       if (dryRun) {
-        const plan = [...door.planUndo(owner), ...(lift ? ["turn the kill switch off"] : [])];
+        const plan = [...door.planUndo(exitOwner), ...(lift ? ["turn the kill switch off"] : [])];
         return { plan, notes: [], already: false };
       }
       await this.#takeBack();
@@ -173,7 +159,7 @@ export class ExitNode {
   }
 
   async #start(networks: Networks, network: Network, request: UseRequest): Promise<ExitChange> {
-    const { log, now, stateDir, killSwitch, door } = this.#parts;
+    const { log, now, stateDir, killSwitch } = this.#parts;
     const asked = this.#asked(network, request);
     const { notes, servers } = await this.#servers(networks);
     const before = this.#use;
@@ -201,8 +187,7 @@ export class ExitNode {
       await this.#sync(true);
       await network.routes.sync();
       notes.push(...(await this.#askThrough(network)));
-      await door.ensure(guardOwner, guardItems(await this.#families()));
-      await applyExtras(this.#parts);
+      await this.#rules.guard();
     } catch (error) {
       await this.#restore(before);
       throw VpnError.from(error, "failed");
@@ -232,9 +217,7 @@ export class ExitNode {
   async #takeBack(): Promise<void> {
     this.#use = undefined;
     this.#chosen = { exits: [] };
-    await this.#parts.door.undo(owner);
-    this.#installed.clear();
-    this.#inForce = "";
+    await this.#rules.undo();
     for (const network of this.#networks?.all() ?? []) {
       network.routes.carry(new Map());
       await network.names.through([]);
@@ -264,17 +247,19 @@ export class ExitNode {
   }
 
   async #plan(use: ExitUse, network: Network, withSwitch: boolean): Promise<string[]> {
-    const { door, killSwitch } = this.#parts;
+    const { killSwitch } = this.#parts;
     const chosen = this.#choose(use, network);
-    const parts = await this.#wanted(use, network, chosen);
-    const fresh = [...parts].filter(([name]) => !this.#installed.has(name)).flatMap(([, items]) => items);
-    const guard = this.#use === undefined ? guardItems(await this.#families()) : [];
     const who = chosen.active?.name ?? chosen.active?.virtualIp ?? "";
     return [
       `send all traffic through ${who}`,
       ...(withSwitch && !killSwitch.on ? ["turn the kill switch on"] : []),
-      ...(await door.plan([...fresh, ...guard])),
+      ...(await this.#rules.plan(this.#way(use, network, chosen), this.#use !== undefined)),
     ];
+  }
+
+  #way({ allowLan }: ExitUse, network: Network | undefined, { active }: ChosenExit): ExitWay {
+    const networks = this.#networks?.all() ?? (network === undefined ? [] : [network]);
+    return { allowLan, networks, network, active };
   }
 
   /** @param look also if nothing of ours changed */
@@ -292,15 +277,8 @@ export class ExitNode {
       const carried = its ? [[active.nodeKey, carriedBy(active, one.config.asked.virtualIp)] as const] : [];
       one.routes.carry(new Map(carried));
     }
-    const wanted = await this.#wanted(use, network, this.#chosen);
-    // A device of the same name may be another one.
-    const key = JSON.stringify([network?.since, ...wanted]);
-    const moment = performance.now();
-    if (!look && key === this.#inForce && moment - this.#looked < lookEveryMs) return;
-    this.#looked = moment;
-    await this.#bring(wanted, look);
-    this.#inForce = key;
-    if (!look && network !== undefined) await this.#askThrough(network);
+    const changed = await this.#rules.follow(this.#way(use, network, this.#chosen), look);
+    if (changed && !look && network !== undefined) await this.#askThrough(network);
   }
 
   /** Names too are asked of the exit node, or of whom it names. @returns why not, for people */
@@ -320,63 +298,12 @@ export class ExitNode {
     }
   }
 
-  async #bring(wanted: ReadonlyMap<string, readonly Item[]>, first: boolean): Promise<void> {
-    const { door, log } = this.#parts;
-    for (const name of this.#installed) {
-      if (wanted.has(name)) continue;
-      await door.undo(`${owner}/${name}`);
-      this.#installed.delete(name);
-    }
-    for (const [name, items] of wanted) {
-      await door.ensure(`${owner}/${name}`, items).catch((error: unknown) => {
-        // Without IPv6 the rest still works, and nothing leaks.
-        if (name !== "tunnel-6") throw error;
-        log.warn({ err: error }, "no IPv6 through the exit node");
-      });
-      this.#installed.add(name);
-    }
-    if (first) return;
-    const back = await door.ensure(guardOwner, guardItems(await this.#families()));
-    if (back) log.warn("somebody removed rules of the exit node: they are back");
-  }
-
-  /** Parts of what is wanted of the machine, by name, besides the guard. */
-  async #wanted(
-    use: ExitUse,
-    network: Network | undefined,
-    { active }: ChosenExit,
-  ): Promise<Map<string, Item[]>> {
-    const all = this.#networks?.all() ?? (network === undefined ? [] : [network]);
-    const tunnels = all.flatMap((one) => {
-      return [...one.prefixes, ...one.routes.installed];
-    });
-    const devices = all.map((one) => one.config.device);
-    const lan = use.allowLan ? splitAttached(etherAddresses(devices)).lan : [];
-    const families = await this.#families();
-    const parts = new Map(
-      [...exceptionItems({ tunnels, lan })].filter(([name]) => families.includes(name.includes(":") ? 6 : 4)),
-    );
-    if (network?.carrier === undefined) return parts;
-    const { device, asked } = network.config;
-    if (!asked.virtualIp.includes(":")) parts.set("tunnel-4", tunnelItems(device, 4));
-    if (active?.v6 === true && families.includes(6)) {
-      parts.set("tunnel-6", tunnelItems(device, 6, innerCidr6(asked.virtualIp)));
-    }
-    return parts;
-  }
-
   #tell(hadOne: boolean): void {
     const { active, reason } = this.#chosen;
     const { log } = this.#parts;
     if (active === undefined) log.error({ reason }, "no exit node carries traffic: nothing leaves");
     else if (hadOne) log.warn({ exit: active.virtualIp, name: active.name }, "another exit node took over");
     else log.info({ exit: active.virtualIp, name: active.name }, "exit node carries all traffic");
-  }
-
-  /** IPv6 may be missing from the kernel; then nothing can leak by it. */
-  async #families(): Promise<Family[]> {
-    const six = await this.#parts.door.readSetting("net/ipv6/conf/all/disable_ipv6");
-    return six === undefined ? [4] : [4, 6];
   }
 
   async #servers(networks: Networks): Promise<{ servers: KnownServer[]; notes: string[] }> {
