@@ -1,5 +1,7 @@
 /** What a network over PostgreSQL keeps of packets: headers, samples, encrypted payloads. */
 import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { Capture } from "../lab/capture.js";
 import { keyFile } from "../lab/carriers.js";
 import { waitFor } from "../lab/command.js";
@@ -73,11 +75,16 @@ labSuite<Scene>(
     );
 
     step(
-      "samples: of every Nth packet the payload is kept, for nodes that did not ask for it too",
+      "samples: of every Nth packet the payload is kept, set while it runs, for nodes that did not ask for it too",
       async (scene) => {
         const { database, a, b } = scene;
-        await a.ok(["leave"]);
-        await joined(a, scene, addresses.a, ["--log", "sample=5"]);
+        assert.match(await a.ok(["set", "--log", "sample=5"]), /--log is now sample=5, was headers/);
+        assert.match((await a.ctl(["set", "--retention", "5s"])).stderr, /a minute at least/);
+        await a.ok(["set", "--max-size", "64MiB", "--retention", "2h"]);
+        assert.equal(
+          await database.sql("SELECT log, retention, max_bytes, period FROM vpnd.network"),
+          "sample=5|02:00:00|67108864|00:10:00",
+        );
         const newest =
           "SELECT n.name FROM vpnd.session s JOIN vpnd.node n ON n.id = s.node ORDER BY s.id DESC LIMIT 1";
         await waitFor(
@@ -118,7 +125,7 @@ labSuite<Scene>(
     });
 
     step("another key, or none, is refused and counted, and peers say why", async (scene) => {
-      const { a, c } = scene;
+      const { database, a, c } = scene;
       await joined(c, scene, addresses.c, ["--psk-file", keyFile(c.host, "psk", await pskGenerate())]);
       const why = (daemon: Daemon, of: string, code: string) =>
         daemon.peer(
@@ -131,8 +138,18 @@ labSuite<Scene>(
       await why(c, addresses.a, "wrong-psk");
       assert.equal((await ping(c.host, addresses.a, { count: 2, waitSeconds: 1 })).received, 0);
       assert.ok(((await a.stats()).drops["wrong-psk"] ?? 0) >= 2, JSON.stringify(await a.stats()));
+      // Declared in a file this time.
       await c.ok(["leave"]);
-      await joined(c, scene, addresses.c, []);
+      await c.stop();
+      const config = join(c.host.folder, "vpnd.toml");
+      const section = `[network.default]
+postgres = "${database.url(owner)}"
+postgres_password_file = "${join(c.host.folder, "password")}"
+vip = "${addresses.c}/24"
+name = "c"
+`;
+      writeFileSync(config, section, { mode: 0o600 });
+      await c.start(["--config", config]);
       await why(a, addresses.c, "not-encrypted");
       await why(c, addresses.a, "encrypted");
     });

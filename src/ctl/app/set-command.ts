@@ -1,12 +1,13 @@
 /** `set`: changes what a network was joined with. */
 import { buildCommand, type Command } from "@stricli/core";
 import { parseDevice, parseMtu, parsePort, parseServers, parseVirtualIp } from "../core/join-options.js";
+import { parseLog, parseMaxSize } from "../core/postgres-options.js";
 import { refuseFixed } from "../core/set-options.js";
 import { parseTcpConnect, parseTcpListen } from "../core/tcp-options.js";
 import type { SetFlags } from "./commands/set.js";
 import type { CtlContext } from "./context.js";
 import { lazy } from "./lazy.js";
-import { dryRunFlag, networkArgument, text, value } from "./parameters.js";
+import { dryRunFlag, duration, networkArgument, text, value } from "./parameters.js";
 
 /** Options of `join` that `set` does not take; their names are known so that the reason can be given. */
 function fixed(option: string): ReturnType<typeof value<never>> & { hidden: true; inferEmpty: true } {
@@ -37,6 +38,11 @@ export const setCommand: Command<CtlContext> = buildCommand<SetFlags & FixedFlag
         inferEmpty: true,
       },
       tcpConnect: value("HOST:PORT", "Where the other end of a link over TCP listens", parseTcpConnect),
+      retention: value("D", "How long a network over PostgreSQL keeps packets, such as 7d", (input: string) =>
+        duration("--retention", input),
+      ),
+      maxSize: value("S", "How much room they may have, such as 10GiB", parseMaxSize),
+      log: value("full|headers|sample=N", "Whose payloads are kept: all, none, every Nth", parseLog),
       dns: {
         kind: "boolean",
         brief: "Answer names, and tell this machine's resolver; --no-dns does neither",

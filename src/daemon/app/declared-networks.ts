@@ -175,9 +175,9 @@ export class DeclaredNetworks {
     const config = declaredConfig(wanted, had, hostName, now());
     try {
       // A link that is encrypted from now on, or no more, has no key to rotate from.
-      const { nodeSeed } = network.secrets;
+      const { nodeSeed, password: _, ...psks } = network.secrets;
       const keyed = hasPsk(wanted.options) && hasPsk(had.asked);
-      await network.become(config, keyed ? network.secrets : { ...secretsOf(wanted), nodeSeed });
+      await network.become(config, { ...(keyed && psks), ...secretsOf(wanted), nodeSeed });
     } catch (error) {
       if (had.up) await network.startInBackground();
       throw error;

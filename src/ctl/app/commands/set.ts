@@ -15,13 +15,19 @@ export interface SetFlags {
   readonly listenPort?: number;
   readonly tcpListen?: string;
   readonly tcpConnect?: string;
+  /** Seconds. */
+  readonly retention?: number;
+  /** Bytes. */
+  readonly maxSize?: number;
+  readonly log?: string;
   readonly dns?: boolean;
   readonly dryRun?: boolean;
 }
 
 const set: CtlCommand<SetFlags, [string?]> = async (context, flags, positional) => {
-  const { dryRun = false, vip, tcpListen, tcpConnect, ...plain } = flags;
-  if (Object.values({ ...plain, vip, tcpListen, tcpConnect }).every((value) => value === undefined)) {
+  const { dryRun = false, vip, tcpListen, tcpConnect, retention, maxSize, ...plain } = flags;
+  const named = [...Object.values(plain), vip, tcpListen, tcpConnect, retention, maxSize];
+  if (named.every((value) => value === undefined)) {
     throw new VpnError("usage", "nothing to change is named", {
       hint: "see what there is: vpnctl set --help",
     });
@@ -35,6 +41,8 @@ const set: CtlCommand<SetFlags, [string?]> = async (context, flags, positional) 
     network: networkOf(context.globals, positional),
     ...plain,
     ...(vip !== undefined && { virtualIp: vip }),
+    ...(retention !== undefined && { retentionSeconds: retention }),
+    ...(maxSize !== undefined && { maxBytes: BigInt(maxSize) }),
     ...(tcpListen !== undefined && { tcpEnd: { case: "tcpListen" as const, value: tcpListen } }),
     ...(tcpConnect !== undefined && { tcpEnd: { case: "tcpConnect" as const, value: tcpConnect } }),
     dryRun,

@@ -2,6 +2,7 @@ import { hostname } from "node:os";
 import type { ChangeSettingsRequest, SettingsService } from "../../../common/gen/vpnd/v1/settings_pb.js";
 import type { ServiceImpl } from "../../../common/grpc/server.js";
 import type { SettingsPatch } from "../../core/network/settings.js";
+import { checkLogPolicy } from "../../core/postgres/options.js";
 import type { Networks } from "../networks.js";
 import { changeSettings } from "../settings/change-settings.js";
 import { networkMessage } from "./convert.js";
@@ -20,6 +21,12 @@ export function settingsService(networks: Networks): ServiceImpl<(typeof Setting
 
 function patchOf(request: ChangeSettingsRequest): SettingsPatch {
   const { iex, virtualIp, name, device, mtu, listenPort, tcpEnd, dns } = request;
+  const { retentionSeconds, maxBytes, log } = request;
+  const kept = {
+    ...(retentionSeconds !== undefined && { retentionSeconds }),
+    ...(maxBytes !== undefined && { maxBytes: Number(maxBytes) }),
+    ...(log !== undefined && { log: checkLogPolicy(log) }),
+  };
   return {
     ...(iex.length > 0 && { iex }),
     ...(virtualIp !== undefined && { virtualIp }),
@@ -28,6 +35,7 @@ function patchOf(request: ChangeSettingsRequest): SettingsPatch {
     ...(mtu !== undefined && { mtu }),
     ...(listenPort !== undefined && { listenPort }),
     ...(dns !== undefined && { dns }),
+    ...(Object.keys(kept).length > 0 && { postgres: kept }),
     ...(tcpEnd.case === "tcpListen" && { tcp: { role: "listen", address: tcpEnd.value } as const }),
     ...(tcpEnd.case === "tcpConnect" && { tcp: { role: "connect", address: tcpEnd.value } as const }),
   };

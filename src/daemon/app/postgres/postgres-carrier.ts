@@ -157,8 +157,12 @@ export class PostgresCarrier implements Carrier {
 
   async reconfigure({ postgres: rules = {} }: LiveSettings): Promise<void> {
     if (sameRules(rules, this.#asked)) return;
-    if (this.#session === undefined) this.#rules = rules;
-    else await this.#session.keep(rules);
+    if (this.#session === undefined) {
+      throw new VpnError("failed", "the database is not reached, so nothing can be changed in it", {
+        hint: "see why: vpnctl network",
+      });
+    }
+    await this.#session.keep(rules);
     const renews = rules.log !== this.#asked.log;
     this.#asked = rules;
     // Which payloads are kept is decided when a session begins.

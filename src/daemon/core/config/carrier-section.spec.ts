@@ -39,6 +39,28 @@ test("a section makes a gateway's client, whose address is the gateway's busines
   assert.equal(network?.pskFile, undefined);
 });
 
+test("a section makes a network over PostgreSQL", () => {
+  const [declared] =
+    evaluate(
+      'postgres = "postgres://me@h/db"\npostgres_password_file = "/p"\npsk_file = "/k"\nlog = "sample=9"\nretention = "7d"\nmax_size = "1GiB"\nfast = true',
+    ).settings?.networks ?? [];
+  assert.deepEqual(declared?.options.postgres, {
+    url: "postgres://me@h:5432/db",
+    fast: true,
+    encrypted: true,
+    log: 9,
+    retentionSeconds: 604_800,
+    maxBytes: 1 << 30,
+  });
+  assert.deepEqual([declared?.pskFile, declared?.passwordFile], ["/k", "/p"]);
+  const [plain] = evaluate('postgres = "postgres://me@h/db"').settings?.networks ?? [];
+  assert.deepEqual(plain?.options.postgres, {
+    url: "postgres://me@h:5432/db",
+    fast: false,
+    encrypted: false,
+  });
+});
+
 test("what does not go together is refused, in words of the file", () => {
   for (const [keys, said] of [
     ["", /no other end is named .*tcp_listen/],
@@ -51,6 +73,14 @@ test("what does not go together is refused, in words of the file", () => {
     ['gateway = "wss://h/"', /vip is no key of a network by way of a gateway .*their addresses/],
     ['gateway = "wss://h/"\niex = ["h:1"]', /iex and gateway exclude each other/],
     ['tcp_listen = 5\nroutes = ["192.0.2.0/24"]', /routes is no key of a TCP link/],
+    ['postgres = "postgres://me@h/db"\niex = ["h:1"]', /iex and postgres exclude each other/],
+    ['postgres = "postgres://me@h/db"\ntap = true', /tap is no key of a network over PostgreSQL/],
+    ['iex = ["h:1"]\npsk_file = "/k"\nfast = true', /fast is no key of a mesh/],
+    ['postgres = "postgres://me:pw@h/db"', /holds a password/],
+    ['postgres = "postgres://me@h/db"\nretention = "soon"', /retention: "soon" cannot be read/],
+    ['postgres = "postgres://me@h/db"\nretention = "5s"', /a minute at least/],
+    ['postgres = "postgres://me@h/db"\nmax_size = "5"', /16 MiB at least .*max_size/],
+    ['postgres = "postgres://me@h/db"\nlog = "some"', /does not say what is kept/],
     ["tcp_listen = 70000", /no address to listen on .*tcp_listen/],
     ["tcp_listen = true", /must be a port/],
     ['tls_psk_file = "k"\ntcp_listen = 5', /absolute path/],

@@ -1,9 +1,10 @@
 /** What a network's section says about its carrier. */
 import { VpnError } from "../../../common/errors.js";
 import type { JoinOptions } from "../network/config.js";
+import { postgresSection } from "./postgres-section.js";
 import type { NetworkSection } from "./schema.js";
 
-type Carrier = Pick<JoinOptions, "iex" | "badger" | "listenPort" | "tcp" | "gateway">;
+type Carrier = Pick<JoinOptions, "iex" | "badger" | "listenPort" | "tcp" | "gateway" | "postgres">;
 type Key = Exclude<keyof NetworkSection, "name" | "device" | "mtu" | "dns" | "up">;
 
 /** The key that makes a network one of these, and the keys that none of the others has. */
@@ -11,6 +12,11 @@ const kinds: readonly { makes: Key; called: string; own: readonly Key[] }[] = [
   { makes: "iex", called: "a mesh", own: ["vip", "psk_file", "badger", "listen_port"] },
   { makes: "tcp_listen", called: "a TCP link", own: ["vip", "tap", "tls_psk_file"] },
   { makes: "tcp_connect", called: "a TCP link", own: ["vip", "tap", "tls_psk_file"] },
+  {
+    makes: "postgres",
+    called: "a network over PostgreSQL",
+    own: ["vip", "psk_file", "postgres_password_file", "fast", "log", "retention", "max_size"],
+  },
   {
     makes: "gateway",
     called: "a network by way of a gateway",
@@ -33,7 +39,7 @@ export function carrierOf(section: NetworkSection): Carrier {
   if (kind === undefined) {
     throw usage(
       "no other end is named",
-      "give iex for a mesh, tcp_listen or tcp_connect for a link, or gateway",
+      "give iex for a mesh, tcp_listen or tcp_connect for a link, postgres, or gateway",
     );
   }
   if (second !== undefined) throw usage(`${kind.makes} and ${second.makes} exclude each other`, "drop one");
@@ -49,7 +55,7 @@ export function carrierOf(section: NetworkSection): Carrier {
 /** Files that hold the key, and the password or token. */
 export function secretFilesOf(section: NetworkSection): { pskFile?: string; passwordFile?: string } {
   const pskFile = section.psk_file ?? section.tls_psk_file;
-  const passwordFile = section.token_file;
+  const passwordFile = section.postgres_password_file ?? section.token_file;
   return { ...(pskFile !== "" && { pskFile }), ...(passwordFile !== "" && { passwordFile }) };
 }
 
@@ -60,6 +66,7 @@ function optionsOf(section: NetworkSection, makes: Key): Carrier {
     if (isGiven(section, "psk_file")) return plain;
     throw usage("a mesh needs a key", "give psk_file; make one: vpnctl psk generate --out FILE");
   }
+  if (makes === "postgres") return { ...plain, postgres: postgresSection(section) };
   if (makes === "gateway") {
     const { gateway: url, proxy, routes, fanqiang, padding, token_file: token } = section;
     if (fanqiang && token !== "") throw usage("gateways of fanqiang-poc take no token", "drop token_file");

@@ -19,7 +19,7 @@ const network = z
       example: '"10.0.0.10/16"',
     }),
     psk_file: absolute.optional().register(about, {
-      text: "File with the PSK of a mesh. It must not be readable by others. Made with: vpnctl psk generate --out FILE",
+      text: "File with the PSK of a mesh, or of a network over PostgreSQL whose payloads are encrypted. It must not be readable by others. Made with: vpnctl psk generate --out FILE",
       reload: "live",
       example: '"/etc/vpnd/office.psk"',
     }),
@@ -72,6 +72,31 @@ const network = z
     }),
     padding: z.boolean().default(false).register(about, {
       text: "Hide the sizes of what is sent to a gateway.",
+      reload: "live",
+    }),
+    postgres: z.string().default("").register(about, {
+      text: 'A network over this database instead: "postgres://USER@HOST/DATABASE" (docs/postgres.md).',
+      reload: "live",
+    }),
+    postgres_password_file: absolute.optional().register(about, {
+      text: "File with the password of the role in the database. It must not be readable by others.",
+      reload: "live",
+      example: '"/etc/vpnd/office.password"',
+    }),
+    fast: z.boolean().default(false).register(about, {
+      text: "Deliver packets before they are durable; of a network over PostgreSQL.",
+      reload: "live",
+    }),
+    log: z.string().default("").register(about, {
+      text: 'Whose payloads are kept, for the owner of the database: "full", "headers" or "sample=N"; "" leaves it as it is there.',
+      reload: "live",
+    }),
+    retention: z.string().default("").register(about, {
+      text: 'How long packets are kept, such as "7d"; for the owner; "" leaves it as it is there.',
+      reload: "live",
+    }),
+    max_size: z.string().default("").register(about, {
+      text: 'How much room they may have, such as "10GiB"; for the owner; "" leaves it as it is there.',
       reload: "live",
     }),
     badger: z.boolean().default(false).register(about, {

@@ -1,5 +1,9 @@
 /** Changing what a network was joined with. */
 import { VpnError } from "../../../common/errors.js";
+import { formatBytes } from "../../../common/format/bytes.js";
+import { formatDuration } from "../../../common/format/duration.js";
+import { formatLogPolicy } from "../../../common/postgres/log-policy.js";
+import type { LogRules } from "../postgres/options.js";
 import type { TcpOptions } from "../tcp/options.js";
 import {
   type CarrierName,
@@ -18,6 +22,7 @@ export interface SettingsPatch {
   mtu?: number;
   listenPort?: number;
   tcp?: Pick<TcpOptions, "role" | "address">;
+  postgres?: LogRules;
   dns?: boolean;
 }
 
@@ -35,13 +40,13 @@ export type Effect = "none" | "stored" | "live" | "restart";
 export const liveOptions: Readonly<Record<CarrierName, readonly string[]>> = {
   mesh: ["--iex", "--dns"],
   tcp: ["--tcp-listen", "--tcp-connect", "--name", "--dns"],
-  postgres: ["--dns"],
+  postgres: ["--dns", "--retention", "--max-size", "--log"],
   gateway: [],
 };
 
 /** The network with other settings. @throws VpnError `usage` for what makes no sense, or is of another carrier */
 export function patched(had: NetworkConfig, patch: SettingsPatch, hostName: string): NetworkConfig {
-  const { tcp, dns, ...plain } = patch;
+  const { tcp, postgres, dns, ...plain } = patch;
   refuseOthers(had, patch);
   const { noDns, ...before } = had.asked;
   const off = dns === undefined ? noDns === true : !dns;
@@ -49,6 +54,8 @@ export function patched(had: NetworkConfig, patch: SettingsPatch, hostName: stri
     ...before,
     ...plain,
     ...(tcp !== undefined && had.asked.tcp !== undefined && { tcp: { ...had.asked.tcp, ...tcp } }),
+    ...(postgres !== undefined &&
+      before.postgres !== undefined && { postgres: { ...before.postgres, ...postgres } }),
     ...(off && { noDns: true }),
   });
   const fresh = makeConfig(asked, hostName, had.joined);
@@ -81,7 +88,7 @@ export function effectOf(config: NetworkConfig, changes: readonly Setting[], run
 }
 
 function texts({ carrier, asked, nodeName, device, mtu }: NetworkConfig): Record<string, string> {
-  const { tcp } = asked;
+  const { tcp, postgres: { retentionSeconds, maxBytes, log } = {} } = asked;
   const end = (role: TcpOptions["role"]): string => (tcp?.role === role ? tcp.address : "");
   return {
     "--iex": asked.iex.join(","),
@@ -93,6 +100,9 @@ function texts({ carrier, asked, nodeName, device, mtu }: NetworkConfig): Record
     "--listen-port": carrier === "mesh" ? portText(asked) : "",
     "--tcp-listen": end("listen"),
     "--tcp-connect": end("connect"),
+    "--retention": retentionSeconds === undefined ? "" : formatDuration(retentionSeconds),
+    "--max-size": maxBytes === undefined ? "" : formatBytes(maxBytes),
+    "--log": log === undefined ? "" : formatLogPolicy(log),
     "--dns": asked.noDns === true ? "off" : "on",
   };
 }
@@ -106,8 +116,15 @@ const kinds: Readonly<Record<CarrierName, string>> = {
   gateway: "a network by way of a gateway",
 };
 
-function refuseOthers({ name, carrier }: NetworkConfig, { iex, listenPort, tcp }: SettingsPatch): void {
+const optionOf = ({ retentionSeconds, maxBytes }: LogRules): string => {
+  if (retentionSeconds !== undefined) return "--retention";
+  return maxBytes === undefined ? "--log" : "--max-size";
+};
+
+function refuseOthers({ name, carrier }: NetworkConfig, patch: SettingsPatch): void {
+  const { iex, listenPort, tcp, postgres } = patch;
   const foreign = [
+    ...(postgres !== undefined && carrier !== "postgres" ? [optionOf(postgres)] : []),
     ...(iex !== undefined && carrier !== "mesh" ? ["--iex"] : []),
     ...(listenPort !== undefined && carrier !== "mesh" ? ["--listen-port"] : []),
     ...(tcp !== undefined && carrier !== "tcp" ? [`--tcp-${tcp.role}`] : []),

@@ -24,7 +24,7 @@ export interface ConfigSource {
 export interface ReadyNetwork extends DeclaredNetwork {
   /** As `parsePsk` returned it; empty for a link that is not encrypted. */
   psk: Uint8Array;
-  /** What a gateway asks for; absent: nothing. */
+  /** What a gateway or a database asks for; absent: nothing. */
   password?: string;
 }
 
@@ -118,10 +118,21 @@ async function readSecrets(declared: DeclaredNetwork): Promise<Secrets | SecretP
         : parsePsk(await readSecretFile(pskFile), { badger: options.badger });
     reading = passwordFile;
     if (passwordFile === "") return { psk };
-    return { psk, password: tokenIn(await readSecretFile(passwordFile, "token")) };
+    return { psk, password: await readPassword(declared, passwordFile) };
   } catch (error) {
     return secretProblem(declared, reading, VpnError.from(error));
   }
+}
+
+/** What the database or the gateway asks for. */
+async function readPassword({ options }: DeclaredNetwork, file: string): Promise<string> {
+  if (options.postgres === undefined) return tokenIn(await readSecretFile(file, "token"));
+  const text = Buffer.from(await readSecretFile(file, "password")).toString("utf8");
+  const password = text.replace(/\r?\n$/, "");
+  if (password !== "") return password;
+  throw new VpnError("usage", "no password is in it", {
+    hint: "drop postgres_password_file if the database asks for none",
+  });
 }
 
 function tokenIn(bytes: Uint8Array): string {

@@ -3,7 +3,7 @@ import { type FileHandle, open } from "node:fs/promises";
 import { VpnError } from "../../../common/errors.js";
 import { errorCode } from "../atomic-file.js";
 
-/** No form of a PSK, and no token, is near this, bytes. */
+/** No form of a PSK, no token and no password is near this, bytes. */
 const maxBytes = 4096;
 const advice = {
   PSK: {
@@ -11,13 +11,14 @@ const advice = {
     see: "see: vpnctl psk generate --out FILE",
   },
   token: { make: () => "ask who runs it, for what vpnctl gateway user add printed", see: "it is one line" },
+  password: { make: () => "write the role's password into it", see: "it is one line" },
 } as const;
 
 /**
  * What is in a file that holds a secret.
  * @throws VpnError `usage` that names the file, and never quotes it; `not-permitted` if this user may not read it
  */
-export async function readSecretFile(path: string, what: "PSK" | "token" = "PSK"): Promise<Uint8Array> {
+export async function readSecretFile(path: string, what: keyof typeof advice = "PSK"): Promise<Uint8Array> {
   let file: FileHandle | undefined;
   try {
     // A FIFO must not hold up the start.

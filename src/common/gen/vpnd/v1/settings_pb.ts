@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file vpnd/v1/settings.proto.
  */
 export const file_vpnd_v1_settings: GenFile = /*@__PURE__*/
-  fileDesc("ChZ2cG5kL3YxL3NldHRpbmdzLnByb3RvEgd2cG5kLnYxIsACChVDaGFuZ2VTZXR0aW5nc1JlcXVlc3QSDwoHbmV0d29yaxgBIAEoCRILCgNpZXgYAiADKAkSFwoKdmlydHVhbF9pcBgDIAEoCUgBiAEBEhEKBG5hbWUYBCABKAlIAogBARITCgZkZXZpY2UYBSABKAlIA4gBARIQCgNtdHUYBiABKA1IBIgBARIYCgtsaXN0ZW5fcG9ydBgHIAEoDUgFiAEBEhQKCnRjcF9saXN0ZW4YCCABKAlIABIVCgt0Y3BfY29ubmVjdBgJIAEoCUgAEhAKA2RucxgLIAEoCEgGiAEBEg8KB2RyeV9ydW4YCiABKAhCCQoHdGNwX2VuZEINCgtfdmlydHVhbF9pcEIHCgVfbmFtZUIJCgdfZGV2aWNlQgYKBF9tdHVCDgoMX2xpc3Rlbl9wb3J0QgYKBF9kbnMikQEKFkNoYW5nZVNldHRpbmdzUmVzcG9uc2USIQoHbmV0d29yaxgBIAEoCzIQLnZwbmQudjEuTmV0d29yaxInCgdjaGFuZ2VzGAIgAygLMhYudnBuZC52MS5TZXR0aW5nQ2hhbmdlEg4KBmVmZmVjdBgDIAEoCRINCgVub3RlcxgEIAMoCRIMCgRwbGFuGAUgAygJIjkKDVNldHRpbmdDaGFuZ2USDgoGb3B0aW9uGAEgASgJEgwKBGZyb20YAiABKAkSCgoCdG8YAyABKAkyZgoPU2V0dGluZ3NTZXJ2aWNlElMKDkNoYW5nZVNldHRpbmdzEh4udnBuZC52MS5DaGFuZ2VTZXR0aW5nc1JlcXVlc3QaHy52cG5kLnYxLkNoYW5nZVNldHRpbmdzUmVzcG9uc2UiAGIGcHJvdG8z", [file_vpnd_v1_network]);
+  fileDesc("ChZ2cG5kL3YxL3NldHRpbmdzLnByb3RvEgd2cG5kLnYxIrYDChVDaGFuZ2VTZXR0aW5nc1JlcXVlc3QSDwoHbmV0d29yaxgBIAEoCRILCgNpZXgYAiADKAkSFwoKdmlydHVhbF9pcBgDIAEoCUgBiAEBEhEKBG5hbWUYBCABKAlIAogBARITCgZkZXZpY2UYBSABKAlIA4gBARIQCgNtdHUYBiABKA1IBIgBARIYCgtsaXN0ZW5fcG9ydBgHIAEoDUgFiAEBEhQKCnRjcF9saXN0ZW4YCCABKAlIABIVCgt0Y3BfY29ubmVjdBgJIAEoCUgAEhAKA2RucxgLIAEoCEgGiAEBEh4KEXJldGVudGlvbl9zZWNvbmRzGAwgASgBSAeIAQESFgoJbWF4X2J5dGVzGA0gASgESAiIAQESEAoDbG9nGA4gASgJSAmIAQESDwoHZHJ5X3J1bhgKIAEoCEIJCgd0Y3BfZW5kQg0KC192aXJ0dWFsX2lwQgcKBV9uYW1lQgkKB19kZXZpY2VCBgoEX210dUIOCgxfbGlzdGVuX3BvcnRCBgoEX2Ruc0IUChJfcmV0ZW50aW9uX3NlY29uZHNCDAoKX21heF9ieXRlc0IGCgRfbG9nIpEBChZDaGFuZ2VTZXR0aW5nc1Jlc3BvbnNlEiEKB25ldHdvcmsYASABKAsyEC52cG5kLnYxLk5ldHdvcmsSJwoHY2hhbmdlcxgCIAMoCzIWLnZwbmQudjEuU2V0dGluZ0NoYW5nZRIOCgZlZmZlY3QYAyABKAkSDQoFbm90ZXMYBCADKAkSDAoEcGxhbhgFIAMoCSI5Cg1TZXR0aW5nQ2hhbmdlEg4KBm9wdGlvbhgBIAEoCRIMCgRmcm9tGAIgASgJEgoKAnRvGAMgASgJMmYKD1NldHRpbmdzU2VydmljZRJTCg5DaGFuZ2VTZXR0aW5ncxIeLnZwbmQudjEuQ2hhbmdlU2V0dGluZ3NSZXF1ZXN0Gh8udnBuZC52MS5DaGFuZ2VTZXR0aW5nc1Jlc3BvbnNlIgBiBnByb3RvMw", [file_vpnd_v1_network]);
 
 /**
  * What is absent stays as it is.
@@ -96,6 +96,27 @@ export type ChangeSettingsRequest = Message<"vpnd.v1.ChangeSettingsRequest"> & {
    * @generated from field: optional bool dns = 11;
    */
   dns?: boolean | undefined;
+
+  /**
+   * What is kept of a network over PostgreSQL, for its owner: seconds,
+   *
+   * @generated from field: optional double retention_seconds = 12;
+   */
+  retentionSeconds?: number | undefined;
+
+  /**
+   * bytes,
+   *
+   * @generated from field: optional uint64 max_bytes = 13;
+   */
+  maxBytes?: bigint | undefined;
+
+  /**
+   * "full", "headers" or "sample=N".
+   *
+   * @generated from field: optional string log = 14;
+   */
+  log?: string | undefined;
 
   /**
    * Answer with the plan and change nothing.
