@@ -8,8 +8,8 @@ import { encodeControl } from "../frames.js";
 
 /** Of `Sec-WebSocket-Protocol`. */
 export const gatewayProtocol = "vpnd.gateway.v1";
-/** Headers of the request, in lower case: a resume token of an earlier hello, and the client's name. */
-export const gatewayHeaders = { resume: "vpnd-resume", name: "vpnd-name" } as const;
+/** Headers of the request, in lower case: a resume token of an earlier hello, the client's name, and whether it may come back. */
+export const gatewayHeaders = { resume: "vpnd-resume", name: "vpnd-name", keep: "vpnd-keep" } as const;
 /** Largest message that either end takes, bytes: a whole batch with its frames' headers. */
 export const largestMessage = 512 << 10;
 

@@ -40,7 +40,7 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
   const over = new AbortController();
   const headers = {
     ...(token !== "" && { authorization: `Bearer ${token}` }),
-    ...(!fanqiang && { [gatewayHeaders.name]: "vpnctl-ping" }),
+    ...(!fanqiang && { [gatewayHeaders.name]: "vpnctl-ping", [gatewayHeaders.keep]: "no" }),
   };
   const first = new URL(proxy ?? url);
   const dial = { url, ...(proxy !== undefined && { proxy }), headers, subprotocols, signal };

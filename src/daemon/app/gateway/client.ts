@@ -11,7 +11,7 @@ export interface Client {
   /** What it calls itself; empty: nothing. */
   readonly name: string;
   readonly remote: string;
-  /** It speaks another protocol than ours, in which nobody comes back to addresses. */
+  /** It speaks another protocol than ours. */
   readonly foreign: boolean;
   /** Milliseconds since 1970. */
   readonly since: number;

@@ -194,7 +194,7 @@ export class GatewayService {
     const wanted = readResumeToken(resumeKey, whose, knock.resume);
     const taken = this.#stopped
       ? undefined
-      : this.#leases.take(whose, id, wanted, randomBytes(nonceBytes).toString("hex"));
+      : this.#leases.take(whose, id, wanted, randomBytes(nonceBytes).toString("hex"), knock.returns);
     if (taken === undefined) return this.#turnAway("full", "no room for another client");
     return this.#queue.run([taken.slot], () => this.#give(id, knock, user, { ...taken, station }));
   }
@@ -258,10 +258,10 @@ export class GatewayService {
   #ended(id: number, reason: Reason, kept: boolean): void {
     const client = this.#clients.get(id);
     if (client === undefined || client.state === "away") return;
-    const { slot, user, remote, foreign } = client;
+    const { slot, user, remote } = client;
     client.state = "away";
     this.#parts.log.info({ user, remote, slot, reason }, "gateway client is gone");
-    if (kept) this.#leases.release(slot, id, performance.now(), !foreign);
+    if (kept) this.#leases.release(slot, id, performance.now());
     else {
       this.#leases.drop(slot, id);
       void this.#recycle([client], timeIsOver);

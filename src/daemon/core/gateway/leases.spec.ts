@@ -46,8 +46,8 @@ test("a slot is kept for its time, then free", () => {
 
 test("a slot that nobody can come back to is free at once", () => {
   const leases = new Leases(1, 1000);
-  const taken = leases.take("", 1, undefined, "n");
-  leases.release(taken?.slot ?? -1, 1, 500, false);
+  const taken = leases.take("", 1, undefined, "n", false);
+  leases.release(taken?.slot ?? -1, 1, 500);
   assert.deepEqual(leases.expire(500), [0]);
 });
 

@@ -4,6 +4,8 @@ import type { Resumed } from "./resume-token.js";
 interface Lease {
   user: string;
   nonce: string;
+  /** Its client may come back to it. */
+  kept: boolean;
   /** The session that has it; absent: its client is away. */
   session?: number;
   /** Until then it is kept for a client that is away. */
@@ -37,30 +39,37 @@ export class Leases {
   /**
    * @param wanted what its token says
    * @param nonce a new one
+   * @param kept the client may come back to it
    * @returns undefined: there is no room
    */
-  take(user: string, session: number, wanted: Resumed | undefined, nonce: string): Taken | undefined {
+  take(
+    user: string,
+    session: number,
+    wanted: Resumed | undefined,
+    nonce: string,
+    kept = true,
+  ): Taken | undefined {
     if (wanted !== undefined && wanted.slot < this.#limit) {
       const lease = this.#leases.get(wanted.slot);
       // One that nobody has is as good as kept: its token outlived a restart.
       if (lease === undefined || (lease.nonce === wanted.nonce && lease.user === user)) {
-        this.#leases.set(wanted.slot, { user, nonce: wanted.nonce, session });
+        this.#leases.set(wanted.slot, { user, nonce: wanted.nonce, kept, session });
         const replaced = lease?.session;
         return { ...wanted, resumed: true, ...(replaced !== undefined && { replaced }) };
       }
     }
     const slot = this.#lowestFree() ?? this.#oldestAway();
     if (slot === undefined) return undefined;
-    this.#leases.set(slot, { user, nonce, session });
+    this.#leases.set(slot, { user, nonce, kept, session });
     return { slot, nonce, resumed: false };
   }
 
-  /** The session is over; its slot is kept for a while, unless another session has it by now, or nobody could come back for it. */
-  release(slot: number, session: number, now: number, kept = true): void {
+  /** The session is over; its slot is kept for a while, unless another session has it by now, or nobody comes back for it. */
+  release(slot: number, session: number, now: number): void {
     const lease = this.#leases.get(slot);
     if (lease?.session !== session) return;
     delete lease.session;
-    lease.until = kept ? now + this.#keepMs : now;
+    lease.until = lease.kept ? now + this.#keepMs : now;
   }
 
   /** Whether somebody has the slot, or it is kept for somebody. */

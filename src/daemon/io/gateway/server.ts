@@ -20,6 +20,8 @@ export interface Knock {
   path: string;
   /** It speaks `gatewayProtocol`. */
   own: boolean;
+  /** It may come back to its addresses. */
+  returns: boolean;
   /** Empty: none. */
   token: string;
   resume: string;
@@ -185,12 +187,15 @@ function knockOf(request: IncomingMessage): Knock {
     return typeof value === "string" ? value.slice(0, 1024) : "";
   };
   const [path = ""] = (request.url ?? "").split("?", 1);
+  const own = header("sec-websocket-protocol")
+    .split(",")
+    .some((one) => one.trim() === gatewayProtocol);
   return {
     remote: remoteOf(request, header("x-forwarded-for")),
     path,
-    own: header("sec-websocket-protocol")
-      .split(",")
-      .some((one) => one.trim() === gatewayProtocol),
+    own,
+    // Those of fanqiang-poc do not know how.
+    returns: own && header(gatewayHeaders.keep) !== "no",
     token: /^Bearer +(\S+)$/i.exec(header("authorization"))?.[1] ?? "",
     resume: header(gatewayHeaders.resume),
     name: header(gatewayHeaders.name),
