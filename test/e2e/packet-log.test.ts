@@ -1,6 +1,7 @@
 /** `vpnctl log` against a real PostgreSQL: what is asked is found, by whom it may be, whichever way. */
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Host, repository } from "../lab/lab.js";
 import { Database } from "../lab/postgres.js";
@@ -46,6 +47,35 @@ const rowsOf = (text: string): Row[] =>
     .split("\n")
     .filter((line) => line !== "")
     .map((line) => JSON.parse(line));
+
+function packetsOf(pcap: Buffer): Buffer[] {
+  const packets: Buffer[] = [];
+  for (let at = 24; at < pcap.length; ) {
+    const length = pcap.readUInt32LE(at + 8);
+    packets.push(pcap.subarray(at + 16, at + 16 + length));
+    at += 16 + length;
+  }
+  return packets;
+}
+
+/** What was sent over the one TCP connection of the packets. */
+function stream(packets: readonly Buffer[]): Buffer {
+  const first = packets.find((packet) => (packet.readUInt8(33) & 0x02) !== 0)?.readUInt32BE(24) ?? 0;
+  const size = Math.max(...packets.map((packet) => endOf(packet, first)));
+  const bytes = Buffer.alloc(size);
+  for (const packet of packets) {
+    const payload = packet.subarray(20 + (packet.readUInt8(32) >> 4) * 4);
+    if (payload.length > 0) bytes.set(payload, (packet.readUInt32BE(24) - first - 1) >>> 0);
+  }
+  return bytes;
+}
+
+function endOf(packet: Buffer, first: number): number {
+  const payload = packet.length - 20 - (packet.readUInt8(32) >> 4) * 4;
+  return payload === 0 ? 0 : ((packet.readUInt32BE(24) - first - 1) >>> 0) + payload;
+}
+
+const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
 
 labSuite<Scene>(
   "packet-log",
@@ -117,6 +147,59 @@ labSuite<Scene>(
         await a.ok(["log", "query", "--filter", "icmp"]),
         /alpha > beta {2}10\.9\.0\.1 > 10\.9\.0\.2 icmp type 8/,
       );
+    });
+
+    step("an export is what was on the wire, and tcpdump has nothing to say against it", async ({ a, b }) => {
+      const copied = await copyFile(a.host, b.host, "10.9.0.2", 1_000_000);
+      const file = join(a.host.folder, "log.pcap");
+      const sent = ["--filter", "src 10.9.0.1 and tcp dst port 7000"];
+      const rows = rowsOf(await a.ok(["--json", "log", "query", "--since", "10m", ...sent]));
+      const opened = rows.filter(({ tcp }) => tcp?.flags === "S").at(-1);
+      const connection = ["--since", opened?.time ?? "", ...sent];
+      const told = await a.ok(["log", "export", "--pcap", file, ...connection]);
+      const packets = packetsOf(readFileSync(file));
+      assert.equal(told, `${packets.length} packets in ${file}\n`);
+      assert.equal(statSync(file).mode & 0o777, 0o600);
+      const dump = await a.host.exec("tcpdump", ["-nn", "-vv", "-r", file]);
+      assert.equal(dump.code, 0, dump.stderr);
+      assert.match(dump.stderr, /link-type RAW/);
+      assert.doesNotMatch(dump.stdout + dump.stderr, /incorrect|bad |truncated|warning|\[\|/i);
+      assert.equal(dump.stdout.match(/\(correct\)/g)?.length, packets.length);
+      assert.ok(packets.every(({ length }) => length <= 1400));
+      assert.equal(sha256(stream(packets)), copied.sentSha256);
+      const piped = await a.host.exec("bash", [
+        "-o",
+        "pipefail",
+        "-c",
+        `"${vpnctl}" --socket "${a.socket}" log export --pcap - --filter icmp | tcpdump -nn -r -`,
+      ]);
+      assert.equal(piped.code, 0, piped.stderr);
+      assert.equal(piped.stdout.match(/ICMP echo/g)?.length, 7);
+      const csv = (await a.ok(["log", "export", "--csv", ...connection])).trimEnd().split("\r\n");
+      assert.equal(csv.length, packets.length + 1);
+      const json: { packets: number; payload: string }[] = (
+        await a.ok(["log", "export", "--jsonl", ...connection])
+      )
+        .trimEnd()
+        .split("\n")
+        .map((line) => JSON.parse(line));
+      assert.ok(json.every((one) => one.packets === 1));
+      assert.equal(json.length, packets.length);
+    });
+
+    step("an anonymous export has the traffic, and neither addresses nor payloads", async ({ a }) => {
+      const file = join(a.host.folder, "anonymous.pcap");
+      await a.ok(["log", "export", "--pcap", file, "--anonymise"]);
+      const bytes = readFileSync(file);
+      for (const last of [1, 2, 77])
+        assert.ok(!bytes.includes(Buffer.of(10, 9, 0, last)), "an address is left");
+      const dump = await a.host.exec("tcpdump", ["-nn", "-r", file]);
+      assert.equal(dump.code, 0, dump.stderr);
+      assert.doesNotMatch(dump.stdout, /10\.9\.0\./);
+      assert.ok(packetsOf(bytes).every(({ length }) => length <= 80));
+      const names = await a.ok(["log", "export", "--csv", "--anonymise", "--limit", "50"]);
+      assert.doesNotMatch(names, /alpha|beta|10\.9\.0/);
+      assert.match(names, /node-1,node-2/);
     });
 
     step("an auditor asks the database itself, and gets the same", async ({ database, a, auditor }) => {

@@ -80,6 +80,7 @@ const lines = [
   "plan",
   "log query home --limit 3",
   "log tail --filter icmp",
+  `log export --pcap ${join(server.folder, "log.pcap")}`,
   "footprint",
   "routes list",
   "routes offer 192.168.1.0/24 --as 10.8.0.0/24",

@@ -171,6 +171,8 @@ const usageErrors: [string, RegExp][] = [
   ["log query --filter host", /--filter, column 5: the end, where an address, such as 10.0.0.2, belongs\n/],
   ["log query --since never", /--since: "never" is no time\n/],
   ["log tail --postgres-password-file x", /--postgres-password-file is for --postgres URL\n/],
+  ["log export", /one of --pcap, --csv and --jsonl says what to write\n/],
+  ["log export --csv --pcap x", /one of --pcap, --csv and --jsonl says what to write\n/],
   ["log query --postgres host/db", /the URL of the database is none, or names no user\n/],
   ["join --relay off", /this version has no relays\n/],
   ["completion tcsh", /no completion for tcsh\n/],

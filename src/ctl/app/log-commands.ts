@@ -2,10 +2,11 @@
 import { buildCommand, buildRouteMap, type Command, type RouteMap } from "@stricli/core";
 import { integer } from "../core/join-options.js";
 import { parseLogTime } from "../core/log-time.js";
+import type { LogExportFlags } from "./commands/log-export.js";
 import type { CtlContext } from "./context.js";
 import { lazy } from "./lazy.js";
 import type { LogFlags } from "./log.js";
-import { networkArgument, text, value } from "./parameters.js";
+import { networkArgument, off, text, value } from "./parameters.js";
 
 const maybeNetwork = { kind: "tuple", parameters: [networkArgument] } as const;
 const mostRows = 1_000_000_000;
@@ -46,7 +47,29 @@ const query: Command<CtlContext> = buildCommand<LogFlags, [string?], CtlContext>
   docs: { brief: "Show packets of the log, the oldest first" },
 });
 
+const exportCommand: Command<CtlContext> = buildCommand<LogExportFlags, [string?], CtlContext>({
+  loader: lazy(() => import("./commands/log-export.js")),
+  parameters: {
+    flags: {
+      pcap: text("FILE", "As a file for tcpdump and its like; - is standard output"),
+      csv: off("As CSV on standard output"),
+      jsonl: off("As JSON on standard output, a packet a line, with payloads"),
+      anonymise: off("With other addresses and names, and without payloads"),
+      filter,
+      since,
+      until,
+      limit: limit("The newest so many rows; default all"),
+      ...place,
+    },
+    positional: maybeNetwork,
+  },
+  docs: {
+    brief: "Write packets of the log into a file or pipe, super-packets split",
+    customUsage: ["--pcap FILE|- [NETWORK] [OPTION…]", "--csv|--jsonl [NETWORK] [OPTION…]"],
+  },
+});
+
 export const log: RouteMap<CtlContext> = buildRouteMap({
-  routes: { tail, query },
+  routes: { tail, query, export: exportCommand },
   docs: { brief: "Read the packet log of a network over PostgreSQL" },
 });

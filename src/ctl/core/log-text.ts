@@ -19,7 +19,6 @@ const protocolNames: ReadonlyMap<number, string> = new Map([
 
 export const protocolName = (protocol: number): string => protocolNames.get(protocol) ?? `proto ${protocol}`;
 
-/** As tcpdump writes them. */
 const flagLetters: readonly (readonly [number, string])[] = [
   [0x02, "S"],
   [0x01, "F"],
@@ -31,7 +30,8 @@ const flagLetters: readonly (readonly [number, string])[] = [
   [0x10, "."],
 ];
 
-const tcpFlags = (bits: number): string =>
+/** As tcpdump writes them. */
+export const tcpFlagsText = (bits: number): string =>
   flagLetters
     .filter(([bit]) => (bits & bit) !== 0)
     .map(([, letter]) => letter)
@@ -69,7 +69,7 @@ function packetText(fields: PacketFields): string {
   const fragment = (fields.fragmentOffset ?? 0) > 0 ? " fragment" : "";
   const words = [`${from} > ${to}`, protocolName(protocol) + fragment];
   if (transport.tcpFlags !== null) {
-    words.push(`${tcpFlags(transport.tcpFlags)} seq ${transport.tcpSequence}`);
+    words.push(`${tcpFlagsText(transport.tcpFlags)} seq ${transport.tcpSequence}`);
     if ((transport.tcpFlags & 0x10) !== 0) words.push(`ack ${transport.tcpAcknowledgment}`);
     words.push(`win ${transport.tcpWindow}`);
   } else if (transport.icmpType !== null) {
@@ -121,7 +121,7 @@ function packetJson(fields: PacketFields): { [key: string]: Json } {
       flags === null
         ? undefined
         : {
-            flags: tcpFlags(flags),
+            flags: tcpFlagsText(flags),
             sequence: number(transport.tcpSequence),
             acknowledgment: (flags & 0x10) === 0 ? undefined : number(transport.tcpAcknowledgment),
             window: number(transport.tcpWindow),
