@@ -34,6 +34,8 @@ needed=(
   "systemd-notify systemd"
   "systemd-nspawn systemd-container"
   "mmdebstrap mmdebstrap"
+  "/usr/sbin/nginx nginx"
+  "caddy caddy"
 )
 missing=()
 for entry in "${needed[@]}"; do
@@ -80,6 +82,11 @@ if [ "${#missing[@]}" -gt 0 ]; then
     echo 'create_main_cluster = false' >"$quiet"
   fi
   apt-get install -y -q --no-install-recommends "${missing[@]}"
+  # The tests start web servers of their own; nobody asked for one on port 80.
+  for service in nginx caddy; do
+    [[ " ${missing[*]} " == *" $service "* ]] || continue
+    systemctl disable --now "$service" >/dev/null 2>&1 || true
+  done
   headers || fail "the headers of Node.js are missing (node_api.h)" "install the development package of Node.js"
 fi
 
