@@ -27,6 +27,16 @@ function binaries(): string {
   return join(root, newest, "bin");
 }
 
+/** Where a server has its files. */
+async function makeFolder(host: Machine): Promise<string> {
+  // Its user has to get there through the lab's folder.
+  chmodSync(dirname(host.folder), 0o711);
+  const folder = join(host.folder, "postgres");
+  mkdirSync(folder, { mode: 0o700 });
+  chownSync(folder, await idOf("-u"), await idOf("-g"));
+  return folder;
+}
+
 async function idOf(flag: "-u" | "-g"): Promise<number> {
   return Number(await must("id", [flag, user]));
 }
@@ -54,19 +64,28 @@ export class Database {
    */
   static async create(host: Machine, address: string, settings: readonly string[] = []): Promise<Database> {
     const bin = binaries();
-    // Its user has to get there through the lab's folder.
-    chmodSync(dirname(host.folder), 0o711);
-    const folder = join(host.folder, "postgres");
-    mkdirSync(folder, { mode: 0o700 });
-    chownSync(folder, await idOf("-u"), await idOf("-g"));
-    const database = new Database(host, address, folder, bin, settings);
+    const database = new Database(host, address, await makeFolder(host), bin, settings);
     const options = ["--no-sync", "--auth=trust", "--encoding=UTF8", "--locale=C", "-U", user];
     await must("setpriv", database.#as(join(bin, "initdb"), ["-D", database.#data, ...options]));
-    const rules = ["local all all trust", "host all all all scram-sha-256"];
+    const rules = ["local all all trust", "local replication all trust", "host all all all scram-sha-256"];
     writeFileSync(join(database.#data, "pg_hba.conf"), `${rules.join("\n")}\n`);
     await database.#makeCertificate();
     await database.start();
     return database;
+  }
+
+  /** Follows this one from another host, and takes no writes until `promote`. */
+  async standby(host: Machine, address: string): Promise<Database> {
+    const other = new Database(host, address, await makeFolder(host), this.#bin, this.settings);
+    const from = ["-h", this.#folder, "-p", String(port), "-U", user, "-D", other.#data];
+    const how = ["-R", "-X", "stream", "-c", "fast", "--no-sync"];
+    await must("setpriv", this.#as(join(this.#bin, "pg_basebackup"), [...from, ...how]));
+    await other.start();
+    return other;
+  }
+
+  async promote(): Promise<void> {
+    await this.sql("SELECT pg_promote()", "postgres");
   }
 
   get #data(): string {

@@ -15,6 +15,7 @@ export const carrierDrops = [
   "foreign-destination",
   "wrong-psk",
   "altered-row",
+  "stale",
 ] as const;
 
 export type CarrierDrop = (typeof carrierDrops)[number];

@@ -38,6 +38,8 @@ export interface SessionOptions {
 const tickMs = 5_000;
 const answerMs = 10_000;
 const tidyMs = 60_000;
+/** How often is read when nothing is notified. */
+const pollMs = 50;
 /** What is under way when a session ends may take so long. */
 const goodbyeMs = 1_000;
 /** After so long packets travel in the next part of vpnd.transit: as long as any is looked for. */
@@ -68,6 +70,7 @@ export class DatabaseSession {
   #end: (error: unknown) => void = () => {};
   #looking: Promise<void> | undefined;
   #lookAgain = false;
+  #deaf = false;
 
   private constructor(options: SessionOptions, connections: Connections, opened: Opened) {
     const { nodes, events } = options;
@@ -162,6 +165,7 @@ export class DatabaseSession {
     this.#connections.network = network;
     listen.onNotification = (channel, payload) => {
       const session = channel === networkChannel(network) ? undefined : parseWake(payload);
+      if (session !== undefined) this.#deaf = false;
       const cursor = session === undefined ? undefined : this.#options.nodes.cursor(session);
       // Of a session that is not known yet, or something about who is there.
       if (cursor === undefined) this.#lookSoon();
@@ -176,7 +180,8 @@ export class DatabaseSession {
       const log = alive[0]?.[0];
       if (log == null) throw new SessionFault(replaced);
       if (log !== this.#log) await this.renew();
-      await this.#look();
+      // What is found by looking was notified, and not heard: the queue of notifications is full, or the like.
+      if (await this.#look()) void this.#listenNoMore();
       if (at % tidyMs === 0) void this.#tidy();
       if (at % turnMs === 0) await this.#turn();
       if (this.writer.oldestMs > answerMs) throw new SessionFault(silent);
@@ -209,12 +214,25 @@ export class DatabaseSession {
       });
   }
 
-  /** Who else is there. */
-  async #look(): Promise<void> {
+  /** Reads again and again, until there are notifications again. */
+  async #listenNoMore(): Promise<void> {
+    if (this.#deaf) return;
+    this.#deaf = true;
+    const { signal } = this.#over;
+    while (this.#deaf && !signal.aborted) {
+      for (const cursor of this.#options.nodes.cursors()) this.reader.read(cursor);
+      await delay(pollMs, undefined, { ref: false });
+    }
+  }
+
+  /** Who else is there. @returns there was something to read */
+  async #look(): Promise<boolean> {
     const rows = await inTime(
       this.#connections.listen.run("SELECT * FROM vpnd.others($1::integer)", [String(this.#me)]),
     );
-    for (const cursor of this.#options.events.onOthers(rows.map(otherRow))) this.reader.read(cursor);
+    const unread = this.#options.events.onOthers(rows.map(otherRow));
+    for (const cursor of unread) this.reader.read(cursor);
+    return unread.length > 0;
   }
 
   /** On a connection of its own, because it may take long; what fails is for the next time. */
@@ -224,7 +242,9 @@ export class DatabaseSession {
     try {
       const { connection } = await connectDatabase(options, signal);
       await connection.run("SELECT vpnd.tidy($1::integer)", [String(this.#me)]);
-      await connection.run("SELECT vpnd.tidy_transit($1::integer)", [String(this.#me)]);
+      await connection.run("SELECT vpnd.tidy_transit($1::integer), vpnd.fit_period($1::integer)", [
+        String(this.#me),
+      ]);
       connection.end();
     } catch {
       // Most likely what the other connections will say too.

@@ -9,7 +9,7 @@ export interface LogReaderEvents {
   onItems(data: Buffer, ends: Uint32Array): void;
   onControl(sender: number, message: Uint8Array): void;
   /** A row that is not delivered. */
-  onRefused(reason: Refusal): void;
+  onRefused(reason: Refusal | "stale", rows: number): void;
 }
 
 export interface LogReaderOptions {
@@ -23,6 +23,8 @@ export interface LogReaderOptions {
 /** Rows of one question. */
 const mostRows = 256;
 const statement = "fetch";
+/** Without such a pause nothing can have become too old, milliseconds. */
+const pauseMs = 1_000;
 
 /** Reads what is for this node, session by session, each behind what was read of it before. */
 export class LogReader {
@@ -64,15 +66,38 @@ export class LogReader {
     const { session, sender } = cursor;
     for (;;) {
       this.#reading.set(session, false);
+      const before = cursor.behind;
       let rows = 0;
-      const parameters = [me, sender, session, cursor.behind, mostRows].map(String);
+      let first = 0n;
+      const parameters = [me, sender, session, before, mostRows].map(String);
       await this.#connection.fetch(statement, parameters, (row) => {
+        if (rows === 0) first = seqOf(row);
         rows += 1;
         this.#row(row, cursor);
       });
       this.#deliver();
+      if (rows > 0) this.#noticeStale(cursor, before, first);
       if (rows < mostRows && this.#reading.get(session) !== true) return;
     }
+  }
+
+  /** What was too old by the time that it could be read is not even fetched; after a pause it is counted. */
+  #noticeStale(cursor: Cursor, behind: bigint, before: bigint): void {
+    const now = performance.now();
+    const paused = now - cursor.readAt > pauseMs;
+    cursor.readAt = now;
+    if (!paused || before - behind < 2n) return;
+    const { me, events } = this.#options;
+    const { sender, session } = cursor;
+    this.#connection
+      .run(`SELECT vpnd.count_stale($1::integer, $2::integer, $3::bigint, $4::bigint, $5::bigint)`, [
+        ...[me, sender, session, behind, before].map(String),
+      ])
+      .then(
+        ([row]) => events.onRefused("stale", Number(row?.[0] ?? 0)),
+        // The connection is over: so is what is counted.
+        () => {},
+      );
   }
 
   #row(row: Buffer, cursor: Cursor): void {
@@ -81,7 +106,7 @@ export class LogReader {
     const seq = seqOf(row);
     // Asked for was what is behind; this was read already.
     if (seq <= cursor.behind) {
-      events.onRefused("malformed-row");
+      events.onRefused("malformed-row", 1);
       return;
     }
     cursor.behind = seq;
@@ -92,7 +117,7 @@ export class LogReader {
       opening: cursor.opening,
     });
     if (verdict.kind === "control") events.onControl(cursor.sender, verdict.message);
-    else if (verdict.kind === "refused") events.onRefused(verdict.reason);
+    else if (verdict.kind === "refused") events.onRefused(verdict.reason, 1);
     else nodes.received(cursor.sender, verdict.bytes, verdict.packets);
     if (this.#incoming.full) this.#deliver();
   }

@@ -46,7 +46,7 @@ export interface PostgresCarrierOptions {
   log: Logger;
 }
 
-const retry = { firstMs: 500, maxMs: 10_000 };
+const retry = { firstMs: 500, maxMs: 5_000 };
 /** A session that lasted so long was a good one, milliseconds. */
 const goodMs = 10_000;
 export class PostgresCarrier implements Carrier {
@@ -210,7 +210,7 @@ export class PostgresCarrier implements Carrier {
         onUnknown: (packets) => this.#count("no-such-peer", packets),
         onItems: (data, ends) => this.#port?.write(data, ends, "supers"),
         onControl: (sender, message) => this.#control(sender, message),
-        onRefused: (reason) => this.#count(reason, 1),
+        onRefused: (reason, rows) => this.#count(reason, rows),
         onOthers: (rows) => this.#others(rows),
       },
     };

@@ -26,6 +26,8 @@ export interface Cursor {
   /** Number of the last packet that was read. */
   behind: bigint;
   opening: Opening;
+  /** When packets of it were read last, monotonic milliseconds. */
+  readAt: number;
   /** What `opening` was found with. */
   openings: Openings;
 }
@@ -113,6 +115,10 @@ export class Nodes {
     return events;
   }
 
+  cursors(): Iterable<Cursor> {
+    return this.#cursors.values();
+  }
+
   cursor(session: bigint): Cursor | undefined {
     return this.#cursors.get(session);
   }
@@ -180,7 +186,7 @@ export class Nodes {
     let cursor = this.#cursors.get(session);
     if (cursor === undefined) {
       const behind = this.#begun ? 0n : row.head;
-      cursor = { session, sender: row.node, behind, opening: openings.of(row), openings };
+      cursor = { session, sender: row.node, behind, readAt: 0, opening: openings.of(row), openings };
       this.#cursors.set(session, cursor);
     } else if (cursor.openings !== openings) {
       cursor.opening = openings.of(row);
