@@ -2,9 +2,10 @@
  * `npm run bench -- gateway-fanqiang`: a gateway in the protocol of fanqiang-poc and with hidden sizes, beside our own protocol: TCP both ways
  * and round trips, without TLS; then clients that come and go, and what is left of them. Under four minutes.
  *
- *   --runs N          rounds (3)
+ *   --runs N          rounds (3); 0 leaves them out
  *   --seconds S       of each TCP test (3)
  *   --reconnects N    of clients (1000); 0 leaves them out
+ *   --mutated N       messages that once were good, from one more client meanwhile (1000000)
  *   --json            prints the figures and leaves the pages alone; so do fewer than 3 rounds
  */
 import { readdirSync } from "node:fs";
@@ -49,6 +50,7 @@ interface Reconnects {
   count: number;
   served: number;
   turnedAway: number;
+  mutated: number;
   seconds: number;
   before: Trace;
   after: Trace;
@@ -93,26 +95,26 @@ async function trace({ host, program }: Daemon): Promise<Trace> {
   return { devices, descriptors: readdirSync(`/proc/${pid}/fd`).length, rssBytes };
 }
 
-async function comeAndGo({ gateway, crowd }: Scene, count: number): Promise<Reconnects> {
+async function comeAndGo({ gateway, crowd }: Scene, count: number, mutants: number): Promise<Reconnects> {
   const options = ["--fanqiang", "--max-clients", String(mostClients), "--listen", `0.0.0.0:${port}`];
   await gateway.ok(["gateway", "start", ...options]);
   const program = ["--import", join(repository, "node_modules/tsx/dist/loader.mjs")];
   const script = join(repository, "test/lab/fanqiang-clients.ts");
-  const run = async (reconnects: number): Promise<FanqiangReport> => {
-    const args = [...program, script, urlOf(gateway), internet4, String(reconnects)];
+  const run = async (reconnects: number, mutated: number): Promise<FanqiangReport> => {
+    const args = [...program, script, urlOf(gateway), internet4, String(reconnects), String(mutated)];
     const result = await crowd.exec(process.execPath, args, { timeoutMs: 600_000 });
     if (result.code !== 0) throw new Error(result.stderr);
     return JSON.parse(result.stdout) as FanqiangReport;
   };
   // As many as are together: what is made once is there then.
-  await run(mostClients);
+  await run(mostClients, 0);
   const before = await trace(gateway);
   const began = performance.now();
-  const { served, turnedAway } = await run(count);
+  const { served, turnedAway, mutated } = await run(count, mutants);
   const seconds = (performance.now() - began) / 1000;
   const after = await trace(gateway);
   await gateway.ok(["gateway", "stop"]);
-  return { count, served, turnedAway, seconds, before, after };
+  return { count, served, turnedAway, mutated, seconds, before, after };
 }
 
 export async function main(args: readonly string[]): Promise<void> {
@@ -122,15 +124,15 @@ export async function main(args: readonly string[]): Promise<void> {
       runs: { type: "string", default: "3" },
       seconds: { type: "string", default: "3" },
       reconnects: { type: "string", default: "1000" },
+      mutated: { type: "string", default: "1000000" },
       json: { type: "boolean", default: false },
     },
   });
-  const [rounds, seconds, reconnects] = [
-    Number(values.runs),
-    Number(values.seconds),
-    Number(values.reconnects),
-  ];
-  if (!(rounds >= 0 && seconds > 0 && reconnects >= 0)) throw new Error("options must be numbers");
+  const number = (name: "runs" | "seconds" | "reconnects" | "mutated"): number => Number(values[name]);
+  const [rounds, seconds] = [number("runs"), number("seconds")];
+  const [reconnects, mutated] = [number("reconnects"), number("mutated")];
+  if (!(rounds >= 0 && seconds > 0 && reconnects >= 0 && mutated >= 0))
+    throw new Error("options must be numbers");
   const lab = await Lab.create("bench-fanqiang");
   try {
     const gateway = await vpnd(await lab.publicHost("gw"));
@@ -141,17 +143,18 @@ export async function main(args: readonly string[]): Promise<void> {
       process.stderr.write(`# round ${round}\n`);
       for (const way of ways) runs.push(await measure(scene, way, seconds));
     }
-    const crowd = reconnects === 0 ? undefined : await comeAndGo(scene, reconnects);
+    const crowd = reconnects === 0 ? undefined : await comeAndGo(scene, reconnects, mutated);
     if (values.json) {
       const document = { schema: "bench.gateway-fanqiang/v1", ...machineLine(), runs, crowd };
       process.stdout.write(`${JSON.stringify(document)}\n`);
       return;
     }
-    const texts = [speeds(runs, rounds, seconds), ...(crowd === undefined ? [] : [crowdText(crowd)])];
-    process.stdout.write(`${texts.join("\n\n")}\n`);
+    const speed = rounds === 0 ? "" : speeds(runs, rounds, seconds);
+    const left = crowd === undefined ? "" : crowdText(crowd);
+    process.stdout.write(`${[speed, left].filter((text) => text !== "").join("\n\n")}\n`);
     if (rounds < roundsForPage || crowd === undefined) return;
-    writeSection("gateway fanqiang", texts[0] ?? "");
-    writeLimits("gateway reconnects", texts[1] ?? "");
+    writeSection("gateway fanqiang", speed);
+    writeLimits("gateway reconnects", left);
     process.stderr.write("# written: docs/performance.md, docs/limits.md\n");
   } finally {
     await lab.close();
@@ -183,14 +186,15 @@ function speeds(runs: readonly Run[], rounds: number, seconds: number): string {
   ].join("\n");
 }
 
-function crowdText({ count, served, turnedAway, seconds, before, after }: Reconnects): string {
+function crowdText({ count, served, turnedAway, mutated, seconds, before, after }: Reconnects): string {
   const { date, machine, kernel, node } = machineLine();
   const mib = (bytes: number): string => (bytes / 2 ** 20).toFixed(0);
   return [
     `Measured by \`npm run bench -- gateway-fanqiang\`. ${date}, ${machine}, ${kernel}, ${node}.`,
     "",
     `${count} connections in the protocol of fanqiang-poc, one after the other and some at once, half of them left without a word, in ` +
-      `${seconds.toFixed(0)} s: ${served} had an answer from the Internet, ${turnedAway} found no room. Before them, after the first ` +
+      `${seconds.toFixed(0)} s: ${served} had an answer from the Internet, ${turnedAway} found no room. One more sent ` +
+      `${mutated} messages that once were good and was served afterwards, like another meanwhile. Before them, after the first ` +
       `${mostClients}, the gateway had ${before.devices} devices, ${before.descriptors} descriptors and ${mib(before.rssBytes)} MiB of memory; ` +
       `after them ${after.devices}, ${after.descriptors} and ${mib(after.rssBytes)} MiB.`,
   ].join("\n");

@@ -31,12 +31,20 @@ const port = 8080;
 const mostClients = 16;
 const few = [512, 1536];
 
-async function fanqiangClients(crowd: Host, url: string, reconnects: number): Promise<FanqiangReport> {
+async function fanqiangClients(
+  crowd: Host,
+  url: string,
+  { reconnects = 0, mutated = 0 } = {},
+): Promise<FanqiangReport> {
   const program = ["--import", join(repository, "node_modules/tsx/dist/loader.mjs")];
   const script = join(repository, "test/lab/fanqiang-clients.ts");
-  const run = await crowd.exec(process.execPath, [...program, script, url, internet4, String(reconnects)], {
-    timeoutMs: 120_000,
-  });
+  const run = await crowd.exec(
+    process.execPath,
+    [...program, script, url, internet4, String(reconnects), String(mutated)],
+    {
+      timeoutMs: 120_000,
+    },
+  );
   assert.equal(run.code, 0, run.stderr);
   return JSON.parse(run.stdout) as FanqiangReport;
 }
@@ -86,7 +94,10 @@ labSuite<Scene>(
         await a.ok(["join", "net", "--gateway", gatewayUrl(gateway), "--route", internetRoutes]);
         await reachable(a.host, internet4);
         const open = descriptors(gateway);
-        const report = await fanqiangClients(crowd, gatewayUrl(gateway, "/tunnel/of?any=kind"), 20);
+        const report = await fanqiangClients(crowd, gatewayUrl(gateway, "/tunnel/of?any=kind"), {
+          reconnects: 20,
+          mutated: 5_000,
+        });
         const text = JSON.stringify(report);
         assert.match(report.hello, /^10\.91\.0\.4\/30,fd76:706e:6477:0:0:0:0:2\/127$/);
         assert.equal(report.answered, report.sent, text);
@@ -95,6 +106,7 @@ labSuite<Scene>(
         // Text and what is larger than any message end that connection, the rest is dropped.
         assert.deepEqual(report.killers, [1003, 0, 0, 0, 0, 0, 0, 1009]);
         assert.equal(report.honest.answered, report.honest.sent, text);
+        assert.equal(report.mutated, 5_000, "and its sender is still served");
         assert.deepEqual([report.served, report.turnedAway], [20, 0]);
         const own = (await gateway.json<GatewayDocument>(["gateway", "clients"])).clients.filter(
           ({ foreign }) => !foreign,
@@ -155,7 +167,7 @@ labSuite<Scene>(
       "with padding, messages have few sizes, at random times",
       async ({ gateway, a, crowd, web, before }) => {
         await gateway.ok(["gateway", "start", "--fanqiang", "--padding", "--listen", `0.0.0.0:${port}`]);
-        const report = await fanqiangClients(crowd, gatewayUrl(gateway), 0);
+        const report = await fanqiangClients(crowd, gatewayUrl(gateway));
         const text = JSON.stringify(report);
         assert.equal(report.answered, report.sent, text);
         assert.deepEqual(

@@ -1,7 +1,9 @@
 /**
- * Clients as those of fanqiang-poc, written from what is known of its protocol and not from our code: URL ADDRESS RECONNECTS. One pings
- * ADDRESS with payloads of several sizes; others send what kills the original; then RECONNECTS connect, ping and leave, some without a word.
+ * Clients as those of fanqiang-poc, written from what is known of its protocol and not from our code: URL ADDRESS RECONNECTS
+ * MUTATED. One pings ADDRESS with payloads of several sizes; others send what kills the original, and MUTATED messages that once were good;
+ * then RECONNECTS connect, ping and leave, some without a word.
  */
+import { randomBytes, randomInt } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { WebSocket } from "ws";
 import { echoed, echoRequest } from "../interop/ip-packet.js";
@@ -19,6 +21,8 @@ export interface FanqiangReport {
   pauses: number[];
   /** Of what kills the original: the close code, 0 when the connection goes on. */
   killers: number[];
+  /** Messages that once were good, sent by one who was still served afterwards. */
+  mutated: number;
   /** Pings of the first client while the others did that. */
   honest: { sent: number; answered: number };
   /** Of those who came and went: how many had an answer, how many were told that there is no room. */
@@ -29,6 +33,8 @@ export interface FanqiangReport {
 const deadlineMs = 20_000;
 /** So many at a time. */
 const together = (count: number): number => (count < 100 ? 10 : 50);
+/** Bytes that wait to be sent. */
+const mostWaiting = 1 << 20;
 /** So long noise is listened to. */
 const listenMs = 1_500;
 
@@ -62,10 +68,8 @@ class Client {
   }
 
   async ping(to: string, payload = 56): Promise<boolean> {
-    this.#sequence += 1;
-    const packet = echoRequest(this.address, to, this.#sequence, Buffer.alloc(payload));
     const before = this.answered;
-    this.send(Buffer.concat([Buffer.from([0x80 | (packet.length >> 8), packet.length & 0xff]), packet]));
+    this.send(this.request(to, payload));
     const over = (): boolean => this.answered > before || this.code !== 0;
     await waitFor(() => over() || undefined, 5_000, "an answer").catch(() => {});
     return this.answered > before;
@@ -73,6 +77,29 @@ class Client {
 
   send(message: Buffer | string): void {
     this.#socket.send(message, () => {});
+  }
+
+  /** Sends, and is back when little waits. */
+  async sendAll(messages: Iterable<Buffer>): Promise<number> {
+    let sent = 0;
+    for (const message of messages) {
+      this.send(message);
+      sent += 1;
+      if (this.#socket.bufferedAmount > mostWaiting)
+        await waitFor(
+          () => this.#socket.bufferedAmount < mostWaiting / 2 || this.code !== 0,
+          deadlineMs,
+          "room",
+        );
+    }
+    return this.code === 0 ? sent : 0;
+  }
+
+  /** A message with a ping in it. */
+  request(to: string, payload: number): Buffer {
+    this.#sequence += 1;
+    const packet = echoRequest(this.address, to, this.#sequence, Buffer.alloc(payload));
+    return Buffer.concat([Buffer.from([0x80 | (packet.length >> 8), packet.length & 0xff]), packet]);
   }
 
   async leave(politely: boolean): Promise<void> {
@@ -132,6 +159,34 @@ async function disturb(
   };
 }
 
+/** Good messages with some bytes changed, cut off, or with more behind them. */
+function* mutants(client: Client, to: string, count: number): Generator<Buffer> {
+  const good = [0, 56, 1400].map((payload) => client.request(to, payload));
+  for (let i = 0; i < count; i++) {
+    const message = Buffer.from(good[i % good.length] ?? []);
+    // Most in the headers, where they matter.
+    for (let n = randomInt(1, 4); n > 0; n--)
+      message[randomInt(Math.min(message.length, 60))] = randomInt(256);
+    const cut = randomInt(4) === 0 ? message.subarray(0, randomInt(message.length)) : message;
+    yield randomInt(4) === 0 ? Buffer.concat([cut, randomBytes(randomInt(200))]) : cut;
+  }
+}
+
+async function mutate(url: string, honest: Client, to: string, count: number): Promise<number> {
+  if (count === 0) return 0;
+  const client = await welcome(url);
+  const sending = client.sendAll(mutants(client, to, count));
+  let over = false;
+  void sending.finally(() => {
+    over = true;
+  });
+  while (!over) if (!(await honest.ping(to))) throw new Error("the honest client was disturbed");
+  const sent = await sending;
+  const served = await client.ping(to);
+  await client.leave(true);
+  return served ? sent : 0;
+}
+
 async function comeAndGo(
   url: string,
   to: string,
@@ -150,7 +205,7 @@ async function comeAndGo(
   return { served, turnedAway };
 }
 
-const [url = "", to = "", reconnects = "0"] = process.argv.slice(2);
+const [url = "", to = "", reconnects = "0", mutated = "0"] = process.argv.slice(2);
 const first = await welcome(url);
 const payloads = [0, 56, 300, 700, 1400, 1472];
 for (const payload of payloads) await first.ping(to, payload);
@@ -165,6 +220,7 @@ const report: FanqiangReport = {
   noise: [...new Set(first.noise.map(({ size }) => size))],
   pauses: first.noise.slice(1).map(({ at }, i) => at - (first.noise[i]?.at ?? 0)),
   ...disturbed,
+  mutated: await mutate(url, first, to, Number(mutated)),
   ...(await comeAndGo(url, to, Number(reconnects))),
 };
 await first.leave(true);
