@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # run-tests.sh unit|integration|e2e|interop [PATTERN]: the TypeScript tests of one kind; PATTERN is part of a file's path.
-# Two files at a time; one whose first line is "// Runs alone: WHY" has the machine to itself, after the others.
+# Two files at a time, three of the end-to-end tests, which mostly wait; one whose first line is "// Runs alone: WHY" has the machine to itself, after the others.
 set -uo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 
@@ -43,6 +43,8 @@ run() {
   [ $# -gt 1 ] || return 0
   node --import tsx --test --test-reporter spec --test-concurrency "$1" "${@:2}" || status=$?
 }
-run 2 "${together[@]}"
+at_once=2
+[ "$kind" != e2e ] || at_once=3
+run "$at_once" "${together[@]}"
 run 1 "${alone[@]}"
 exit "$status"
