@@ -1,6 +1,9 @@
 /** `vpnctl gateway ping`, without vpnd: against a gateway that this file is. */
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer, type Server } from "node:http";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -18,6 +21,13 @@ async function gateway(manners?: Manners): Promise<{ url: string; tiny: TinyGate
   const tiny = await tinyGateway(manners);
   gateways.push(tiny);
   return { url: `ws://127.0.0.1:${tiny.port}/tunnel`, tiny };
+}
+
+async function portOf(server: Server): Promise<number> {
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("no port");
+  return address.port;
 }
 
 const ping = (url: string, ...more: string[]): Promise<Result> =>
@@ -75,11 +85,34 @@ test("no answer is exit 8, and what ends the tunnel is told", async () => {
   const rude = await ping((await gateway("rude")).url, "93.184.216.34");
   assert.equal(rude.code, 1);
   assert.match(rude.err, /closed the connection: disconnected by the gateway's operator/);
+  const strict = await ping((await gateway("strict")).url, "93.184.216.34");
+  assert.equal(strict.code, 4);
+  assert.match(strict.err, /does not take the token/);
   const full = await ping((await gateway("full")).url, "93.184.216.34");
   assert.match(full.err, /no room/);
   const nobody = await ping("ws://127.0.0.1:9/", "93.184.216.34");
   assert.equal(nobody.code, 8);
   assert.match(nobody.err, /cannot connect to 127\.0\.0\.1:9: ECONNREFUSED/);
+});
+
+test("by way of a proxy that takes CONNECT", async () => {
+  const { tiny } = await gateway();
+  const asked: string[] = [];
+  const proxy = createServer().on("connect", (request, client) => {
+    asked.push(request.url ?? "");
+    const server = connect(tiny.port, "127.0.0.1", () => {
+      client.write("HTTP/1.1 200 OK\r\n\r\n");
+      server.pipe(client).pipe(server);
+    });
+    server.on("error", () => client.destroy());
+    client.on("error", () => server.destroy());
+  });
+  const port = await portOf(proxy);
+  const way = ["--proxy", `http://127.0.0.1:${port}`];
+  const { code, err } = await ping("ws://gateway.example/tunnel", "93.184.216.34", "-c", "1", ...way);
+  proxy.close();
+  assert.equal(code, 0, err);
+  assert.deepEqual(asked, ["gateway.example:80"]);
 });
 
 test("Ctrl-C ends it with what it has", async () => {

@@ -13,8 +13,8 @@ export interface TinyGateway {
   close(): void;
 }
 
-/** `deaf`: no request is answered; `rude`: it hangs up at the first one; `full`: nobody is let in. */
-export type Manners = "good" | "deaf" | "rude" | "full";
+/** `deaf`: no request is answered; `rude`: it hangs up at the first one; `full`: nobody is let in; `strict`: no token is good. */
+export type Manners = "good" | "deaf" | "rude" | "full" | "strict";
 
 const addresses = ["10.91.0.2/30", "fd76:706e:6477::1/127"];
 
@@ -23,6 +23,7 @@ export async function tinyGateway(manners: Manners = "good"): Promise<TinyGatewa
   const tokens: string[] = [];
   const sockets = new WebSocketServer({
     server: http,
+    verifyClient: (_, answer) => answer(manners !== "strict", 401),
     handleProtocols: (asked) => (asked.has(gatewayProtocol) ? gatewayProtocol : false),
   });
   sockets.on("connection", (socket, request) => {
