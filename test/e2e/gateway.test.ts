@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { waitFor } from "../lab/command.js";
 import { internet4, internet6, internetHost, internetRoutes } from "../lab/internet-host.js";
 import type { Host } from "../lab/lab.js";
-import { type Daemon, vpnd } from "../lab/programs.js";
+import { type Daemon, iexd, iexPort, pskGenerate, vpnd } from "../lab/programs.js";
 import { assertUnchanged, snapshot } from "../lab/snapshot.js";
 import { labSuite } from "../lab/suite.js";
 import { copyFile, iperf, ping, reachable } from "../lab/traffic.js";
@@ -247,6 +247,56 @@ labSuite<Scene>(
       assert.equal((await clients(gateway)).length, 2);
     });
 
+    step(
+      "idle connections are forgotten sooner than others', and none of a former client reaches the next",
+      async ({ gateway, a, b, web }) => {
+        // Says something every 20 ms to whoever said something.
+        const stubborn = `const s = require("node:dgram").createSocket("udp4");
+          s.on("message", (_, { port, address }) => setInterval(() => s.send("x", port, address), 20));
+          s.bind(7777, "${internet4}", () => console.log("listening"));`;
+        const server = web.spawn("stubborn", process.execPath, ["-e", stubborn]);
+        await server.until(() => /listening/.test(server.log), 10_000, "the server listens");
+        const flows = () => gateway.host.exec("cat", ["/proc/net/nf_conntrack"]);
+        const talk = `const c = require("node:dgram").createSocket("udp4"); c.on("message", () => process.exit());
+          c.send("x", 7777, "${internet4}");`;
+        await b.host.exec(process.execPath, ["-e", talk], { timeoutMs: 10_000 });
+        const tcp =
+          "const c = require('node:net').connect(7778, process.argv[1], () => console.log('there'));";
+        const listener =
+          "require('node:net').createServer(() => {}).listen(7778, '0.0.0.0', () => console.log('listening'));";
+        const listening = web.spawn("listener", process.execPath, ["-e", listener]);
+        await listening.until(() => /listening/.test(listening.log), 10_000, "the server listens");
+        const clients = [a.host, gateway.host].map((host) =>
+          host.spawn("idle", process.execPath, ["-e", tcp, internet4]),
+        );
+        for (const one of clients)
+          await one.until(() => /there/.test(one.log), 10_000, "the connection is there");
+        const lines = (await flows()).stdout.split("\n").filter((line) => /dport=7778 /.test(line));
+        const left = (source: RegExp) =>
+          Number(/tcp +6 (\d+) ESTABLISHED/.exec(lines.find((line) => source.test(line)) ?? "")?.[1]);
+        assert.ok(left(/src=10\.91\.0\.2 /) <= 7440, lines.join("\n"));
+        assert.ok(left(new RegExp(`src=${gateway.host.address} dst=${internet4} `)) > 7440, lines.join("\n"));
+        await Promise.all([...clients, listening].map((one) => one.stop()));
+
+        assert.match((await flows()).stdout, /udp .*src=10\.91\.0\.6 .*dport=7777 /);
+        await b.crash();
+        await gateway.ok(["gateway", "kick", "bob"]);
+        assert.doesNotMatch((await flows()).stdout, /src=10\.91\.0\.6 /);
+        await b.start();
+        await reachable(b.host, internet4);
+        const seen = b.host.spawn("tcpdump", "tcpdump", ["-n", "-l", "-i", "vpn-net", "--immediate-mode"]);
+        await seen.until(() => /listening on/.test(seen.log), 10_000, "tcpdump listens");
+        await ping(b.host, internet4);
+        await seen.until(
+          () => seen.log.includes(`${internet4} > 10.91.0.6: ICMP echo reply`),
+          10_000,
+          "answers are seen",
+        );
+        assert.doesNotMatch(seen.log, /\.7777 /);
+        await Promise.all([seen.stop(), server.stop()]);
+      },
+    );
+
     step("kicked clients may come back, revoked users may not", async ({ gateway, b }) => {
       const before = await client(gateway, ({ user }) => user === "bob", "bob");
       await gateway.ok(["gateway", "kick", "bob"]);
@@ -271,6 +321,55 @@ labSuite<Scene>(
       await reachable(a.host, internet4, 60_000);
       assert.equal((await a.json<NetworkDocument>(["network", "net"])).virtualIp, "10.91.0.2/30");
       assert.match(await gateway.ok(["footprint"]), /vpngw-\*/);
+    });
+
+    step("into a network, in place of the Internet", async ({ gateway, a, b, web }) => {
+      const where = { iex: `${web.address}:${iexPort}`, psk: await pskGenerate() };
+      const server = await iexd(web);
+      await gateway.ok(["gateway", "stop"]);
+      await gateway.join({ ...where, network: "mesh", vip: "10.20.0.1/16", name: "gw" });
+      await b.join({ ...where, network: "mesh", vip: "10.20.0.2/16", name: "b" });
+      const start = ["gateway", "start", "--listen", `0.0.0.0:${port}`, "--no-internet", "--into"];
+      assert.match((await gateway.ctl([...start, "nowhere"])).stderr, /not joined/);
+      await gateway.ok([...start, "mesh"]);
+      await a.ok(["leave", "net"]);
+      const url = `ws://${gateway.host.address}:${port}/`;
+      const more = ["--token-file", join(a.host.folder, "alice"), "--route", "10.20.0.0/16,93.184.216.0/24"];
+      await a.ok(["join", "net", "--gateway", url, ...more]);
+      await reachable(a.host, "10.20.0.2");
+      assert.equal((await ping(a.host, internet4, { count: 1, waitSeconds: 1 })).received, 0, "the Internet");
+      const seen = b.host.spawn("tcpdump", "tcpdump", [
+        "-n",
+        "-l",
+        "-i",
+        "vpn-mesh",
+        "--immediate-mode",
+        "icmp",
+      ]);
+      await seen.until(() => /listening on/.test(seen.log), 10_000, "tcpdump listens");
+      await ping(a.host, "10.20.0.2", { count: 1 });
+      await seen.until(
+        () => seen.log.includes("10.20.0.1 > 10.20.0.2: ICMP echo request"),
+        10_000,
+        "it comes from the gateway",
+      );
+      await seen.stop();
+      await b.host.ip("route", "add", "10.91.0.0/16", "dev", "vpn-mesh");
+      assert.equal(
+        (await ping(b.host, "10.91.0.2", { count: 1, waitSeconds: 1 })).received,
+        0,
+        "the other way",
+      );
+      const refused = await gateway.ctl(["leave", "mesh"]);
+      assert.equal(refused.code, 1, refused.stderr);
+      assert.match(refused.stderr, /clients of the gateway/);
+      await gateway.ok(["down", "mesh"]);
+      await gateway.ok(["up", "mesh"]);
+      await reachable(a.host, "10.20.0.2");
+      await gateway.ok(["gateway", "stop"]);
+      for (const one of [gateway, b]) await one.ok(["leave", "mesh"]);
+      await server.stop();
+      await gateway.ok(["gateway", "start", "--listen", `0.0.0.0:${port}`]);
     });
 
     step("after stop nothing is left", async ({ gateway, a, before }) => {

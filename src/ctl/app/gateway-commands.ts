@@ -49,6 +49,8 @@ const start: Command<CtlContext> = buildCommand<GatewayStartFlags, [], CtlContex
         "CIDR[,…]",
         "Private or special destinations that clients may reach besides the Internet",
       ),
+      into: text("NETWORK", "Let clients reach this network of this machine, too"),
+      noInternet: off("Let clients reach nothing but what other options name"),
       allowHost: off("Let clients reach this machine"),
       allowClients: off("Let clients reach each other"),
       anySource: off("Let a client keep an address of its own, one of each family; vpnd translates it"),

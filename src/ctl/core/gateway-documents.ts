@@ -35,9 +35,12 @@ export function usersJson(users: readonly GatewayUser[]): { schema: string; [key
 
 function running(gateway: Gateway): { [key: string]: Json } {
   const { listen, path, open, subnets, mtu, maxClients, keepSeconds, workers } = gateway;
+  const { into, internet } = gateway;
   const { allow, allowHost, allowClients, dns, fanqiang, padding, anySource } = gateway;
   return {
     ...{ listen, path, open, subnets, mtu, maxClients, keepSeconds, workers },
+    into: filled(into),
+    internet,
     ...{ allow, allowHost, allowClients, dns, fanqiang, padding, anySource },
     clients: gateway.clients.map(clientJson),
     refused: counts(gateway.refused),

@@ -15,6 +15,7 @@ import { Api } from "./api/server.js";
 import { lockState, openDoor } from "./changes.js";
 import { ExitNode } from "./exit-node/exit-node.js";
 import { guardOwner } from "./exit-node/exit-rules.js";
+import { followInto, nearNetwork } from "./gateway/follow-into.js";
 import { Gateway } from "./gateway/gateway.js";
 import type { GatewayPlatform } from "./gateway/platform.js";
 import { followNetworks } from "./kill-switch/follow-networks.js";
@@ -124,7 +125,7 @@ export class Daemon {
       forwarding: networks.forwarding,
       platform: this.#native,
       ...(gatewayTls !== undefined && { tls: gatewayTls }),
-      networkDevices: () => networks.all().map((network) => network.config.device),
+      networks: () => networks.all().map(nearNetwork),
       log,
       now: Date.now,
     });
@@ -144,13 +145,17 @@ export class Daemon {
     this.#undo.push(() => networks.stop());
     this.#undo.push(() => gateway.close());
     stop.addEventListener("abort", () => void networks.stop(), { once: true });
-    networks.mayLeave = (name) => exitNode.refuseLeave(name);
+    networks.mayLeave = (name) => {
+      exitNode.refuseLeave(name);
+      gateway.refuseLeave(name);
+    };
     await observers.start();
     await networks.restore(this.#config.networks);
     stop.throwIfAborted();
     await gateway.restore();
     this.#undo.push(followNetworks(killSwitch, networks));
     this.#undo.push(exitNode.follow(networks));
+    this.#undo.push(followInto(gateway, networks));
     await observers.serve();
     const api = await Api.open({
       path: socket,

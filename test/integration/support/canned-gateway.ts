@@ -14,6 +14,8 @@ const gateway = {
   maxClients: 1000,
   keepSeconds: 300,
   workers: 1,
+  into: "home",
+  internet: true,
   allow: ["10.0.0.53/32"],
   users: 1,
   clients: [

@@ -17,6 +17,8 @@ export interface GatewayStartFlags {
   readonly fanqiang?: boolean;
   readonly padding?: boolean;
   readonly workers?: number;
+  readonly into?: string;
+  readonly noInternet?: boolean;
   readonly anySource?: boolean;
   readonly dryRun?: boolean;
 }
@@ -38,6 +40,8 @@ const gatewayStart: CtlCommand<GatewayStartFlags, []> = async (context, flags) =
     fanqiang: flags.fanqiang ?? false,
     padding: flags.padding ?? false,
     workers: flags.workers ?? 0,
+    into: flags.into ?? "",
+    noInternet: flags.noInternet ?? false,
     anySource: flags.anySource ?? false,
     dryRun,
   };

@@ -3,12 +3,11 @@ import { randomBytes } from "node:crypto";
 import type { Logger } from "pino";
 import { VpnError } from "../../../common/errors.js";
 import type { Reason } from "../../core/carrier.js";
-import { clientDevices, gatewayItems, type NatParts } from "../../core/gateway/nat.js";
+import { clientDevices } from "../../core/gateway/nat.js";
 import {
   type AskedGateway,
   checkGatewayOptions,
   type GatewayOptions,
-  isLocal,
   refuseStrangers,
 } from "../../core/gateway/options.js";
 import {
@@ -19,7 +18,6 @@ import {
   tokenBytes,
   userOfToken,
 } from "../../core/gateway/users.js";
-import { forwardingKey6 } from "../../core/routes/offer-items.js";
 import type { Trace } from "../../core/system/footprint.js";
 import type { GatewayStore } from "../../io/gateway/store.js";
 import type { TlsFiles } from "../../io/gateway/tls-files.js";
@@ -30,6 +28,7 @@ import type { Forwarding } from "../routes/forwarding.js";
 import type { ClientView } from "./client.js";
 import type { GatewayPlatform } from "./platform.js";
 import { GatewayService } from "./service.js";
+import { type NearNetwork, Surroundings } from "./surroundings.js";
 
 export interface GatewayParts {
   store: GatewayStore;
@@ -38,8 +37,8 @@ export interface GatewayParts {
   platform: GatewayPlatform;
   /** Of the config; absent: the gateway does no TLS itself. */
   tls?: TlsFiles;
-  /** Devices of this vpnd's networks: clients do not get there. */
-  networkDevices: () => string[];
+  /** Of this vpnd. */
+  networks: () => NearNetwork[];
   log: Logger;
   /** Milliseconds since 1970. */
   now: () => number;
@@ -67,25 +66,14 @@ type Life =
   | { state: "up"; options: GatewayOptions; service: GatewayService; notes: string[] }
   | { state: "error"; options: GatewayOptions; reason: Reason; retry: NodeJS.Timeout };
 
-/** In the journal it is nobody's network. */
-const owner = "/gateway";
-/** Of `Forwarding`'s wishes. */
-const wish = "/gateway";
 const retryMs = 10_000;
 const mostUsers = 10_000;
-
-const openNote = "whoever finds the gateway may use it: stop it, or add users and start it without --open";
-const fanqiangNote =
-  "clients of fanqiang-poc have no token: whoever finds the gateway may use it, at any path";
-const plainNote =
-  "the gateway itself does not encrypt: put it behind a web server with TLS, or clients' traffic and tokens can be read on the way";
-const noSixNote =
-  "IPv6 of clients goes nowhere: this machine does not forward IPv6 and listens to router advertisements; if it is meant to be a router: sysctl net.ipv6.conf.all.forwarding=1";
 
 export class Gateway {
   /** What `view` shows. */
   readonly feed = new ChangeFeed();
   readonly #parts: GatewayParts;
+  readonly #surroundings: Surroundings;
   readonly #mutex = new Mutex();
   #users: GatewayUser[] = [];
   /** There never was a user: until then a gateway of this machine alone asks for no token. */
@@ -94,6 +82,7 @@ export class Gateway {
 
   constructor(parts: GatewayParts) {
     this.#parts = parts;
+    this.#surroundings = new Surroundings({ ...parts, tls: parts.tls !== undefined });
   }
 
   /** Brings back one that ran before. Never throws: what fails is shown as its state. */
@@ -260,6 +249,26 @@ export class Gateway {
     ];
   }
 
+  /** @throws VpnError `conflict` for the network that clients get to */
+  refuseLeave(network: string): void {
+    const life = this.#life;
+    if (life.state === "off" || life.options.into !== network) return;
+    throw new VpnError("conflict", `clients of the gateway get to network ${network}`, {
+      hint: "first: vpnctl gateway stop",
+    });
+  }
+
+  /** The network came up, or went down: it has another device, or none. Never throws. */
+  networkChanged(network: string): Promise<void> {
+    return this.#mutex.run(async () => {
+      const life = this.#life;
+      if (life.state !== "up" || life.options.into !== network) return;
+      await this.#surroundings.forwardAgain(life.options).catch((error: unknown) => {
+        this.#parts.log.error({ err: error, network }, "clients of the gateway do not get to the network");
+      });
+    });
+  }
+
   #service(): GatewayService {
     const life = this.#life;
     if (life.state === "up") return life.service;
@@ -300,24 +309,22 @@ export class Gateway {
 
   /** @returns notes for people */
   async #up(options: GatewayOptions, resumeKey: Uint8Array): Promise<string[]> {
-    const { door, forwarding, platform, tls, log } = this.#parts;
-    const { nat, lans, notes } = await this.#look(options);
+    const { platform, tls, log } = this.#parts;
+    const { into, notes } = await this.#surroundings.bringAbout(options);
     try {
-      await door.apply(owner, gatewayItems(options, nat));
-      await forwarding.want(wish, clientDevices, lans, false);
       const service = await GatewayService.start({
         options,
         resumeKey,
         platform,
         ...(tls !== undefined && { tls }),
+        ...(into !== undefined && { into: into.prefixes }),
         userOf: (token) => this.#userOf(options, token),
         log: log.child({ gateway: options.listen }),
         onChange: () => this.feed.changed(),
       });
       this.#life = { state: "up", options, service, notes };
     } catch (error) {
-      await forwarding.release(wish);
-      await door.undo(owner);
+      await this.#surroundings.takeBack();
       throw error;
     }
     log.info({ listen: options.listen, open: options.open, users: this.#users.length }, "gateway started");
@@ -330,17 +337,14 @@ export class Gateway {
     if (life.state === "off") return;
     if (life.state === "error") return clearTimeout(life.retry);
     await life.service.stop();
-    await this.#parts.forwarding.release(wish);
-    await this.#parts.door.undo(owner);
+    await this.#surroundings.takeBack();
     this.#parts.log.info({ listen: life.options.listen }, "gateway stopped");
   }
 
   async #plan(options: GatewayOptions): Promise<{ plan: string[]; notes: string[] }> {
-    const { nat, lans, notes } = await this.#look(options);
-    const steps = await this.#parts.door.plan(gatewayItems(options, nat));
-    const forward = lans.length === 0 ? [] : [`forward between ${lans.join(", ")} and devices of clients`];
+    const { plan, notes } = await this.#surroundings.plan(options);
     const devices = `create devices ${clientDevices} (tun) for up to ${options.maxClients} clients`;
-    return { plan: [...steps, ...forward, devices, `listen on ${options.listen}`], notes };
+    return { plan: [...plan, devices, `listen on ${options.listen}`], notes };
   }
 
   #planStop(): string[] {
@@ -349,31 +353,7 @@ export class Gateway {
       life.state === "up"
         ? [`listen on ${life.options.listen} no more`, `remove devices ${clientDevices}`]
         : [];
-    return [...where, ...this.#parts.door.planUndo(owner)];
-  }
-
-  /** What of the machine the gateway goes by. */
-  async #look(options: GatewayOptions): Promise<{ nat: NatParts; lans: string[]; notes: string[] }> {
-    const { door, networkDevices } = this.#parts;
-    const own = new Set(["lo", "", ...networkDevices()]);
-    const devices = (await door.localPrefixes()).map(({ device }) => device);
-    const lans = [...new Set(devices)].filter(
-      (device) => !own.has(device) && !device.startsWith(clientDevices.slice(0, -1)),
-    );
-    const notes = [
-      ...(options.fanqiang ? [fanqiangNote] : options.open ? [openNote] : []),
-      ...(isLocal(options.listen) || this.#parts.tls !== undefined ? [] : [plainNote]),
-    ];
-    if (options.subnets.length < 2 || (await door.readSetting(forwardingKey6)) === "1") {
-      return { nat: { guarded6: [], turnOn6: false }, lans, notes };
-    }
-    for (const device of lans) {
-      if ((await door.readSetting(`net/ipv6/conf/${device}/accept_ra`)) === "1") {
-        return { nat: { guarded6: [], turnOn6: false }, lans, notes: [...notes, noSixNote] };
-      }
-    }
-    const turnOn6 = (await door.readSetting(forwardingKey6)) === "0";
-    return { nat: { guarded6: turnOn6 ? lans : [], turnOn6 }, lans, notes };
+    return [...where, ...this.#surroundings.planUndo()];
   }
 
   #userOf({ open }: GatewayOptions, token: string): GatewayUser | "none" | "unknown" | "expired" {

@@ -6,9 +6,9 @@ import { VpnError } from "../../../common/errors.js";
 import type { GatewayHello } from "../../../common/gateway/hello.js";
 import type { Reason } from "../../core/carrier.js";
 import { AddressPlan } from "../../core/gateway/addresses.js";
-import { closedDestinations } from "../../core/gateway/destinations.js";
 import { Leases, type Taken } from "../../core/gateway/leases.js";
 import type { GatewayOptions } from "../../core/gateway/options.js";
+import { destinationsOf } from "../../core/gateway/reach.js";
 import { makeResumeToken, nonceBytes, readResumeToken } from "../../core/gateway/resume-token.js";
 import type { GatewayUser } from "../../core/gateway/users.js";
 import { closeCodes } from "../../io/gateway/channel.js";
@@ -29,6 +29,8 @@ export interface ServiceParts {
   platform: GatewayPlatform;
   /** Absent: without TLS. */
   tls?: TlsFiles;
+  /** Prefixes of the network that clients get to; absent: none. */
+  into?: readonly string[];
   /** Who comes with this token; "none" where tokens are not asked for. */
   userOf: (token: string) => GatewayUser | "none" | "unknown" | "expired";
   log: Logger;
@@ -78,9 +80,8 @@ export class GatewayService {
     this.#plan = new AddressPlan(options.subnets);
     this.#leases = new Leases(options.maxClients, options.keepSeconds * 1000);
     this.#group = (randomBytes(4).readUInt32BE() % 0x7fff_0000) + 1;
-    const open = [...options.allow, ...(options.allowHost || options.allowClients ? options.subnets : [])];
     const { mtu, padding, anySource } = options;
-    const setup = { destinations: { closed: closedDestinations, open }, mtu, padding, anySource };
+    const setup = { destinations: destinationsOf(options, parts.into), mtu, padding, anySource };
     const endpoint = parseEndpoint(options.listen);
     if (endpoint === undefined) throw new VpnError("internal", `${options.listen} is no endpoint`);
     this.#stations = new Stations({
@@ -246,12 +247,19 @@ export class GatewayService {
       gateways: gateway.map((text) => text.slice(0, text.indexOf("/"))),
       mtu: options.mtu,
       dns: options.dns,
-      routes: client.map((text) => (text.includes(":") ? "::/0" : "0.0.0.0/0")),
+      routes: this.#routes(client),
       resume: makeResumeToken(resumeKey, user?.name ?? "", taken),
       keepAliveSeconds: keepAliveMs / 1000,
     };
     const sources = client.map(hostPrefix);
     return { id, fd, sources, ...(user?.rate !== undefined && { rate: user.rate }), hello, foreign };
+  }
+
+  /** What a client with these addresses reaches. */
+  #routes(client: readonly string[]): string[] {
+    const { options, into = [] } = this.#parts;
+    const all = client.map((text) => (text.includes(":") ? "::/0" : "0.0.0.0/0"));
+    return [...(options.internet ? all : []), ...into];
   }
 
   /** The client went, or was lost; its addresses wait for it for a while, unless it never came so far. */

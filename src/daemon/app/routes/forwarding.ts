@@ -18,6 +18,8 @@ export class Forwarding {
   readonly #wishes = new Map<string, Wish>();
   /** LANs that were not forwarded from before us. */
   #ours = new Set<string>();
+  /** Devices that are forwarded from because of us, at least since then. */
+  #set = new Set<string>();
   #inForce = "";
 
   constructor(door: SystemDoor) {
@@ -60,19 +62,29 @@ export class Forwarding {
   async #apply(): Promise<void> {
     const wishes = [...this.#wishes.values()].filter((one) => one.lans.length > 0);
     const tunnels = wishes.map((one) => one.tunnel).sort();
-    const lans = [...new Set(wishes.flatMap((one) => one.lans))].sort();
+    // A tunnel that others take for a LAN is guarded by its own network's rules.
+    const lans = [...new Set(wishes.flatMap((one) => one.lans))]
+      .filter((lan) => !tunnels.includes(lan))
+      .sort();
     const next = JSON.stringify([tunnels, lans]);
     if (next === this.#inForce) return;
     this.#inForce = "";
     if (lans.length === 0) {
       this.#ours = new Set();
+      this.#set = new Set();
       await this.#door.undo(owner);
     } else {
       const ours = new Set<string>();
       for (const lan of lans) {
-        if (this.#ours.has(lan) || (await this.#door.readSetting(forwardingKey(lan))) === "0") ours.add(lan);
+        if (
+          this.#ours.has(lan) ||
+          this.#set.has(lan) ||
+          (await this.#door.readSetting(forwardingKey(lan))) === "0"
+        )
+          ours.add(lan);
       }
       this.#ours = ours;
+      this.#set = new Set([...tunnels, ...ours]);
       await this.#door.apply(owner, forwardingItems(tunnels, [...ours].sort()));
     }
     this.#inForce = next;

@@ -33,6 +33,10 @@ export const gatewayOptionsSchema = z.strictObject({
   fanqiang: z.boolean().default(false),
   /** Sizes of messages to clients are hidden. */
   padding: z.boolean().default(false),
+  /** A network of this vpnd that clients get to; empty: none. */
+  into: z.string().default(""),
+  /** Clients get to the Internet. */
+  internet: z.boolean().default(true),
   /** Threads for connections; 1: none but the main one. */
   workers: z.number().default(1),
   /** A client may send as any one address of a family; it is translated to the client's. */
@@ -57,6 +61,8 @@ export interface AskedGateway {
   fanqiang: boolean;
   padding: boolean;
   workers: number;
+  into: string;
+  noInternet: boolean;
   anySource: boolean;
 }
 
@@ -109,6 +115,7 @@ export function checkGatewayOptions(asked: AskedGateway): GatewayOptions {
     fanqiang: asked.fanqiang,
     padding: asked.padding,
     workers,
+    ...reach(asked),
     anySource: asked.anySource,
   };
 }
@@ -135,6 +142,19 @@ function checkFanqiang(mtu: number, subnets: readonly string[]): void {
     throw usage(`MTU ${mtu} is out of range for --fanqiang`, `at most --mtu ${largestFanqiangPacket}`);
   if (subnets.length < 2)
     throw usage("clients of fanqiang-poc need IPv6 addresses", "give --subnet an IPv6 prefix, too");
+}
+
+/** Where clients get to besides single destinations. */
+function reach(asked: AskedGateway): Pick<GatewayOptions, "into" | "internet"> {
+  const { into, noInternet, allow, allowHost, allowClients } = asked;
+  if (!/^[\w.-]{0,64}$/.test(into))
+    throw usage(`${JSON.stringify(into.slice(0, 100))} is no network`, "see: vpnctl networks");
+  if (noInternet && into === "" && allow.length === 0 && !allowHost && !allowClients)
+    throw usage(
+      "without the Internet clients would reach nothing",
+      "say what else: --into NETWORK or --allow CIDR",
+    );
+  return { into, internet: !noInternet };
 }
 
 function listenAddress(text: string): string {

@@ -4,9 +4,11 @@ import { VpnError } from "../../../common/errors.js";
 import { AddressPlan, checkSubnets, defaultSubnets } from "./addresses.js";
 import { Allowance } from "./allowance.js";
 import { checkGatewayClient, firstHop } from "./client-options.js";
-import { canonicalPrefixes } from "./destinations.js";
+import { canonicalPrefixes, closedDestinations } from "./destinations.js";
+import { leadInto } from "./into.js";
 import { gatewayItems } from "./nat.js";
 import { type AskedGateway, checkGatewayOptions, isLocal, refuseStrangers } from "./options.js";
+import { destinationsOf } from "./reach.js";
 import { makeResumeToken, readResumeToken } from "./resume-token.js";
 import { formatUsers, type GatewayUser, hashToken, makeToken, parseUsers, userOfToken } from "./users.js";
 
@@ -25,6 +27,8 @@ const asked: AskedGateway = {
   fanqiang: false,
   padding: false,
   workers: 0,
+  into: "",
+  noInternet: false,
   anySource: false,
 };
 
@@ -168,4 +172,24 @@ test("the kernel's rules let answers to clients, and clients nowhere else, unles
     ["nft-table", "sysctl"],
     "the guard comes first",
   );
+});
+
+test("a network that clients get to is open to them, and without the Internet nothing else is", () => {
+  const networks = [
+    { name: "office", device: "vpn-office", addresses: ["10.20.0.1/16", "fd00:20::1/64"] },
+    { name: "late", device: "vpn-late", addresses: [] },
+  ];
+  const into = leadInto("office", networks);
+  assert.deepEqual(into, { device: "vpn-office", prefixes: ["10.20.0.0/16", "fd00:20::/64"] });
+  assert.equal(leadInto("", networks), undefined);
+  assert.throws(() => leadInto("home", networks), { code: "not-found" });
+  assert.throws(() => leadInto("late", networks), { code: "failed" });
+  const options = checkGatewayOptions({ ...asked, into: "office", allow: ["10.0.0.53"] });
+  const { closed, open } = destinationsOf(options, into?.prefixes);
+  assert.deepEqual(open, ["10.0.0.53/32", "10.20.0.0/16", "fd00:20::/64"]);
+  assert.equal(closed, closedDestinations);
+  const alone = checkGatewayOptions({ ...asked, into: "office", noInternet: true });
+  assert.deepEqual(destinationsOf(alone).closed, ["0.0.0.0/0", "::/0"]);
+  assert.throws(() => checkGatewayOptions({ ...asked, noInternet: true }), { code: "usage" });
+  assert.throws(() => checkGatewayOptions({ ...asked, into: "a network" }), { code: "usage" });
 });

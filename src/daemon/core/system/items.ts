@@ -24,8 +24,14 @@ export type Item =
   | { kind: "file"; path: string; text: string }
   /** Key as below /proc/sys, such as "net/ipv4/ip_forward". */
   | { kind: "sysctl"; key: string; value: string }
-  /** A whole table of our own; `commands` are nft JSON commands that fill it. */
-  | { kind: "nft-table"; family: "inet" | "ip" | "ip6"; name: string; commands: readonly unknown[] }
+  /** A whole table of our own; `commands` are nft JSON commands that fill it, `more` is in nft's own language, for what its JSON gets wrong. */
+  | {
+      kind: "nft-table";
+      family: "inet" | "ip" | "ip6";
+      name: string;
+      commands: readonly unknown[];
+      more?: string;
+    }
   | ResolverItem;
 
 /** A policy routing rule; it is ours only if all of it is as we made it. */
@@ -102,7 +108,7 @@ export type Step =
   /** `folders`: those that were made for it, the outermost first. */
   | { kind: "write-file"; path: string; text: string; folders?: readonly string[] }
   | { kind: "set-sysctl"; key: string; value: string; before: string }
-  | { kind: "add-nft-table"; family: string; name: string; commands: readonly unknown[] }
+  | { kind: "add-nft-table"; family: string; name: string; commands: readonly unknown[]; more?: string }
   | ResolverStep;
 
 /** How an existing link was before us. */

@@ -70,7 +70,7 @@ function planItem(item: Item, machine: Machine, created: ReadonlySet<string>): S
           hint: `see whose it is: nft list table ${item.family} ${item.name}`,
         });
       }
-      return [{ kind: "add-nft-table", family: item.family, name: item.name, commands: item.commands }];
+      return [{ ...item, kind: "add-nft-table" }];
     case "resolver":
       return planResolver(item, machine);
   }

@@ -6,6 +6,7 @@ import type { ResolverAction } from "./resolver-items.js";
 /** What the executing half can be told to do; arguments go to the program as they are, never through a shell. */
 export type Action =
   | { type: "ip"; args: readonly string[] }
+  /** JSON, or nft's own language. */
   | { type: "nft"; input: string }
   | { type: "sysctl"; key: string; value: string }
   /** Text of a new file, with its folder. */
@@ -64,7 +65,8 @@ export function applyActions(step: Step): Action[] {
       return [{ type: "sysctl", key: step.key, value: step.value }];
     case "add-nft-table": {
       const add = { add: { table: { family: step.family, name: step.name } } };
-      return [{ type: "nft", input: JSON.stringify({ nftables: [add, ...step.commands] }) }];
+      const table: Action = { type: "nft", input: JSON.stringify({ nftables: [add, ...step.commands] }) };
+      return step.more === undefined ? [table] : [table, { type: "nft", input: step.more }];
     }
     case "set-link-dns":
     case "replace-resolv-conf":

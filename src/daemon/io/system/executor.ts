@@ -85,8 +85,8 @@ function cannotRun(program: string, error: Error): VpnError {
 const longestArgument = 128 << 10;
 
 /** nft opens /dev/stdin by its name, which a socket (Node's pipe to a child) does not allow; hence an argument. */
-function nftArgument(input: string): string {
-  if (Buffer.byteLength(input) < longestArgument) return input;
+function nftArguments(input: string): string[] {
+  if (Buffer.byteLength(input) < longestArgument) return input.startsWith("{") ? ["-j", input] : [input];
   throw new VpnError("internal", "a set of nftables rules is too long");
 }
 
@@ -147,7 +147,7 @@ export function machineExecutor(tun: Pick<Executor, "openTun" | "closeFd">): Exe
       const { code, stderr } =
         action.type === "ip"
           ? await runProgram("ip", action.args)
-          : await runProgram("nft", ["-j", nftArgument(action.input)]);
+          : await runProgram("nft", nftArguments(action.input));
       if (code === 0) return;
       const what = stderr.trim().split("\n")[0] ?? "";
       const said = action.type === "ip" ? `ip ${action.args.join(" ")}` : "nft";

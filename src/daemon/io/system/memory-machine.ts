@@ -142,6 +142,8 @@ export class MemoryMachine implements Executor {
   }
 
   #nft(input: string): void {
+    // What is in nft's own language is inside a table that is there.
+    if (!input.startsWith("{")) return;
     const { nftables } = JSON.parse(input) as {
       nftables: Record<string, Record<string, Json> | undefined>[];
     };
