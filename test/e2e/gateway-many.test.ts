@@ -87,6 +87,10 @@ labSuite<Scene>(
         20_000,
         "the proxy is gone",
       );
+      await a.ok(["set", "net", "--proxy", ""]);
+      await reachable(a.host, internet4);
+      const [direct] = (await gateway.json<GatewayDocument>(["gateway", "clients"])).clients ?? [];
+      assert.ok(!direct?.remote.startsWith(`${proxy.address}:`), JSON.stringify(direct));
       await a.ok(["leave", "net"]);
     });
 

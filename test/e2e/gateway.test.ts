@@ -160,6 +160,35 @@ labSuite<Scene>(
       assert.match(metrics, bytes);
     });
 
+    step("prefixes and token change while it is connected", async ({ gateway, a }) => {
+      const device = await a.host.ip("link", "show", "vpn-net");
+      const [index] = device.split(":");
+      const [route4 = "", route6 = ""] = internetRoutes.split(",");
+      assert.match(
+        await a.ok(["set", "net", "--route", route4]),
+        new RegExp(`--route is now ${route4}, was ${route4},${route6}`),
+      );
+      assert.doesNotMatch(await a.host.ip("-6", "route"), /2606:.*vpn-net/);
+      assert.equal((await ping(a.host, internet4)).received, 3);
+      const wrong = tokenFile(a.host, "wrong", "vpngw_nonsense");
+      const shown = await a.ok(["set", "net", "--token-file", wrong]);
+      assert.match(shown, /--token-file is now another one, was one\n/);
+      const why = async () => (await a.json<NetworkDocument>(["network", "net"])).reason?.message;
+      await waitFor(async () => (await why())?.includes("token"), 20_000, "it is refused", why);
+      const right = join(a.host.folder, "alice");
+      await a.ok(["set", "net", "--token-file", right, "--route", internetRoutes]);
+      await reachable(a.host, internet6);
+      assert.equal(
+        (await a.host.ip("link", "show", "vpn-net")).split(":")[0],
+        index,
+        "the device is the same",
+      );
+      const { code, stderr } = await a.ctl(["set", "net", "--route", `${gateway.host.address}/32`]);
+      assert.equal(code, 1, stderr);
+      assert.match(stderr, /goes by way of the gateway itself/);
+      assert.equal((await ping(a.host, internet4)).received, 3);
+    });
+
     step("wrong, missing and expired tokens are refused in words", async ({ gateway, b }) => {
       const url = `ws://${gateway.host.address}:${port}/`;
       const wrong = tokenFile(b.host, "wrong", "vpngw_nonsense");

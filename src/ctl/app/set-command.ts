@@ -43,6 +43,11 @@ export const setCommand: Command<CtlContext> = buildCommand<SetFlags & FixedFlag
       ),
       maxSize: value("S", "How much room they may have, such as 10GiB", parseMaxSize),
       log: value("full|headers|sample=N", "Whose payloads are kept: all, none, every Nth", parseLog),
+      tokenFile: text("FILE", "File with another token for the gateway; empty: none"),
+      proxy: text("URL", "Reach the gateway by way of this proxy; empty: directly"),
+      route: value("CIDR[,…]", "Prefixes that go by way of the gateway; empty: none", (input: string) =>
+        input.split(",").filter((one) => one !== ""),
+      ),
       dns: {
         kind: "boolean",
         brief: "Answer names, and tell this machine's resolver; --no-dns does neither",

@@ -286,25 +286,31 @@ export class Network {
   }
 
   /** Settings that its carrier changes while it lives. Call under `exclusive`; on failure it stays what it was. */
-  async adapt(config: NetworkConfig): Promise<void> {
+  async adapt(config: NetworkConfig, secrets: NetworkSecrets): Promise<void> {
     const had = this.config;
-    const tell = async ({ asked, nodeName }: NetworkConfig): Promise<void> => {
-      const { iex, tcp, postgres } = asked;
+    const tell = async (
+      { asked, nodeName }: NetworkConfig,
+      { password }: Pick<NetworkSecrets, "password">,
+    ): Promise<void> => {
+      const { iex, tcp, postgres, gateway } = asked;
       await this.carrier?.reconfigure?.({
         iex,
         nodeName,
         ...(tcp && { tcp }),
         ...(postgres && { postgres }),
+        ...(gateway && { gateway }),
+        ...(gateway && password !== undefined && { token: password }),
       });
     };
-    await tell(config);
+    await tell(config, secrets);
     try {
-      await this.#parts.store.saveConfig(config);
+      await this.#parts.store.change({ config, secrets, learned: this.#disk.learned });
     } catch (error) {
-      await tell(had);
+      await tell(had, this.secrets);
       throw error;
     }
     this.config = config;
+    if (secrets.password !== this.secrets.password) this.psks.reload({ config, secrets });
     if (had.asked.noDns !== config.asked.noDns) await this.names.renew(this.carrier);
     else this.names.poke();
     this.#parts.onChange();

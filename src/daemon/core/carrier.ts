@@ -4,6 +4,7 @@
  */
 import type { EngineCounters, EngineFeatures } from "./engine.js";
 import type { EngineFilter } from "./filter/engine-filter.js";
+import type { GatewayClientOptions } from "./gateway/client-options.js";
 import type { PskEpoch } from "./keys/psk-ring.js";
 import type { LogRules } from "./postgres/options.js";
 import type { Announcement } from "./routes/announcement.js";
@@ -67,6 +68,9 @@ export interface LiveSettings {
   tcp?: TcpOptions;
   /** What is to be kept of a network over PostgreSQL. */
   postgres?: LogRules;
+  gateway?: GatewayClientOptions;
+  /** What the gateway asks for; absent: nothing. */
+  token?: string;
 }
 
 /** Something that happened to a network, or to one of its peers. Holds no secret and no fingerprint of one. */

@@ -3,7 +3,8 @@ import type { ChangeSettingsResponse } from "../../../common/gen/vpnd/v1/setting
 import { networkOf } from "../../core/globals.js";
 import { jsonLine } from "../../core/present.js";
 import { notes, printable } from "../../core/table.js";
-import { type CtlCommand, unaryOptions, withApi } from "../context.js";
+import { type CtlCommand, type CtlContext, unaryOptions, withApi } from "../context.js";
+import { readPskFile } from "../psk-file.js";
 import { planText } from "./plan-output.js";
 
 export interface SetFlags {
@@ -20,13 +21,17 @@ export interface SetFlags {
   /** Bytes. */
   readonly maxSize?: number;
   readonly log?: string;
+  readonly tokenFile?: string;
+  readonly proxy?: string;
+  readonly route?: readonly string[];
   readonly dns?: boolean;
   readonly dryRun?: boolean;
 }
 
 const set: CtlCommand<SetFlags, [string?]> = async (context, flags, positional) => {
-  const { dryRun = false, vip, tcpListen, tcpConnect, retention, maxSize, ...plain } = flags;
-  const named = [...Object.values(plain), vip, tcpListen, tcpConnect, retention, maxSize];
+  const { dryRun = false, vip, tcpListen, tcpConnect, retention, maxSize, ...others } = flags;
+  const { tokenFile, route, ...plain } = others;
+  const named = [...Object.values(others), vip, tcpListen, tcpConnect, retention, maxSize];
   if (named.every((value) => value === undefined)) {
     throw new VpnError("usage", "nothing to change is named", {
       hint: "see what there is: vpnctl set --help",
@@ -45,6 +50,8 @@ const set: CtlCommand<SetFlags, [string?]> = async (context, flags, positional) 
     ...(maxSize !== undefined && { maxBytes: BigInt(maxSize) }),
     ...(tcpListen !== undefined && { tcpEnd: { case: "tcpListen" as const, value: tcpListen } }),
     ...(tcpConnect !== undefined && { tcpEnd: { case: "tcpConnect" as const, value: tcpConnect } }),
+    ...(tokenFile !== undefined && { token: await tokenIn(context, tokenFile) }),
+    ...(route !== undefined && { routes: { prefixes: [...route] } }),
     dryRun,
   };
   const answer = await withApi(context, (api) => api.settings.changeSettings(request, unaryOptions(context)));
@@ -54,6 +61,11 @@ const set: CtlCommand<SetFlags, [string?]> = async (context, flags, positional) 
   else context.out.write(setText(name, answer));
   return 0;
 };
+
+/** @param file empty: no token */
+async function tokenIn(context: CtlContext, file: string): Promise<Uint8Array> {
+  return file === "" ? new Uint8Array(0) : readPskFile(context, file);
+}
 
 function setJson(network: string, answer: ChangeSettingsResponse, dryRun: boolean) {
   const { effect, notes: remarks, plan } = answer;

@@ -1,4 +1,5 @@
 import { hostname } from "node:os";
+import { gatewayToken } from "../../../common/gateway/token.js";
 import type { ChangeSettingsRequest, SettingsService } from "../../../common/gen/vpnd/v1/settings_pb.js";
 import type { ServiceImpl } from "../../../common/grpc/server.js";
 import type { SettingsPatch } from "../../core/network/settings.js";
@@ -12,7 +13,14 @@ export function settingsService(networks: Networks): ServiceImpl<(typeof Setting
     async changeSettings(request) {
       const { network: asked, dryRun } = request;
       const patch = patchOf(request);
-      const result = await changeSettings(networks, { network: asked, patch, dryRun, hostName: hostname() });
+      const token = request.token === undefined ? undefined : gatewayToken(request.token);
+      const result = await changeSettings(networks, {
+        network: asked,
+        patch,
+        dryRun,
+        hostName: hostname(),
+        ...(token !== undefined && { token }),
+      });
       const origin = networks.declared.originOf(result.network.name);
       return { ...result, network: networkMessage(result.network, origin) };
     },
@@ -22,6 +30,11 @@ export function settingsService(networks: Networks): ServiceImpl<(typeof Setting
 function patchOf(request: ChangeSettingsRequest): SettingsPatch {
   const { iex, virtualIp, name, device, mtu, listenPort, tcpEnd, dns } = request;
   const { retentionSeconds, maxBytes, log } = request;
+  const { proxy, routes } = request;
+  const gateway = {
+    ...(proxy !== undefined && { proxy }),
+    ...(routes !== undefined && { routes: routes.prefixes }),
+  };
   const kept = {
     ...(retentionSeconds !== undefined && { retentionSeconds }),
     ...(maxBytes !== undefined && { maxBytes: Number(maxBytes) }),
@@ -35,6 +48,7 @@ function patchOf(request: ChangeSettingsRequest): SettingsPatch {
     ...(mtu !== undefined && { mtu }),
     ...(listenPort !== undefined && { listenPort }),
     ...(dns !== undefined && { dns }),
+    ...(Object.keys(gateway).length > 0 && { gateway }),
     ...(Object.keys(kept).length > 0 && { postgres: kept }),
     ...(tcpEnd.case === "tcpListen" && { tcp: { role: "listen", address: tcpEnd.value } as const }),
     ...(tcpEnd.case === "tcpConnect" && { tcp: { role: "connect", address: tcpEnd.value } as const }),

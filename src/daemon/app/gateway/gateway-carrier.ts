@@ -6,7 +6,14 @@ import { type ClientDialect, clientDialect } from "../../../common/gateway/clien
 import { dialGateway } from "../../../common/gateway/dial.js";
 import { type GatewayHello, gatewayHeaders } from "../../../common/gateway/hello.js";
 import { backoffMs } from "../../core/backoff.js";
-import type { AnnouncedPeer, Carrier, CarrierEvent, CarrierView, Reason } from "../../core/carrier.js";
+import type {
+  AnnouncedPeer,
+  Carrier,
+  CarrierEvent,
+  CarrierView,
+  LiveSettings,
+  Reason,
+} from "../../core/carrier.js";
 import type { Endpoint } from "../../core/engine.js";
 import type { EngineFilter } from "../../core/filter/engine-filter.js";
 import { linkFilter } from "../../core/filter/link-filter.js";
@@ -80,7 +87,7 @@ const nothingGoes =
 export class GatewayCarrier implements Carrier {
   onChange: () => void = () => {};
   onEvent: (event: CarrierEvent) => void = () => {};
-  readonly #options: GatewayCarrierOptions;
+  #options: GatewayCarrierOptions;
   readonly #log: Logger;
   readonly #peer = new GatewayPeer(Date.now());
   readonly #stopping = new AbortController();
@@ -96,6 +103,8 @@ export class GatewayCarrier implements Carrier {
   /** Ends what waits for the connection's end. */
   #ended: () => void = () => {};
   #dialling: Promise<void> = Promise.resolve();
+  /** Of the connection that there is, or is attempted, or waited for. */
+  #attempt = new AbortController();
   #stopped: Promise<void> | undefined;
   #toldState: CarrierView["state"] | undefined;
   readonly #readiness = new Readiness();
@@ -202,6 +211,28 @@ export class GatewayCarrier implements Carrier {
     return roundTrip(virtualIp, timeoutSeconds, (answered) => this.#living?.channel.ping(answered));
   }
 
+  /** Other routes disturb nothing; anything else takes another connection. */
+  async reconfigure({ gateway, token, nodeName }: LiveSettings): Promise<void> {
+    const before = this.#options;
+    if (gateway === undefined) return;
+    const { token: _, ...others } = before;
+    this.#options = { ...others, gateway, nodeName, ...(token !== undefined && { token }) };
+    try {
+      const living = this.#living;
+      if (living?.hello !== undefined) {
+        this.#refuseLoop(living.endpoint);
+        await this.#options.assign(this.#assignment(living.hello));
+      }
+    } catch (error) {
+      this.#options = before;
+      throw error;
+    }
+    const { gateway: had, token: hadToken, nodeName: hadName } = before;
+    if (gateway.proxy === had.proxy && token === hadToken && nodeName === hadName) return this.onChange();
+    this.#end({ code: "settings", message: "it connects anew, with other settings" });
+    this.#attempt.abort(new VpnError("cancelled", "the settings changed"));
+  }
+
   #notes(encrypted: boolean): string[] {
     const { routes } = this.#options.gateway;
     const resolvers = this.resolvers();
@@ -222,7 +253,9 @@ export class GatewayCarrier implements Carrier {
   }
 
   async #stop(): Promise<void> {
-    this.#stopping.abort(new VpnError("cancelled", "the network was stopped"));
+    const stopped = new VpnError("cancelled", "the network was stopped");
+    this.#stopping.abort(stopped);
+    this.#attempt.abort(stopped);
     this.#end({ code: "stopped", message: "the network was stopped" });
     await this.#dialling;
     await this.#port?.stop();
@@ -241,11 +274,16 @@ export class GatewayCarrier implements Carrier {
   }
 
   async #dialAll(): Promise<void> {
-    const { signal } = this.#stopping;
-    for (let failures = 0; !signal.aborted; ) {
+    for (let failures = 0; !this.#stopping.signal.aborted; ) {
+      this.#attempt = new AbortController();
+      const { signal } = this.#attempt;
       const began = performance.now();
       const error = await this.#dialOnce(signal);
-      if (signal.aborted) return;
+      if (this.#stopping.signal.aborted) return;
+      if (signal.aborted) {
+        failures = 0;
+        continue;
+      }
       failures = error === undefined && performance.now() - began > goodMs ? 1 : failures + 1;
       if (error !== undefined) this.#fail(reasonOf(error));
       await delay(backoffMs(redial, failures, Math.random()), undefined, { signal, ref: false }).catch(
@@ -336,9 +374,7 @@ export class GatewayCarrier implements Carrier {
     const living = this.#living;
     const hello = living?.parseHello(message);
     if (living === undefined || living.hello !== undefined || hello === undefined) return;
-    const { mtu, gateway } = this.#options;
-    const given = { addresses: hello.addresses, mtu: Math.min(mtu, hello.mtu), routes: gateway.routes };
-    this.#options.assign(given).then(
+    this.#options.assign(this.#assignment(hello)).then(
       () => this.#welcome(living, hello),
       (error: unknown) => {
         if (this.#living !== living) return;
@@ -347,6 +383,11 @@ export class GatewayCarrier implements Carrier {
         this.#end({ code: "addresses", message: text });
       },
     );
+  }
+
+  #assignment({ addresses, mtu }: GatewayHello): Assignment {
+    const { mtu: largest, gateway } = this.#options;
+    return { addresses, mtu: Math.min(largest, mtu), routes: gateway.routes };
   }
 
   /** Packets flow from here on. */

@@ -4,10 +4,12 @@ import {
   type Effect,
   effectOf,
   patched,
+  refuseToken,
   type Setting,
   type SettingsPatch,
   settingsChanged,
 } from "../../core/network/settings.js";
+import type { NetworkSecrets } from "../../io/state/store.js";
 import type { Network } from "../network.js";
 import type { Networks } from "../networks.js";
 
@@ -15,6 +17,8 @@ export interface SettingsRequest {
   /** Empty: the only one. */
   network: string;
   patch: SettingsPatch;
+  /** What a gateway asks for; empty: nothing any more; absent: as it is. */
+  token?: string;
   dryRun: boolean;
   hostName: string;
 }
@@ -33,32 +37,54 @@ export function changeSettings(networks: Networks, request: SettingsRequest): Pr
     networks.declared.refuse(network.name, "changed");
     const had = network.config;
     const next = patched(had, request.patch, request.hostName);
-    const changes = settingsChanged(had, next);
+    const secrets = secretsWith(network, request.token);
+    const changes = [...settingsChanged(had, next), ...tokenChange(network.secrets, secrets)];
     const effect = effectOf(had, changes, network.carrier !== undefined);
     const result = { network, changes, effect, notes: notesOf(network, effect), plan: [] as string[] };
     if (effect === "none") return result;
     if (had.up) await network.checkPlace(next);
     if (request.dryRun) return { ...result, plan: planOf(network.name, changes, effect) };
-    if (effect === "live") await network.adapt(next);
-    else if (effect === "stored") await network.become(next, network.secrets);
-    else await restart(network, had, next);
+    if (effect === "live") await network.adapt(next, secrets);
+    else if (effect === "stored") await network.become(next, secrets);
+    else await restart(network, had, next, secrets);
     return result;
   });
 }
 
 /** Brings it up as `next`; when that fails, as it was. */
-async function restart(network: Network, had: NetworkConfig, next: NetworkConfig): Promise<void> {
-  const { secrets } = network;
+async function restart(
+  network: Network,
+  had: NetworkConfig,
+  next: NetworkConfig,
+  secrets: NetworkSecrets,
+): Promise<void> {
+  const before = network.secrets;
   await network.stop();
   try {
     await network.become(next, secrets);
     network.watch(await network.start());
   } catch (error) {
-    await network.become(had, secrets);
+    await network.become(had, before);
     await network.startInBackground();
     const { code, message, hint = "see: vpnctl network" } = VpnError.from(error, "failed");
     throw new VpnError(code, `${message}; nothing was changed`, { hint, cause: error });
   }
+}
+
+/** @throws VpnError `usage` where nobody asks for a token */
+function secretsWith({ config, secrets }: Network, token: string | undefined): NetworkSecrets {
+  if (token === undefined) return secrets;
+  refuseToken(config, token);
+  const { password: _, ...others } = secrets;
+  return token === "" ? others : { ...others, password: token };
+}
+
+/** Without the tokens. */
+function tokenChange(had: NetworkSecrets, next: NetworkSecrets): Setting[] {
+  if (had.password === next.password) return [];
+  const shown = (password: string | undefined, text: string): string => (password === undefined ? "" : text);
+  const [from, to] = [shown(had.password, "one"), shown(next.password, "another one")];
+  return [{ option: "--token-file", from, to: from === "" ? "one" : to }];
 }
 
 function planOf(name: string, changes: readonly Setting[], effect: Effect): string[] {

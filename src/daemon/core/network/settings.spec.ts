@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { makeConfig, type NetworkConfig } from "./config.js";
-import { effectOf, patched, settingsChanged } from "./settings.js";
+import { effectOf, patched, refuseToken, settingsChanged } from "./settings.js";
 
 const mesh: NetworkConfig = {
   ...makeConfig(
@@ -90,11 +90,31 @@ test("a link may turn round", () => {
   ]);
 });
 
+test("a gateway's client gets other prefixes, and a proxy, without a restart", () => {
+  const gateway = { url: "wss://g.example/", proxy: "http://p:3128", routes: ["192.0.2.0/24"] };
+  const client = makeConfig({ ...mesh.asked, iex: [], virtualIp: "", gateway }, "alpha", 5);
+  const next = patched(client, { gateway: { proxy: "", routes: [] } }, "alpha");
+  assert.deepEqual(next.asked.gateway, { url: gateway.url, routes: [] });
+  const changes = settingsChanged(client, next);
+  assert.deepEqual(changes, [
+    { option: "--proxy", from: "http://p:3128", to: "" },
+    { option: "--route", from: "192.0.2.0/24", to: "" },
+  ]);
+  assert.equal(effectOf(client, changes, true), "live");
+  assert.deepEqual(patched(client, { gateway: { routes: ["198.51.100.0/24"] } }, "alpha").asked.gateway, {
+    ...gateway,
+    routes: ["198.51.100.0/24"],
+  });
+  assert.throws(() => patched(client, { gateway: { routes: ["0.0.0.0/0"] } }, "a"), /the way to the gateway/);
+});
+
 test("options of another carrier and values that make no sense are refused", () => {
   const tcp = { role: "listen", address: "5" } as const;
   assert.throws(() => patched(mesh, { tcp }, "a"), /--tcp-listen is not an option of office, a mesh/);
   assert.throws(() => patched(link, { iex: ["h:1"] }, "a"), /--iex is not an option of office, a TCP link/);
   assert.throws(() => patched(link, { listenPort: 1 }, "a"), /--listen-port is not an option/);
+  assert.throws(() => patched(mesh, { gateway: { proxy: "" } }, "a"), /--proxy is not an option of office/);
+  assert.throws(() => refuseToken(link, "t"), /--token-file is not an option of office, a TCP link/);
   assert.throws(() => patched(mesh, { mtu: 100 }, "a"), /MTU 100 is out of range/);
   assert.throws(() => patched(mesh, { virtualIp: "10.0.0.0/16" }, "a"), /10\.0\.0\.0/);
 });

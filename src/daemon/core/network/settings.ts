@@ -3,6 +3,7 @@ import { VpnError } from "../../../common/errors.js";
 import { formatBytes } from "../../../common/format/bytes.js";
 import { formatDuration } from "../../../common/format/duration.js";
 import { formatLogPolicy } from "../../../common/postgres/log-policy.js";
+import type { GatewayClientOptions } from "../gateway/client-options.js";
 import type { LogRules } from "../postgres/options.js";
 import type { TcpOptions } from "../tcp/options.js";
 import {
@@ -23,6 +24,8 @@ export interface SettingsPatch {
   listenPort?: number;
   tcp?: Pick<TcpOptions, "role" | "address">;
   postgres?: LogRules;
+  /** An empty proxy is none. */
+  gateway?: { proxy?: string; routes?: readonly string[] };
   dns?: boolean;
 }
 
@@ -41,12 +44,12 @@ export const liveOptions: Readonly<Record<CarrierName, readonly string[]>> = {
   mesh: ["--iex", "--dns"],
   tcp: ["--tcp-listen", "--tcp-connect", "--name", "--dns"],
   postgres: ["--dns", "--retention", "--max-size", "--log"],
-  gateway: [],
+  gateway: ["--name", "--dns", "--token-file", "--proxy", "--route"],
 };
 
 /** The network with other settings. @throws VpnError `usage` for what makes no sense, or is of another carrier */
 export function patched(had: NetworkConfig, patch: SettingsPatch, hostName: string): NetworkConfig {
-  const { tcp, postgres, dns, ...plain } = patch;
+  const { tcp, postgres, gateway, dns, ...plain } = patch;
   refuseOthers(had, patch);
   const { noDns, ...before } = had.asked;
   const off = dns === undefined ? noDns === true : !dns;
@@ -56,6 +59,8 @@ export function patched(had: NetworkConfig, patch: SettingsPatch, hostName: stri
     ...(tcp !== undefined && had.asked.tcp !== undefined && { tcp: { ...had.asked.tcp, ...tcp } }),
     ...(postgres !== undefined &&
       before.postgres !== undefined && { postgres: { ...before.postgres, ...postgres } }),
+    ...(gateway !== undefined &&
+      before.gateway !== undefined && { gateway: withGateway(before.gateway, gateway) }),
     ...(off && { noDns: true }),
   });
   const fresh = makeConfig(asked, hostName, had.joined);
@@ -88,7 +93,7 @@ export function effectOf(config: NetworkConfig, changes: readonly Setting[], run
 }
 
 function texts({ carrier, asked, nodeName, device, mtu }: NetworkConfig): Record<string, string> {
-  const { tcp, postgres: { retentionSeconds, maxBytes, log } = {} } = asked;
+  const { tcp, gateway, postgres: { retentionSeconds, maxBytes, log } = {} } = asked;
   const end = (role: TcpOptions["role"]): string => (tcp?.role === role ? tcp.address : "");
   return {
     "--iex": asked.iex.join(","),
@@ -103,6 +108,8 @@ function texts({ carrier, asked, nodeName, device, mtu }: NetworkConfig): Record
     "--retention": retentionSeconds === undefined ? "" : formatDuration(retentionSeconds),
     "--max-size": maxBytes === undefined ? "" : formatBytes(maxBytes),
     "--log": log === undefined ? "" : formatLogPolicy(log),
+    "--proxy": gateway?.proxy ?? "",
+    "--route": gateway?.routes.join(",") ?? "",
     "--dns": asked.noDns === true ? "off" : "on",
   };
 }
@@ -121,16 +128,36 @@ const optionOf = ({ retentionSeconds, maxBytes }: LogRules): string => {
   return maxBytes === undefined ? "--log" : "--max-size";
 };
 
-function refuseOthers({ name, carrier }: NetworkConfig, patch: SettingsPatch): void {
-  const { iex, listenPort, tcp, postgres } = patch;
+function withGateway(
+  { proxy: had, ...rest }: GatewayClientOptions,
+  { proxy = had ?? "", routes = rest.routes }: NonNullable<SettingsPatch["gateway"]>,
+): GatewayClientOptions {
+  return { ...rest, routes, ...(proxy !== "" && { proxy }) };
+}
+
+/** @throws VpnError `usage` for a network, or a gateway, that asks for no token */
+export function refuseToken(config: NetworkConfig, token: string): void {
+  if (config.carrier !== "gateway") throw foreignOption(config, "--token-file");
+  if (token === "" || config.asked.gateway?.fanqiang !== true) return;
+  throw new VpnError("usage", "gateways of fanqiang-poc take no token", { hint: "leave --token-file out" });
+}
+
+function refuseOthers(config: NetworkConfig, patch: SettingsPatch): void {
+  const { iex, listenPort, tcp, postgres, gateway } = patch;
+  const { carrier } = config;
   const foreign = [
     ...(postgres !== undefined && carrier !== "postgres" ? [optionOf(postgres)] : []),
+    ...(gateway !== undefined && carrier !== "gateway"
+      ? [gateway.proxy === undefined ? "--route" : "--proxy"]
+      : []),
     ...(iex !== undefined && carrier !== "mesh" ? ["--iex"] : []),
     ...(listenPort !== undefined && carrier !== "mesh" ? ["--listen-port"] : []),
     ...(tcp !== undefined && carrier !== "tcp" ? [`--tcp-${tcp.role}`] : []),
   ][0];
-  if (foreign === undefined) return;
-  throw new VpnError("usage", `${foreign} is not an option of ${name}, ${kinds[carrier]}`, {
+  if (foreign !== undefined) throw foreignOption(config, foreign);
+}
+
+const foreignOption = ({ name, carrier }: NetworkConfig, option: string): VpnError =>
+  new VpnError("usage", `${option} is not an option of ${name}, ${kinds[carrier]}`, {
     hint: `to change what it runs on, leave it and join again: vpnctl leave ${name}`,
   });
-}

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file vpnd/v1/settings.proto.
  */
 export const file_vpnd_v1_settings: GenFile = /*@__PURE__*/
-  fileDesc("ChZ2cG5kL3YxL3NldHRpbmdzLnByb3RvEgd2cG5kLnYxIrYDChVDaGFuZ2VTZXR0aW5nc1JlcXVlc3QSDwoHbmV0d29yaxgBIAEoCRILCgNpZXgYAiADKAkSFwoKdmlydHVhbF9pcBgDIAEoCUgBiAEBEhEKBG5hbWUYBCABKAlIAogBARITCgZkZXZpY2UYBSABKAlIA4gBARIQCgNtdHUYBiABKA1IBIgBARIYCgtsaXN0ZW5fcG9ydBgHIAEoDUgFiAEBEhQKCnRjcF9saXN0ZW4YCCABKAlIABIVCgt0Y3BfY29ubmVjdBgJIAEoCUgAEhAKA2RucxgLIAEoCEgGiAEBEh4KEXJldGVudGlvbl9zZWNvbmRzGAwgASgBSAeIAQESFgoJbWF4X2J5dGVzGA0gASgESAiIAQESEAoDbG9nGA4gASgJSAmIAQESDwoHZHJ5X3J1bhgKIAEoCEIJCgd0Y3BfZW5kQg0KC192aXJ0dWFsX2lwQgcKBV9uYW1lQgkKB19kZXZpY2VCBgoEX210dUIOCgxfbGlzdGVuX3BvcnRCBgoEX2Ruc0IUChJfcmV0ZW50aW9uX3NlY29uZHNCDAoKX21heF9ieXRlc0IGCgRfbG9nIpEBChZDaGFuZ2VTZXR0aW5nc1Jlc3BvbnNlEiEKB25ldHdvcmsYASABKAsyEC52cG5kLnYxLk5ldHdvcmsSJwoHY2hhbmdlcxgCIAMoCzIWLnZwbmQudjEuU2V0dGluZ0NoYW5nZRIOCgZlZmZlY3QYAyABKAkSDQoFbm90ZXMYBCADKAkSDAoEcGxhbhgFIAMoCSI5Cg1TZXR0aW5nQ2hhbmdlEg4KBm9wdGlvbhgBIAEoCRIMCgRmcm9tGAIgASgJEgoKAnRvGAMgASgJMmYKD1NldHRpbmdzU2VydmljZRJTCg5DaGFuZ2VTZXR0aW5ncxIeLnZwbmQudjEuQ2hhbmdlU2V0dGluZ3NSZXF1ZXN0Gh8udnBuZC52MS5DaGFuZ2VTZXR0aW5nc1Jlc3BvbnNlIgBiBnByb3RvMw", [file_vpnd_v1_network]);
+  fileDesc("ChZ2cG5kL3YxL3NldHRpbmdzLnByb3RvEgd2cG5kLnYxIqUEChVDaGFuZ2VTZXR0aW5nc1JlcXVlc3QSDwoHbmV0d29yaxgBIAEoCRILCgNpZXgYAiADKAkSFwoKdmlydHVhbF9pcBgDIAEoCUgBiAEBEhEKBG5hbWUYBCABKAlIAogBARITCgZkZXZpY2UYBSABKAlIA4gBARIQCgNtdHUYBiABKA1IBIgBARIYCgtsaXN0ZW5fcG9ydBgHIAEoDUgFiAEBEhQKCnRjcF9saXN0ZW4YCCABKAlIABIVCgt0Y3BfY29ubmVjdBgJIAEoCUgAEhAKA2RucxgLIAEoCEgGiAEBEh4KEXJldGVudGlvbl9zZWNvbmRzGAwgASgBSAeIAQESFgoJbWF4X2J5dGVzGA0gASgESAiIAQESEAoDbG9nGA4gASgJSAmIAQESEgoFdG9rZW4YDyABKAxICogBARISCgVwcm94eRgQIAEoCUgLiAEBEiYKBnJvdXRlcxgRIAEoCzIRLnZwbmQudjEuUHJlZml4ZXNIDIgBARIPCgdkcnlfcnVuGAogASgIQgkKB3RjcF9lbmRCDQoLX3ZpcnR1YWxfaXBCBwoFX25hbWVCCQoHX2RldmljZUIGCgRfbXR1Qg4KDF9saXN0ZW5fcG9ydEIGCgRfZG5zQhQKEl9yZXRlbnRpb25fc2Vjb25kc0IMCgpfbWF4X2J5dGVzQgYKBF9sb2dCCAoGX3Rva2VuQggKBl9wcm94eUIJCgdfcm91dGVzIhwKCFByZWZpeGVzEhAKCHByZWZpeGVzGAEgAygJIpEBChZDaGFuZ2VTZXR0aW5nc1Jlc3BvbnNlEiEKB25ldHdvcmsYASABKAsyEC52cG5kLnYxLk5ldHdvcmsSJwoHY2hhbmdlcxgCIAMoCzIWLnZwbmQudjEuU2V0dGluZ0NoYW5nZRIOCgZlZmZlY3QYAyABKAkSDQoFbm90ZXMYBCADKAkSDAoEcGxhbhgFIAMoCSI5Cg1TZXR0aW5nQ2hhbmdlEg4KBm9wdGlvbhgBIAEoCRIMCgRmcm9tGAIgASgJEgoKAnRvGAMgASgJMmYKD1NldHRpbmdzU2VydmljZRJTCg5DaGFuZ2VTZXR0aW5ncxIeLnZwbmQudjEuQ2hhbmdlU2V0dGluZ3NSZXF1ZXN0Gh8udnBuZC52MS5DaGFuZ2VTZXR0aW5nc1Jlc3BvbnNlIgBiBnByb3RvMw", [file_vpnd_v1_network]);
 
 /**
  * What is absent stays as it is.
@@ -119,6 +119,25 @@ export type ChangeSettingsRequest = Message<"vpnd.v1.ChangeSettingsRequest"> & {
   log?: string | undefined;
 
   /**
+   * Of a network by way of a gateway: what the gateway asks for; empty: nothing.
+   *
+   * @generated from field: optional bytes token = 15;
+   */
+  token?: Uint8Array | undefined;
+
+  /**
+   * "http://HOST:PORT"; empty: none.
+   *
+   * @generated from field: optional string proxy = 16;
+   */
+  proxy?: string | undefined;
+
+  /**
+   * @generated from field: optional vpnd.v1.Prefixes routes = 17;
+   */
+  routes?: Prefixes | undefined;
+
+  /**
    * Answer with the plan and change nothing.
    *
    * @generated from field: bool dry_run = 10;
@@ -132,6 +151,25 @@ export type ChangeSettingsRequest = Message<"vpnd.v1.ChangeSettingsRequest"> & {
  */
 export const ChangeSettingsRequestSchema: GenMessage<ChangeSettingsRequest> = /*@__PURE__*/
   messageDesc(file_vpnd_v1_settings, 0);
+
+/**
+ * Each in CIDR notation.
+ *
+ * @generated from message vpnd.v1.Prefixes
+ */
+export type Prefixes = Message<"vpnd.v1.Prefixes"> & {
+  /**
+   * @generated from field: repeated string prefixes = 1;
+   */
+  prefixes: string[];
+};
+
+/**
+ * Describes the message vpnd.v1.Prefixes.
+ * Use `create(PrefixesSchema)` to create a new message.
+ */
+export const PrefixesSchema: GenMessage<Prefixes> = /*@__PURE__*/
+  messageDesc(file_vpnd_v1_settings, 1);
 
 /**
  * @generated from message vpnd.v1.ChangeSettingsResponse
@@ -174,7 +212,7 @@ export type ChangeSettingsResponse = Message<"vpnd.v1.ChangeSettingsResponse"> &
  * Use `create(ChangeSettingsResponseSchema)` to create a new message.
  */
 export const ChangeSettingsResponseSchema: GenMessage<ChangeSettingsResponse> = /*@__PURE__*/
-  messageDesc(file_vpnd_v1_settings, 1);
+  messageDesc(file_vpnd_v1_settings, 2);
 
 /**
  * @generated from message vpnd.v1.SettingChange
@@ -205,7 +243,7 @@ export type SettingChange = Message<"vpnd.v1.SettingChange"> & {
  * Use `create(SettingChangeSchema)` to create a new message.
  */
 export const SettingChangeSchema: GenMessage<SettingChange> = /*@__PURE__*/
-  messageDesc(file_vpnd_v1_settings, 2);
+  messageDesc(file_vpnd_v1_settings, 3);
 
 /**
  * Changing what a network was joined with; keys are KeyService's.
