@@ -103,6 +103,18 @@ export async function postgres(demo: Demo, lab: Lab): Promise<void> {
     );
   });
 
+  await demo.step("The same from a node: the newest packets, and a file for tcpdump", async () => {
+    const filter = ["--filter", "icmp"];
+    const newest = await demo.ctl(alice, ["log", "query", ...filter, "--limit", "4"]);
+    ensure(newest.includes(bob.vip), "the log has no pings");
+    const file = join(alice.host.folder, "ping.pcap");
+    await demo.ctl(alice, ["log", "export", "--pcap", file, ...filter]);
+    demo.show(alice, "tcpdump -n -c 4 -r /alice/ping.pcap");
+    const read = await alice.host.exec("tcpdump", ["-n", "-c", "4", "-r", file]);
+    say(indent(read.stdout));
+    ensure(read.stdout.includes("ICMP echo request"), `tcpdump does not read the file: ${read.stderr}`);
+  });
+
   await demo.step("Leave: nothing stays on the hosts, the log stays in the database", async () => {
     for (const node of nodes) await leaveNothing(demo, node);
     const rows = Number(await database.sql("SELECT count(*) FROM vpnd.log"));
