@@ -40,10 +40,10 @@ export function questionOf(context: CtlContext, flags: LogFlags, network: string
 /** Runs `use` with the log, which is closed afterwards. */
 export async function withLog<T>(
   context: CtlContext,
-  flags: LogPlaceFlags,
+  flags: LogPlaceFlags & { readonly readOnly?: boolean },
   use: (log: PacketLog) => Promise<T>,
 ): Promise<T> {
-  const log = await openLog(context, flags);
+  const log = await openLog(context, flags, flags.readOnly ?? true);
   try {
     return await use(log);
   } finally {
@@ -51,7 +51,7 @@ export async function withLog<T>(
   }
 }
 
-async function openLog(context: CtlContext, flags: LogPlaceFlags): Promise<PacketLog> {
+async function openLog(context: CtlContext, flags: LogPlaceFlags, readOnly: boolean): Promise<PacketLog> {
   const { postgres, postgresPasswordFile: file, pskFile } = flags;
   const { logOfDatabase, logOfVpnd } = await import("../io/packet-log.js");
   if (postgres === undefined) {
@@ -74,5 +74,5 @@ async function openLog(context: CtlContext, flags: LogPlaceFlags): Promise<Packe
     file === undefined ? password : new TextDecoder().decode(passwordOf(await readPskFile(context, file)));
   const psk =
     pskFile === undefined ? undefined : parsePsk(await readPskFile(context, pskFile), { badger: false });
-  return logOfDatabase({ url, password: given, psk }, context.signal);
+  return logOfDatabase({ url, password: given, psk, readOnly }, context.signal);
 }

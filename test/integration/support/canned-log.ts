@@ -37,9 +37,46 @@ const records = [
   },
 ];
 
+const [first, last] = ["2027-01-15T08:00:00.000001Z", "2027-01-15T08:00:09.000001Z"];
+const ends = { source: "10.9.0.1", source_port: "50000", destination: "10.9.0.2", destination_port: "443" };
+const views: Readonly<Record<string, Record<string, string>>> = {
+  talkers: {
+    address: "10.9.0.1",
+    node: "alpha",
+    sent_packets: "3",
+    sent_bytes: "4000",
+    received_packets: "2",
+    received_bytes: "100",
+    peers: "1",
+    first,
+    last,
+  },
+  conversations: {
+    ...ends,
+    protocol: "6",
+    sent_packets: "3",
+    sent_bytes: "4000",
+    returned_packets: "2",
+    returned_bytes: "100",
+    first,
+    last,
+  },
+  connections: { ...ends, state: "open", opened: first, packets: "5", bytes: "4100", last },
+};
+
 export const cannedLog: ServiceImpl<(typeof LogService)["method"]> = {
   async *queryLog({ query }) {
     if (query?.network !== "empty") yield { records };
+  },
+  async getLogView({ view }) {
+    return { rows: [{ values: views[view] ?? {} }] };
+  },
+  async pruneLog({ dryRun }) {
+    return { parts: [{ node: "alpha", since: at(0), until: at(1), bytes: 8192n, dropped: !dryRun }] };
+  },
+  async *replayLog() {
+    yield { packets: 3n, bytes: 4000n, leftOut: 1n, seconds: 1.5 };
+    yield { packets: 5n, bytes: 7000n, leftOut: 1n, seconds: 2.5, done: true };
   },
   async *followLog() {
     yield { records: records.slice(0, 1) };

@@ -8,18 +8,31 @@ import {
   countStatement,
   type LogQuery,
   type LogStream,
+  type LogTime,
   recordsStatement,
   type Statement,
   streamStatement,
+  timeSql,
 } from "./query.js";
 import { type LogRecord, readRecord } from "./record.js";
 import { type SessionKeys, sessionKeys } from "./session-keys.js";
+import { type LogView, type ViewRow, viewRow, viewStatement } from "./views.js";
 
 /** Rows of one answer: of up to 64 KiB each. */
 const rowsAtOnce = 100;
 const pollMs = 500;
 /** Where the newest packets are looked for first, seconds: nobody waits for a whole log to be sorted. */
 const windows = [60, 3600, 86_400];
+
+/** A part of the log of one node; times are microseconds since 1970. */
+export interface LogPart {
+  node: string;
+  since: bigint;
+  until: bigint;
+  bytes: number;
+  /** False of a part that somebody reads for long, and when it was only asked for. */
+  dropped: boolean;
+}
 
 export class DatabaseLog {
   readonly #connection: WireConnection;
@@ -47,7 +60,9 @@ export class DatabaseLog {
       signal.addEventListener("abort", onAbort, { once: true });
       connection.onEnd = () => signal.removeEventListener("abort", onAbort);
       // The server is not to work for somebody who has gone.
-      await connection.script("SET client_connection_check_interval = '2s'; SET jit = off");
+      await connection.script(
+        "SET client_connection_check_interval = '2s'; SET jit = off; SET timezone = 'UTC'; SET datestyle = 'ISO'",
+      );
       return new DatabaseLog(connection, psks);
     } catch (error) {
       throw databaseFailure(error);
@@ -106,6 +121,31 @@ export class DatabaseLog {
       }
       await delay(pollMs, undefined, { signal }).catch(() => {});
     }
+  }
+
+  /** Rows of a view, as many as the query's limit says. @throws VpnError */
+  async view(view: LogView, query: LogQuery): Promise<ViewRow[]> {
+    const rows = await this.ask(viewStatement(view, query));
+    return rows.map((values) => viewRow(view, values));
+  }
+
+  /** Drops the parts of the log that were over by then, or tells of them. @throws VpnError `not-permitted` for who does not own it */
+  async prune(network: string, before: LogTime, dryRun: boolean): Promise<LogPart[]> {
+    const parameters = [network, String(dryRun)];
+    const time = timeSql(before, (value) => parameters.push(value));
+    const micros = (column: string): string => `(extract(epoch FROM ${column}) * 1000000)::bigint`;
+    const columns = `node, ${micros("since")}, ${micros("until")}, bytes, dropped`;
+    const rows = await this.ask({
+      sql: `SELECT ${columns} FROM vpnd.prune($1::text, ${time}, $2::boolean)`,
+      parameters,
+    });
+    return rows.map(([node, since, until, bytes, dropped]) => ({
+      node: node ?? "",
+      since: BigInt(since ?? 0),
+      until: BigInt(until ?? 0),
+      bytes: Number(bytes ?? 0),
+      dropped: dropped === "t",
+    }));
   }
 
   /** Rows as text, in the order of the statement's columns. @throws VpnError */

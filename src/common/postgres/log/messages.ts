@@ -53,11 +53,13 @@ export function recordFrom(message: RecordMessage): LogRecord {
   };
 }
 
-function timestampMessage(micros: bigint): { seconds: bigint; nanos: number } {
+/** @param micros since 1970 */
+export function timestampMessage(micros: bigint): { seconds: bigint; nanos: number } {
   const rest = ((micros % million) + million) % million;
   return { seconds: (micros - rest) / million, nanos: Number(rest) * 1000 };
 }
 
-function microsOf(time: Timestamp | undefined): bigint {
+/** Microseconds since 1970. */
+export function microsOf(time: Timestamp | undefined): bigint {
   return time === undefined ? 0n : time.seconds * million + BigInt(Math.floor(time.nanos / 1000));
 }

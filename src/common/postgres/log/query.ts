@@ -10,6 +10,8 @@ export interface LogQuery {
   /** Its name in the database. */
   network: string;
   filter?: Filter;
+  /** Only from this node to that one, by their numbers in the database. */
+  between?: { sender: number; receiver: number };
   /** Inclusive. */
   since?: LogTime;
   /** Exclusive. */
@@ -71,15 +73,14 @@ export function streamStatement(query: LogQuery, stream: LogStream, behind: bigi
 }
 
 /** "vpnd.log WHERE …", with everything but the limit. */
-export function logWhere({ network, filter, since, until }: LogQuery): Statement {
+export function logWhere({ network, filter, between, since, until }: LogQuery): Statement {
   const parameters = [network];
   const conditions = ["network = $1::text"];
-  const time = (bound: LogTime): string => {
-    if ("secondsAgo" in bound) {
-      return `now() - make_interval(secs => $${parameters.push(String(bound.secondsAgo))}::double precision)`;
-    }
-    return `$${parameters.push(timestampText(bound.micros))}::timestamptz`;
-  };
+  const time = (bound: LogTime): string => timeSql(bound, (value) => parameters.push(value));
+  if (between !== undefined) {
+    conditions.push(`sender = $${parameters.push(String(between.sender))}::integer`);
+    conditions.push(`receiver = $${parameters.push(String(between.receiver))}::integer`);
+  }
   if (since !== undefined) conditions.push(`at >= ${time(since)}`);
   if (until !== undefined) conditions.push(`at < ${time(until)}`);
   if (filter !== undefined) {
@@ -88,6 +89,14 @@ export function logWhere({ network, filter, since, until }: LogQuery): Statement
     parameters.push(...condition.parameters);
   }
   return { sql: `vpnd.log WHERE ${conditions.join(" AND ")}`, parameters };
+}
+
+/** @param bind gives a value its number */
+export function timeSql(time: LogTime, bind: (value: string) => number): string {
+  if ("secondsAgo" in time) {
+    return `now() - make_interval(secs => $${bind(String(time.secondsAgo))}::double precision)`;
+  }
+  return `$${bind(timestampText(time.micros))}::timestamptz`;
 }
 
 /** RFC 3339 with microseconds. @param micros since 1970 */

@@ -1,15 +1,24 @@
+import type { LogView } from "../../../common/postgres/log/views.js";
 import { recordJson, recordLine } from "../../core/log-text.js";
+import { viewJson, viewText } from "../../core/log-views.js";
 import { jsonLine } from "../../core/present.js";
 import { notes } from "../../core/table.js";
-import type { CtlCommand } from "../context.js";
+import type { Question } from "../../io/packet-log.js";
+import type { CtlCommand, CtlContext } from "../context.js";
 import { type LogFlags, questionOf, withLog } from "../log.js";
 
+export interface LogQueryFlags extends LogFlags {
+  readonly view?: LogView;
+}
+
+const rowsOfView = 50;
 /** How many are shown when neither time nor number is given. */
 const shown = 100;
 
-const logQuery: CtlCommand<LogFlags, [string?]> = async (context, flags, network) => {
+const logQuery: CtlCommand<LogQueryFlags, [string?]> = async (context, flags, network) => {
   const { json } = context.globals;
   const asked = questionOf(context, flags, network);
+  if (flags.view !== undefined) return showView(context, flags, flags.view, asked);
   const everything = flags.since !== undefined || flags.until !== undefined || flags.limit !== undefined;
   const question = everything ? asked : { ...asked, limit: shown };
   return withLog(context, flags, async (log) => {
@@ -29,5 +38,22 @@ const logQuery: CtlCommand<LogFlags, [string?]> = async (context, flags, network
     return 0;
   });
 };
+
+async function showView(
+  context: CtlContext,
+  flags: LogQueryFlags,
+  view: LogView,
+  asked: Question,
+): Promise<number> {
+  const { limit = rowsOfView } = asked;
+  const rows = await withLog(context, flags, (log) => log.view(view, { ...asked, limit }));
+  if (context.globals.json) context.out.write(rows.map((row) => jsonLine(viewJson(view, row))).join(""));
+  else {
+    const more = rows.length >= limit ? [`the first ${limit}; more: --limit`] : [];
+    const text = rows.length === 0 ? "" : viewText(view, rows, context.out.look);
+    context.out.write(text + notes(rows.length === 0 ? ["no such packets"] : more));
+  }
+  return 0;
+}
 
 export default logQuery;

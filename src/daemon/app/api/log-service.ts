@@ -1,16 +1,25 @@
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { VpnError } from "../../../common/errors.js";
-import type { LogService, LogQuery as QueryMessage } from "../../../common/gen/vpnd/v1/log_pb.js";
+import {
+  type LogPartSchema,
+  LogQuerySchema,
+  type LogService,
+  type LogQuery as QueryMessage,
+} from "../../../common/gen/vpnd/v1/log_pb.js";
 import type { ServiceImpl } from "../../../common/grpc/server.js";
-import type { DatabaseLog } from "../../../common/postgres/log/database-log.js";
+import type { DatabaseLog, LogPart } from "../../../common/postgres/log/database-log.js";
 import { parseFilter } from "../../../common/postgres/log/filter.js";
-import { recordMessage, timeFrom } from "../../../common/postgres/log/messages.js";
+import { recordMessage, timeFrom, timestampMessage } from "../../../common/postgres/log/messages.js";
 import type { LogQuery } from "../../../common/postgres/log/query.js";
+import { logViews } from "../../../common/postgres/log/views.js";
 import type { Networks } from "../networks.js";
 import { PostgresCarrier } from "../postgres/postgres-carrier.js";
+import { replay } from "../postgres/replay.js";
 
 /** Questions that are answered at a time: each has a connection, of which a database has few. */
 const mostQuestions = 8;
 const shownAtFirst = 10;
+const fastest = 1_000_000;
 
 export function logService(
   networks: Networks,
@@ -48,12 +57,58 @@ export function logService(
       for await (const records of asked(query, signal, (log, what) => log.records(what)))
         yield { records: records.map(recordMessage) };
     },
+    async getLogView({ query, view }, { signal }) {
+      const kind = logViews.find((one) => one === view);
+      if (kind === undefined) {
+        throw new VpnError("usage", `"${view}" is no view`, { hint: `one of ${logViews.join(", ")}` });
+      }
+      const rows = await only(asked(query, signal, (log, what) => once(log.view(kind, what))));
+      return { rows: rows.map((values) => ({ values: { ...values } })) };
+    },
+    async pruneLog({ network, before, dryRun }, { signal }) {
+      if (before === undefined)
+        throw new VpnError("usage", "no time is named", { hint: "such as --before 30d" });
+      const query = create(LogQuerySchema, { network });
+      const parts = await only(
+        asked(query, signal, (log, what) => once(log.prune(what.network, timeFrom(before), dryRun))),
+      );
+      return { parts: parts.map(partMessage) };
+    },
+    async *replayLog({ query, to, speed, dryRun }, { signal }) {
+      if (!(speed >= 0 && speed <= fastest)) {
+        throw new VpnError("usage", `--speed is a number from 0 to ${fastest}`, {
+          hint: "2 is twice as fast as it was",
+        });
+      }
+      const carrier = carrierOf(networks, query?.network ?? "");
+      const between = carrier.between(to);
+      const inject = (data: Uint8Array, ends: Uint32Array): Promise<void> => carrier.inject(data, ends);
+      const play = (log: DatabaseLog, what: LogQuery, until: AbortSignal) =>
+        replay(log, { query: { ...what, between }, speed, ...(!dryRun && { inject }) }, until);
+      for await (const { packets, bytes, leftOut, ...rest } of asked(query, signal, play))
+        yield { ...rest, packets: BigInt(packets), bytes: BigInt(bytes), leftOut: BigInt(leftOut) };
+    },
     async *followLog({ query }, { signal }) {
       const follow = (log: DatabaseLog, what: LogQuery, until: AbortSignal) =>
         log.follow({ ...what, limit: what.limit ?? shownAtFirst }, until);
       for await (const records of asked(query, signal, follow)) yield { records: records.map(recordMessage) };
     },
   };
+}
+
+async function* once<T>(answer: Promise<T>): AsyncGenerator<T> {
+  yield await answer;
+}
+
+async function only<T>(answers: AsyncGenerator<T>): Promise<T> {
+  const { value, done } = await answers.next();
+  await answers.return(undefined);
+  if (done === true) throw new VpnError("internal", "the log gave no answer");
+  return value;
+}
+
+function partMessage({ since, until, bytes, ...rest }: LogPart): MessageInitShape<typeof LogPartSchema> {
+  return { ...rest, since: timestampMessage(since), until: timestampMessage(until), bytes: BigInt(bytes) };
 }
 
 function carrierOf(networks: Networks, name: string): PostgresCarrier {

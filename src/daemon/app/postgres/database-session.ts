@@ -135,6 +135,11 @@ export class DatabaseSession {
     }
   }
 
+  /** Number of this node in the database. */
+  get node(): number {
+    return this.#me;
+  }
+
   /** Resolves when it is over, with the reason; everything is closed then. */
   async ended(): Promise<Fault> {
     const fault = await this.#ended;

@@ -190,6 +190,32 @@ export class PostgresCarrier implements Carrier {
     return DatabaseLog.open(options, this.#psks, signal);
   }
 
+  /** Numbers in the database. @param peer name or virtual IP @throws VpnError when there is no such peer, or no session */
+  between(peer: string): { sender: number; receiver: number } {
+    const peers = this.#nodes.views(this.#options.mtu, undefined);
+    const found = peers.filter(({ virtualIp, name }) => virtualIp === peer || name === peer);
+    const [one] = found;
+    const receiver = one === undefined ? undefined : this.#nodes.idOf(one.virtualIp);
+    const sender = this.#session?.node;
+    if (found.length > 1) {
+      const candidates = found.map(({ virtualIp }) => virtualIp).join(", ");
+      throw new VpnError("ambiguous", `several peers are called ${peer}`, { hint: `one of ${candidates}` });
+    }
+    if (receiver === undefined) {
+      throw new VpnError("not-found", `there is no peer ${peer}`, { hint: "see them: vpnctl peers" });
+    }
+    if (sender === undefined) throw unreached();
+    return { sender, receiver };
+  }
+
+  /** Sends items as if the device had given them. Resolves when there is room for more. @throws VpnError `failed` without a session */
+  async inject(data: Uint8Array, ends: Uint32Array): Promise<void> {
+    const session = this.#session;
+    if (session === undefined) throw unreached();
+    if (!session.writer.send({ data, ends, items: "supers", release: () => {} }))
+      await session.writer.flush();
+  }
+
   #makeSessionOptions(address: ReturnType<typeof parsePostgresUrl>): Omit<SessionOptions, "rules" | "psk"> {
     const { network, postgres, password, virtualIp, nodeName, nodeKey, makeSocket } = this.#options;
     const { resolve = resolveServer } = this.#options;
@@ -352,5 +378,8 @@ export class PostgresCarrier implements Carrier {
 
 const sameRules = (a: LogRules, b: LogRules): boolean =>
   a.retentionSeconds === b.retentionSeconds && a.maxBytes === b.maxBytes && a.log === b.log;
+
+const unreached = (): VpnError =>
+  new VpnError("failed", "the database is not reached", { hint: "see why: vpnctl network" });
 
 const emptyCounters = () => ({ rxBytes: 0, txBytes: 0, rxPackets: 0, txPackets: 0, drops: {} });

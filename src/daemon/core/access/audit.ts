@@ -5,7 +5,8 @@ export function networkOfChange(request: unknown, answer: unknown): string | und
 
 function nameIn(message: unknown): string | undefined {
   if (!isObject(message)) return undefined;
-  const { network, networks } = message;
+  const { network, networks, query } = message;
+  if (isObject(query)) return nameIn(query);
   if (typeof network === "string" && network !== "") return network;
   if (isObject(network) && typeof network.name === "string") return network.name;
   if (!Array.isArray(networks) || networks.length === 0) return undefined;

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file vpnd/v1/log.proto.
  */
 export const file_vpnd_v1_log: GenFile = /*@__PURE__*/
-  fileDesc("ChF2cG5kL3YxL2xvZy5wcm90bxIHdnBuZC52MSKLAQoITG9nUXVlcnkSDwoHbmV0d29yaxgBIAEoCRIOCgZmaWx0ZXIYAiABKAkSHwoFc2luY2UYAyABKAsyEC52cG5kLnYxLkxvZ1RpbWUSHwoFdW50aWwYBCABKAsyEC52cG5kLnYxLkxvZ1RpbWUSEgoFbGltaXQYBSABKARIAIgBAUIICgZfbGltaXQiUgoHTG9nVGltZRIVCgtzZWNvbmRzX2FnbxgBIAEoAUgAEigKAmF0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEgAQgYKBHRpbWUiMwoPUXVlcnlMb2dSZXF1ZXN0EiAKBXF1ZXJ5GAEgASgLMhEudnBuZC52MS5Mb2dRdWVyeSI3ChBRdWVyeUxvZ1Jlc3BvbnNlEiMKB3JlY29yZHMYASADKAsyEi52cG5kLnYxLkxvZ1JlY29yZCI0ChBGb2xsb3dMb2dSZXF1ZXN0EiAKBXF1ZXJ5GAEgASgLMhEudnBuZC52MS5Mb2dRdWVyeSI4ChFGb2xsb3dMb2dSZXNwb25zZRIjCgdyZWNvcmRzGAEgAygLMhIudnBuZC52MS5Mb2dSZWNvcmQi8QEKCUxvZ1JlY29yZBImCgJhdBgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKAoEc2VudBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGc2VuZGVyGAMgASgJEhUKCHJlY2VpdmVyGAQgASgJSACIAQESDwoHc2Vzc2lvbhgFIAEoBBILCgNzZXEYBiABKAQSDgoGcGFja2V0GAcgASgMEg4KBmxlbmd0aBgIIAEoDRIPCgdvZmZsb2FkGAkgASgMEg8KB3BheWxvYWQYCiABKAlCCwoJX3JlY2VpdmVyMpkBCgpMb2dTZXJ2aWNlEkMKCFF1ZXJ5TG9nEhgudnBuZC52MS5RdWVyeUxvZ1JlcXVlc3QaGS52cG5kLnYxLlF1ZXJ5TG9nUmVzcG9uc2UiADABEkYKCUZvbGxvd0xvZxIZLnZwbmQudjEuRm9sbG93TG9nUmVxdWVzdBoaLnZwbmQudjEuRm9sbG93TG9nUmVzcG9uc2UiADABYgZwcm90bzM", [file_google_protobuf_timestamp]);
+  fileDesc("ChF2cG5kL3YxL2xvZy5wcm90bxIHdnBuZC52MSKLAQoITG9nUXVlcnkSDwoHbmV0d29yaxgBIAEoCRIOCgZmaWx0ZXIYAiABKAkSHwoFc2luY2UYAyABKAsyEC52cG5kLnYxLkxvZ1RpbWUSHwoFdW50aWwYBCABKAsyEC52cG5kLnYxLkxvZ1RpbWUSEgoFbGltaXQYBSABKARIAIgBAUIICgZfbGltaXQiUgoHTG9nVGltZRIVCgtzZWNvbmRzX2FnbxgBIAEoAUgAEigKAmF0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEgAQgYKBHRpbWUiMwoPUXVlcnlMb2dSZXF1ZXN0EiAKBXF1ZXJ5GAEgASgLMhEudnBuZC52MS5Mb2dRdWVyeSI3ChBRdWVyeUxvZ1Jlc3BvbnNlEiMKB3JlY29yZHMYASADKAsyEi52cG5kLnYxLkxvZ1JlY29yZCI0ChBGb2xsb3dMb2dSZXF1ZXN0EiAKBXF1ZXJ5GAEgASgLMhEudnBuZC52MS5Mb2dRdWVyeSI4ChFGb2xsb3dMb2dSZXNwb25zZRIjCgdyZWNvcmRzGAEgAygLMhIudnBuZC52MS5Mb2dSZWNvcmQiQwoRR2V0TG9nVmlld1JlcXVlc3QSIAoFcXVlcnkYASABKAsyES52cG5kLnYxLkxvZ1F1ZXJ5EgwKBHZpZXcYAiABKAkiNwoSR2V0TG9nVmlld1Jlc3BvbnNlEiEKBHJvd3MYASADKAsyEy52cG5kLnYxLkxvZ1ZpZXdSb3cibAoKTG9nVmlld1JvdxIvCgZ2YWx1ZXMYASADKAsyHy52cG5kLnYxLkxvZ1ZpZXdSb3cuVmFsdWVzRW50cnkaLQoLVmFsdWVzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJVCg9QcnVuZUxvZ1JlcXVlc3QSDwoHbmV0d29yaxgBIAEoCRIgCgZiZWZvcmUYAiABKAsyEC52cG5kLnYxLkxvZ1RpbWUSDwoHZHJ5X3J1bhgDIAEoCCIzChBQcnVuZUxvZ1Jlc3BvbnNlEh8KBXBhcnRzGAEgAygLMhAudnBuZC52MS5Mb2dQYXJ0Io0BCgdMb2dQYXJ0EgwKBG5vZGUYASABKAkSKQoFc2luY2UYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEikKBXVudGlsGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBINCgVieXRlcxgEIAEoBBIPCgdkcm9wcGVkGAUgASgIImAKEFJlcGxheUxvZ1JlcXVlc3QSIAoFcXVlcnkYASABKAsyES52cG5kLnYxLkxvZ1F1ZXJ5EgoKAnRvGAIgASgJEg0KBXNwZWVkGAMgASgBEg8KB2RyeV9ydW4YBCABKAgiZAoRUmVwbGF5TG9nUmVzcG9uc2USDwoHcGFja2V0cxgBIAEoBBINCgVieXRlcxgCIAEoBBIQCghsZWZ0X291dBgDIAEoBBIPCgdzZWNvbmRzGAQgASgBEgwKBGRvbmUYBSABKAgi8QEKCUxvZ1JlY29yZBImCgJhdBgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKAoEc2VudBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGc2VuZGVyGAMgASgJEhUKCHJlY2VpdmVyGAQgASgJSACIAQESDwoHc2Vzc2lvbhgFIAEoBBILCgNzZXEYBiABKAQSDgoGcGFja2V0GAcgASgMEg4KBmxlbmd0aBgIIAEoDRIPCgdvZmZsb2FkGAkgASgMEg8KB3BheWxvYWQYCiABKAlCCwoJX3JlY2VpdmVyMu0CCgpMb2dTZXJ2aWNlEkMKCFF1ZXJ5TG9nEhgudnBuZC52MS5RdWVyeUxvZ1JlcXVlc3QaGS52cG5kLnYxLlF1ZXJ5TG9nUmVzcG9uc2UiADABEkYKCUZvbGxvd0xvZxIZLnZwbmQudjEuRm9sbG93TG9nUmVxdWVzdBoaLnZwbmQudjEuRm9sbG93TG9nUmVzcG9uc2UiADABEkcKCkdldExvZ1ZpZXcSGi52cG5kLnYxLkdldExvZ1ZpZXdSZXF1ZXN0GhsudnBuZC52MS5HZXRMb2dWaWV3UmVzcG9uc2UiABJBCghQcnVuZUxvZxIYLnZwbmQudjEuUHJ1bmVMb2dSZXF1ZXN0GhkudnBuZC52MS5QcnVuZUxvZ1Jlc3BvbnNlIgASRgoJUmVwbGF5TG9nEhkudnBuZC52MS5SZXBsYXlMb2dSZXF1ZXN0GhoudnBuZC52MS5SZXBsYXlMb2dSZXNwb25zZSIAMAFiBnByb3RvMw", [file_google_protobuf_timestamp]);
 
 /**
  * @generated from message vpnd.v1.LogQuery
@@ -161,6 +161,234 @@ export const FollowLogResponseSchema: GenMessage<FollowLogResponse> = /*@__PURE_
   messageDesc(file_vpnd_v1_log, 5);
 
 /**
+ * @generated from message vpnd.v1.GetLogViewRequest
+ */
+export type GetLogViewRequest = Message<"vpnd.v1.GetLogViewRequest"> & {
+  /**
+   * @generated from field: vpnd.v1.LogQuery query = 1;
+   */
+  query?: LogQuery | undefined;
+
+  /**
+   * "talkers", "conversations" or "connections".
+   *
+   * @generated from field: string view = 2;
+   */
+  view: string;
+};
+
+/**
+ * Describes the message vpnd.v1.GetLogViewRequest.
+ * Use `create(GetLogViewRequestSchema)` to create a new message.
+ */
+export const GetLogViewRequestSchema: GenMessage<GetLogViewRequest> = /*@__PURE__*/
+  messageDesc(file_vpnd_v1_log, 6);
+
+/**
+ * @generated from message vpnd.v1.GetLogViewResponse
+ */
+export type GetLogViewResponse = Message<"vpnd.v1.GetLogViewResponse"> & {
+  /**
+   * @generated from field: repeated vpnd.v1.LogViewRow rows = 1;
+   */
+  rows: LogViewRow[];
+};
+
+/**
+ * Describes the message vpnd.v1.GetLogViewResponse.
+ * Use `create(GetLogViewResponseSchema)` to create a new message.
+ */
+export const GetLogViewResponseSchema: GenMessage<GetLogViewResponse> = /*@__PURE__*/
+  messageDesc(file_vpnd_v1_log, 7);
+
+/**
+ * @generated from message vpnd.v1.LogViewRow
+ */
+export type LogViewRow = Message<"vpnd.v1.LogViewRow"> & {
+  /**
+   * By the names of the view's columns; null ones are absent. Times are RFC 3339.
+   *
+   * @generated from field: map<string, string> values = 1;
+   */
+  values: { [key: string]: string };
+};
+
+/**
+ * Describes the message vpnd.v1.LogViewRow.
+ * Use `create(LogViewRowSchema)` to create a new message.
+ */
+export const LogViewRowSchema: GenMessage<LogViewRow> = /*@__PURE__*/
+  messageDesc(file_vpnd_v1_log, 8);
+
+/**
+ * @generated from message vpnd.v1.PruneLogRequest
+ */
+export type PruneLogRequest = Message<"vpnd.v1.PruneLogRequest"> & {
+  /**
+   * @generated from field: string network = 1;
+   */
+  network: string;
+
+  /**
+   * @generated from field: vpnd.v1.LogTime before = 2;
+   */
+  before?: LogTime | undefined;
+
+  /**
+   * Answer with what would be dropped.
+   *
+   * @generated from field: bool dry_run = 3;
+   */
+  dryRun: boolean;
+};
+
+/**
+ * Describes the message vpnd.v1.PruneLogRequest.
+ * Use `create(PruneLogRequestSchema)` to create a new message.
+ */
+export const PruneLogRequestSchema: GenMessage<PruneLogRequest> = /*@__PURE__*/
+  messageDesc(file_vpnd_v1_log, 9);
+
+/**
+ * @generated from message vpnd.v1.PruneLogResponse
+ */
+export type PruneLogResponse = Message<"vpnd.v1.PruneLogResponse"> & {
+  /**
+   * @generated from field: repeated vpnd.v1.LogPart parts = 1;
+   */
+  parts: LogPart[];
+};
+
+/**
+ * Describes the message vpnd.v1.PruneLogResponse.
+ * Use `create(PruneLogResponseSchema)` to create a new message.
+ */
+export const PruneLogResponseSchema: GenMessage<PruneLogResponse> = /*@__PURE__*/
+  messageDesc(file_vpnd_v1_log, 10);
+
+/**
+ * A part of the log of one node.
+ *
+ * @generated from message vpnd.v1.LogPart
+ */
+export type LogPart = Message<"vpnd.v1.LogPart"> & {
+  /**
+   * @generated from field: string node = 1;
+   */
+  node: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp since = 2;
+   */
+  since?: Timestamp | undefined;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp until = 3;
+   */
+  until?: Timestamp | undefined;
+
+  /**
+   * @generated from field: uint64 bytes = 4;
+   */
+  bytes: bigint;
+
+  /**
+   * False of a part that somebody reads for long, and in a dry run.
+   *
+   * @generated from field: bool dropped = 5;
+   */
+  dropped: boolean;
+};
+
+/**
+ * Describes the message vpnd.v1.LogPart.
+ * Use `create(LogPartSchema)` to create a new message.
+ */
+export const LogPartSchema: GenMessage<LogPart> = /*@__PURE__*/
+  messageDesc(file_vpnd_v1_log, 11);
+
+/**
+ * @generated from message vpnd.v1.ReplayLogRequest
+ */
+export type ReplayLogRequest = Message<"vpnd.v1.ReplayLogRequest"> & {
+  /**
+   * @generated from field: vpnd.v1.LogQuery query = 1;
+   */
+  query?: LogQuery | undefined;
+
+  /**
+   * Name or virtual IP of the peer.
+   *
+   * @generated from field: string to = 2;
+   */
+  to: string;
+
+  /**
+   * Twice as fast as it was: 2; 0: as fast as it goes.
+   *
+   * @generated from field: double speed = 3;
+   */
+  speed: number;
+
+  /**
+   * Answer with what would be sent.
+   *
+   * @generated from field: bool dry_run = 4;
+   */
+  dryRun: boolean;
+};
+
+/**
+ * Describes the message vpnd.v1.ReplayLogRequest.
+ * Use `create(ReplayLogRequestSchema)` to create a new message.
+ */
+export const ReplayLogRequestSchema: GenMessage<ReplayLogRequest> = /*@__PURE__*/
+  messageDesc(file_vpnd_v1_log, 12);
+
+/**
+ * @generated from message vpnd.v1.ReplayLogResponse
+ */
+export type ReplayLogResponse = Message<"vpnd.v1.ReplayLogResponse"> & {
+  /**
+   * So far.
+   *
+   * @generated from field: uint64 packets = 1;
+   */
+  packets: bigint;
+
+  /**
+   * @generated from field: uint64 bytes = 2;
+   */
+  bytes: bigint;
+
+  /**
+   * Rows whose packet is not there any more.
+   *
+   * @generated from field: uint64 left_out = 3;
+   */
+  leftOut: bigint;
+
+  /**
+   * Of the log, from the first packet to the last.
+   *
+   * @generated from field: double seconds = 4;
+   */
+  seconds: number;
+
+  /**
+   * @generated from field: bool done = 5;
+   */
+  done: boolean;
+};
+
+/**
+ * Describes the message vpnd.v1.ReplayLogResponse.
+ * Use `create(ReplayLogResponseSchema)` to create a new message.
+ */
+export const ReplayLogResponseSchema: GenMessage<ReplayLogResponse> = /*@__PURE__*/
+  messageDesc(file_vpnd_v1_log, 13);
+
+/**
  * A row of the log.
  *
  * @generated from message vpnd.v1.LogRecord
@@ -240,7 +468,7 @@ export type LogRecord = Message<"vpnd.v1.LogRecord"> & {
  * Use `create(LogRecordSchema)` to create a new message.
  */
 export const LogRecordSchema: GenMessage<LogRecord> = /*@__PURE__*/
-  messageDesc(file_vpnd_v1_log, 6);
+  messageDesc(file_vpnd_v1_log, 14);
 
 /**
  * The packet log of a network over PostgreSQL, as this node's role in the database may see it.
@@ -267,6 +495,36 @@ export const LogService: GenService<{
     methodKind: "server_streaming";
     input: typeof FollowLogRequestSchema;
     output: typeof FollowLogResponseSchema;
+  },
+  /**
+   * Sums of what the query means; its limit counts rows of the answer.
+   *
+   * @generated from rpc vpnd.v1.LogService.GetLogView
+   */
+  getLogView: {
+    methodKind: "unary";
+    input: typeof GetLogViewRequestSchema;
+    output: typeof GetLogViewResponseSchema;
+  },
+  /**
+   * For the owner of the log: drops parts of it that were over by then.
+   *
+   * @generated from rpc vpnd.v1.LogService.PruneLog
+   */
+  pruneLog: {
+    methodKind: "unary";
+    input: typeof PruneLogRequestSchema;
+    output: typeof PruneLogResponseSchema;
+  },
+  /**
+   * Sends packets of the log once more, as they were: what this node sent to a peer. Answers as it goes, the last time when it is done.
+   *
+   * @generated from rpc vpnd.v1.LogService.ReplayLog
+   */
+  replayLog: {
+    methodKind: "server_streaming";
+    input: typeof ReplayLogRequestSchema;
+    output: typeof ReplayLogResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_vpnd_v1_log, 0);
