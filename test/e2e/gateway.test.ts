@@ -363,8 +363,16 @@ labSuite<Scene>(
       await gateway.ok([...start, "mesh"]);
       await a.ok(["leave", "net"]);
       const url = `ws://${gateway.host.address}:${port}/`;
-      const more = ["--token-file", join(a.host.folder, "alice"), "--route", "10.20.0.0/16,93.184.216.0/24"];
+      const more = ["--token-file", join(a.host.folder, "alice"), "--route", "93.184.216.0/24"];
       await a.ok(["join", "net", "--gateway", url, ...more]);
+      const offered = await a.json<{ routes: { prefix: string; state: string }[] }>(["routes", "list"]);
+      assert.deepEqual(
+        offered.routes.map(({ prefix, state }) => [prefix, state]),
+        [["10.20.0.0/16", "offered"]],
+      );
+      await a.ok(["routes", "accept", "gateway"]);
+      const exit = await a.ctl(["exit-node", "use", "gateway"]);
+      assert.match(exit.stderr, /is no exit node\n.*--no-internet/);
       await reachable(a.host, "10.20.0.2");
       assert.equal((await ping(a.host, internet4, { count: 1, waitSeconds: 1 })).received, 0, "the Internet");
       const seen = b.host.spawn("tcpdump", "tcpdump", [

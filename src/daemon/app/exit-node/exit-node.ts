@@ -166,7 +166,7 @@ export class ExitNode {
     const use: ExitUse = { ...asked, since: before?.since ?? now(), servers };
     if (before?.killSwitch !== undefined) use.killSwitch = before.killSwitch;
     const chosen = this.#choose(use, network);
-    if (chosen.active === undefined) throw noExit(chosen);
+    if (chosen.active === undefined) throw noExit(chosen, network.routes.canOffer);
     const already = before !== undefined && sameUse(before, use) && (!request.killSwitch || killSwitch.on);
     const change = { network: network.name, notes, plan: [] as string[], already };
     if (request.dryRun) {
@@ -332,12 +332,13 @@ export class ExitNode {
   }
 }
 
-function noExit({ exits, reason }: ChosenExit): VpnError {
+/** @param peers offer by themselves; a gateway carries what it was started for */
+function noExit({ exits, reason }: ChosenExit, peers: boolean): VpnError {
   const [first] = exits;
   const who = first === undefined ? "a peer" : (first.name ?? first.virtualIp);
   const hint =
     reason?.code === "withdrawn"
-      ? `on ${who}: vpnctl exit-node offer`
+      ? `on ${who}: ${peers ? "vpnctl exit-node offer" : "vpnctl gateway start, without --no-internet"}`
       : "see who is there: vpnctl exit-node list; vpnctl peers";
   return new VpnError("failed", reason?.message ?? "nobody offers to be an exit node", { hint });
 }
