@@ -18,7 +18,13 @@ import { type LogRecord, readRecord } from "./record.js";
 import { type SessionKeys, sessionKeys } from "./session-keys.js";
 import { type LogView, type ViewRow, viewRow, viewStatement } from "./views.js";
 
-/** Rows of one answer: of up to 64 KiB each. */
+/** Bytes of packets that are handed on at a time: a gRPC stream holds sixteen such pieces. */
+const pieceBytes = 256 << 10;
+/** Rows of one answer, of up to 64 KiB each: as many as make so many bytes, if they are as those before. */
+const answerBytes = 1 << 20;
+const fewestRows = 16;
+const mostRows = 256;
+/** Of one stream that is followed. */
 const rowsAtOnce = 100;
 const pollMs = 500;
 /** Where the newest packets are looked for first, seconds: nobody waits for a whole log to be sorted. */
@@ -155,11 +161,14 @@ export class DatabaseLog {
 
   async *#cursor({ sql, parameters }: Statement): AsyncGenerator<LogRecord[]> {
     await this.#said(() => this.#connection.run(`DECLARE records NO SCROLL CURSOR FOR ${sql}`, parameters));
-    await this.#said(() => this.#connection.prepare("", `FETCH ${rowsAtOnce} FROM records`));
-    for (;;) {
+    for (let rows = fewestRows, prepared = 0; ; ) {
+      if (rows !== prepared)
+        await this.#said(() => this.#connection.prepare("", `FETCH ${rows} FROM records`));
+      prepared = rows;
       const records = await this.#fetched([]);
-      if (records.length > 0) yield records;
-      if (records.length < rowsAtOnce) break;
+      yield* pieces(records);
+      if (records.length < rows) break;
+      rows = nextRows(records);
     }
     await this.#said(() => this.#connection.script("CLOSE records"));
   }
@@ -214,6 +223,27 @@ export class DatabaseLog {
       throw databaseFailure(error);
     }
   }
+}
+
+function* pieces(records: readonly LogRecord[]): Generator<LogRecord[]> {
+  let piece: LogRecord[] = [];
+  let bytes = 0;
+  for (const record of records) {
+    piece.push(record);
+    bytes += record.packet.length;
+    if (bytes < pieceBytes) continue;
+    yield piece;
+    piece = [];
+    bytes = 0;
+  }
+  if (piece.length > 0) yield piece;
+}
+
+/** A power of two, so that it seldom changes. */
+function nextRows(records: readonly LogRecord[]): number {
+  const bytes = records.reduce((sum, { packet }) => sum + packet.length, 1);
+  const fitting = 2 ** Math.floor(Math.log2((answerBytes * records.length) / bytes));
+  return Math.min(mostRows, Math.max(fewestRows, fitting));
 }
 
 const codes: Readonly<Record<string, ErrorCode>> = {
