@@ -20,6 +20,7 @@ interface Client {
   rxPackets: number;
   txPackets: number;
   drops: Record<string, number>;
+  quotaLeft?: number;
 }
 
 interface GatewayDocument {
@@ -57,6 +58,10 @@ function tokenFile(host: Host, name: string, token: string): string {
 
 async function clients(gateway: Daemon): Promise<Client[]> {
   return (await gateway.json<GatewayDocument>(["gateway", "clients"])).clients ?? [];
+}
+
+async function refusals(gateway: Daemon): Promise<Record<string, number>> {
+  return (await gateway.json<GatewayDocument>(["gateway", "clients"])).refused ?? {};
 }
 
 function client(gateway: Daemon, condition: (one: Client) => boolean, what: string): Promise<Client> {
@@ -343,6 +348,38 @@ labSuite<Scene>(
       assert.doesNotMatch(await gateway.ok(["gateway", "user", "list"]), /bob/);
       await b.ok(["leave", "net"]);
     });
+
+    step(
+      "a quota that is used up ends the session, also after a restart of vpnd",
+      async ({ gateway, a, b }) => {
+        const token = await addUser(gateway, "carol", "--quota", "50K/month");
+        const url = `ws://${gateway.host.address}:${port}/`;
+        const file = tokenFile(b.host, "carol", token);
+        await b.ok(["join", "net", "--gateway", url, "--token-file", file, ...routes]);
+        assert.equal((await ping(b.host, internet4, { size: 1000 })).received, 3);
+        const one = await client(
+          gateway,
+          ({ user, quotaLeft }) => user === "carol" && quotaLeft !== undefined && quotaLeft < 51_200,
+          "carol's packets count",
+        );
+        assert.ok((one.quotaLeft ?? 0) > 30_000, JSON.stringify(one));
+        await ping(b.host, internet4, { size: 9000, count: 4 });
+        const reason = async () => (await b.json<NetworkDocument>(["network", "net"])).reason?.code;
+        await waitFor(async () => (await reason()) === "quota", 20_000, "carol is told", reason);
+        assert.equal((await ping(a.host, internet4)).received, 3, "alice is undisturbed");
+        assert.equal(await gateway.stop(), 0);
+        await gateway.start();
+        await reachable(a.host, internet4, 60_000);
+        await waitFor(
+          async () => (await refusals(gateway)).quota !== undefined,
+          40_000,
+          "carol is refused again",
+        );
+        assert.equal(await reason(), "quota");
+        assert.match(await gateway.ok(["gateway", "user", "list"]), /carol .* of 50\.0 KiB\/month/);
+        await b.ok(["leave", "net"]);
+      },
+    );
 
     step("it comes back after a crash of the gateway, with the same addresses", async ({ gateway, a }) => {
       await gateway.crash();

@@ -99,7 +99,7 @@ const lines = [
   "gateway clients",
   "gateway clients --watch",
   "gateway kick alice",
-  "gateway user add bob --expires 30d --rate 1M",
+  "gateway user add bob --expires 30d --rate 1M --quota 1G/month",
   "gateway user list",
   "gateway user revoke bob",
   `gateway ping ws://127.0.0.1:${gateway.port}/ 93.184.216.34 --count 1`,

@@ -168,6 +168,11 @@ function refused({ statusCode = 0 }: IncomingMessage): VpnError {
       return new VpnError("failed", "there is no gateway at this path of the server", {
         hint: "compare the URL with the gateway's --path",
       });
+    case 429:
+      return new VpnError("failed", "the quota of the token's user is used up", {
+        hint: "ask who runs the gateway; a quota of a day or a month begins anew by itself",
+        fields: { reason: "quota" },
+      });
     default:
       return new VpnError("failed", `the server is no gateway for vpnd: it answers ${statusCode}`);
   }

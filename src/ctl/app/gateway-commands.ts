@@ -1,6 +1,6 @@
 /** The commands `gateway …`. */
 import { buildCommand, buildRouteMap, type Command, type RouteMap } from "@stricli/core";
-import { parseRate } from "../core/gateway-options.js";
+import { parseQuota, parseRate } from "../core/gateway-options.js";
 import { integer, parseMtu } from "../core/join-options.js";
 import type { GatewayPingFlags } from "./commands/gateway-ping.js";
 import type { GatewayStartFlags } from "./commands/gateway-start.js";
@@ -118,6 +118,11 @@ const userAdd: Command<CtlContext> = buildCommand<UserAddFlags, [string], CtlCon
         (input: string) => duration("--expires", input),
       ),
       rate: value("R", "Bytes a second each way, such as 1M; default: as fast as it goes", parseRate),
+      quota: value(
+        "BYTES[/day|/month]",
+        "Bytes both ways, once or in each period; default: as many as they like",
+        parseQuota,
+      ),
     },
     positional: one("NAME", "Name of the user"),
   },

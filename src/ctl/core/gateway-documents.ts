@@ -22,12 +22,13 @@ export function gatewayJson(
 export function usersJson(users: readonly GatewayUser[]): { schema: string; [key: string]: Json } {
   return {
     schema: "vpnctl.gateway-users/v1",
-    users: users.map(({ name, created, expires, expired, rate, clients }) => ({
+    users: users.map(({ name, created, expires, expired, rate, quota, quotaPeriod, quotaUsed, clients }) => ({
       name,
       created: rfc3339(created),
       expires: rfc3339(expires),
       expired,
       rate: rate || undefined,
+      ...(quota === 0 ? {} : { quota, quotaPeriod: filled(quotaPeriod), quotaUsed }),
       clients,
     })),
   };
@@ -61,6 +62,7 @@ function clientJson(client: GatewayClient): Json {
     rxPackets: Number(client.rxPackets),
     txBytes: Number(client.txBytes),
     txPackets: Number(client.txPackets),
+    quotaLeft: client.quotaLeft,
     drops: counts(client.drops),
   };
 }

@@ -9,3 +9,21 @@ export function parseRate(text: string): number {
     hint: "bytes a second, such as --rate 500K or --rate 1MB",
   });
 }
+
+export interface Quota {
+  /** Bytes. */
+  quota: number;
+  /** "day", "month", or empty: once. */
+  quotaPeriod: string;
+}
+
+/** "10G", "1GB/day" or "500M/month". @throws VpnError `usage` */
+export function parseQuota(text: string): Quota {
+  const [amount = "", quotaPeriod = "", ...more] = text.split("/");
+  const quota = parseBytes(amount);
+  if (quota !== undefined && quota > 0 && ["", "day", "month"].includes(quotaPeriod) && more.length === 0)
+    return { quota, quotaPeriod };
+  throw new VpnError("usage", `"${text}" is no quota`, {
+    hint: "bytes, once or for each day or month: --quota 10G, --quota 1G/day, --quota 20G/month",
+  });
+}

@@ -6,10 +6,24 @@ import { ago, bareAddress, rfc3339 } from "./present.js";
 import { notes, printable, table } from "./table.js";
 
 export function gatewayText(gateway: Gateway, at: Date, look: Look): string {
-  const header = ["ID", "USER", "STATE", "ADDRESS", "FROM", "RTT", "RECEIVED", "SENT", "SINCE", "DROPS"];
+  const header = [
+    "ID",
+    "USER",
+    "STATE",
+    "ADDRESS",
+    "FROM",
+    "RTT",
+    "RECEIVED",
+    "SENT",
+    "SINCE",
+    "LEFT",
+    "DROPS",
+  ];
   const rows = gateway.clients.map((client) => row(client, at));
   const listed =
-    rows.length === 0 ? "" : table(header, rows, { look, droppable: ["DROPS", "SINCE", "RTT", "FROM"] });
+    rows.length === 0
+      ? ""
+      : table(header, rows, { look, droppable: ["DROPS", "SINCE", "LEFT", "RTT", "FROM"] });
   const refused = Object.entries(gateway.refused).map(([why, count]) => `${count} ${why}`);
   return (
     headline(gateway) +
@@ -36,14 +50,26 @@ export function headline(gateway: Gateway): string {
 
 export function usersText(users: readonly GatewayUser[], look: Look): string {
   if (users.length === 0) return notes(["no users; add one: vpnctl gateway user add NAME"]);
-  const rows = users.map(({ name, created, expires, expired, rate, clients }) => [
+  const rows = users.map(({ name, created, expires, expired, rate, clients, ...more }) => [
     name,
     rfc3339(created) ?? "-",
     expired ? "expired" : (rfc3339(expires) ?? "never"),
     rate === 0 ? "-" : formatRate(rate),
+    quotaText(more),
     String(clients),
   ]);
-  return table(["USER", "ADDED", "EXPIRES", "RATE", "CLIENTS"], rows, { look, droppable: ["ADDED", "RATE"] });
+  const header = ["USER", "ADDED", "EXPIRES", "RATE", "QUOTA", "CLIENTS"];
+  return table(header, rows, { look, droppable: ["ADDED", "RATE"] });
+}
+
+/** "1.20 GiB of 10.0 GiB/month". */
+function quotaText({
+  quota,
+  quotaPeriod,
+  quotaUsed,
+}: Pick<GatewayUser, "quota" | "quotaPeriod" | "quotaUsed">): string {
+  if (quota === 0) return "-";
+  return `${formatBytes(quotaUsed)} of ${formatBytes(quota)}${quotaPeriod === "" ? "" : `/${quotaPeriod}`}`;
 }
 
 function row(client: GatewayClient, at: Date): string[] {
@@ -58,6 +84,7 @@ function row(client: GatewayClient, at: Date): string[] {
     formatBytes(Number(client.rxBytes)),
     formatBytes(Number(client.txBytes)),
     ago(client.since, at) ?? "-",
+    client.quotaLeft === undefined ? "-" : formatBytes(client.quotaLeft),
     Object.entries(client.drops)
       .map(([why, count]) => `${why} ${count}`)
       .join(", ") || "-",

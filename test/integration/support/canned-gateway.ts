@@ -29,6 +29,7 @@ const gateway = {
       state: "up",
       since,
       rttSeconds: 0.0123,
+      quotaLeft: 4983,
       rxBytes: 1000n,
       rxPackets: 10n,
       txBytes: 2000n,
@@ -54,7 +55,19 @@ export const cannedGateway: ServiceImpl<(typeof GatewayService)["method"]> = {
   kickClients: async () => ({ kicked: 1 }),
   addGatewayUser: async () => ({ token: "vpngw_token" }),
   listGatewayUsers: async () => ({
-    users: [{ name: "alice", created: since, expires: since, expired: true, rate: 1000, clients: 1 }],
+    users: [
+      {
+        name: "alice",
+        created: since,
+        expires: since,
+        expired: true,
+        rate: 1000,
+        quota: 5000,
+        quotaPeriod: "day",
+        quotaUsed: 17,
+        clients: 1,
+      },
+    ],
   }),
   revokeGatewayUser: async () => ({ kicked: 1 }),
 };

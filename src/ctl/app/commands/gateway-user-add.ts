@@ -1,3 +1,4 @@
+import type { Quota } from "../../core/gateway-options.js";
 import { jsonLine } from "../../core/present.js";
 import { notes } from "../../core/table.js";
 import { type CtlCommand, unaryOptions, withApi } from "../context.js";
@@ -7,10 +8,15 @@ export interface UserAddFlags {
   readonly expires?: number;
   /** Bytes a second. */
   readonly rate?: number;
+  readonly quota?: Quota;
 }
 
-const gatewayUserAdd: CtlCommand<UserAddFlags, [string]> = async (context, { expires, rate = 0 }, name) => {
-  const request = { name, rate, ...(expires !== undefined && { expiresInSeconds: expires }) };
+const gatewayUserAdd: CtlCommand<UserAddFlags, [string]> = async (
+  context,
+  { expires, rate = 0, quota },
+  name,
+) => {
+  const request = { name, rate, ...quota, ...(expires !== undefined && { expiresInSeconds: expires }) };
   const { token } = await withApi(context, (api) =>
     api.gateway.addGatewayUser(request, unaryOptions(context)),
   );

@@ -8,6 +8,7 @@ import type {
   GatewayUserSchema,
 } from "../../../common/gen/vpnd/v1/gateway_pb.js";
 import type { ServiceImpl } from "../../../common/grpc/server.js";
+import { isQuotaPeriod } from "../../core/gateway/quota-period.js";
 import { type GatewayUser, isOver } from "../../core/gateway/users.js";
 import type { ClientView } from "../gateway/client.js";
 import type { Gateway } from "../gateway/gateway.js";
@@ -41,22 +42,31 @@ export function gatewayService(
     async kickClients({ whom }) {
       return { kicked: await gateway.kick(whom) };
     },
-    async addGatewayUser({ name, expiresInSeconds, rate }) {
+    async addGatewayUser({ name, expiresInSeconds, rate, quota, quotaPeriod }) {
       if (expiresInSeconds !== undefined && !(expiresInSeconds > 0)) {
         throw new VpnError("usage", "--expires is no time from now on", { hint: "such as --expires 30d" });
       }
       if (rate !== 0 && !(rate >= leastRate && rate <= Number.MAX_SAFE_INTEGER)) {
         throw new VpnError("usage", "--rate is out of range", { hint: "bytes a second, such as --rate 1M" });
       }
+      if (quota !== 0 && !(quota >= 1 && quota <= Number.MAX_SAFE_INTEGER)) {
+        throw new VpnError("usage", "--quota is out of range", { hint: "bytes, such as --quota 10G/month" });
+      }
+      if (quotaPeriod !== "" && !isQuotaPeriod(quotaPeriod)) {
+        throw new VpnError("usage", "a quota is for a day, for a month, or once", {
+          hint: "such as --quota 1G/day",
+        });
+      }
       const token = await gateway.addUser(name, {
         ...(expiresInSeconds !== undefined && { expiresInSeconds }),
         ...(rate !== 0 && { rate }),
+        ...(quota !== 0 && { quota, ...(quotaPeriod !== "" && { quotaPeriod }) }),
       });
       return { token };
     },
     async listGatewayUsers() {
       const now = Date.now();
-      return { users: gateway.users().map((user) => userMessage(user, gateway.connections(user.name), now)) };
+      return { users: gateway.users().map((user) => userMessage(user, gateway, now)) };
     },
     async revokeGatewayUser({ name }) {
       return { kicked: await gateway.revokeUser(name) };
@@ -71,18 +81,22 @@ async function gatewayMessage(gateway: Gateway): Promise<MessageInitShape<typeof
     state,
     ...(reason !== undefined && { reason }),
     users,
-    clients: clients.map(clientMessage),
+    clients: clients.map((client) => clientMessage(client, gateway.quotaOf(client.user)?.left)),
     refused: counts(refused),
     notes,
   };
 }
 
-function clientMessage(client: ClientView): MessageInitShape<typeof GatewayClientSchema> {
+function clientMessage(
+  client: ClientView,
+  quotaLeft: number | undefined,
+): MessageInitShape<typeof GatewayClientSchema> {
   const { since, rttSeconds, rxBytes, rxPackets, txBytes, txPackets, drops, ...rest } = client;
   return {
     ...rest,
     since: timestampFromMs(since),
     ...(rttSeconds !== undefined && { rttSeconds }),
+    ...(quotaLeft !== undefined && { quotaLeft }),
     rxBytes: BigInt(rxBytes),
     rxPackets: BigInt(rxPackets),
     txBytes: BigInt(txBytes),
@@ -93,17 +107,19 @@ function clientMessage(client: ClientView): MessageInitShape<typeof GatewayClien
 
 function userMessage(
   user: GatewayUser,
-  clients: number,
+  gateway: Gateway,
   now: number,
 ): MessageInitShape<typeof GatewayUserSchema> {
-  const { name, created, expires, rate = 0 } = user;
+  const { name, created, expires, rate = 0, quota = 0, quotaPeriod = "" } = user;
   return {
     name,
     created: timestampFromMs(created),
     ...(expires !== undefined && { expires: timestampFromMs(expires) }),
     expired: isOver(user, now),
     rate,
-    clients,
+    ...{ quota, quotaPeriod },
+    quotaUsed: gateway.quotaOf(name)?.used ?? 0,
+    clients: gateway.connections(name),
   };
 }
 

@@ -1,5 +1,6 @@
 /** A client of a gateway, here or away. */
 import type { AddressPlan } from "../../core/gateway/addresses.js";
+import type { GatewayUser } from "../../core/gateway/users.js";
 import { deviceOf } from "./slots.js";
 import type { Measured } from "./station-calls.js";
 
@@ -18,9 +19,11 @@ export interface Client {
   /** Number of the station that has its connection and device. */
   readonly station: number;
   state: "up" | "away";
+  /** What it moves counts against the user's quota. */
+  metered?: { user: GatewayUser; counted: number };
 }
 
-export interface ClientView extends Omit<Client, "slot" | "station"> {
+export interface ClientView extends Omit<Client, "slot" | "station" | "metered"> {
   device: string;
   /** CIDR. */
   addresses: string[];
@@ -36,7 +39,7 @@ const nothing = { rxBytes: 0, txBytes: 0, rxPackets: 0, txPackets: 0, drops: {} 
 
 /** @param measured absent: nothing is known of its packets */
 export function viewOf(
-  { slot, station, ...client }: Client,
+  { slot, station, metered, ...client }: Client,
   plan: AddressPlan,
   measured: Measured | undefined,
 ): ClientView {

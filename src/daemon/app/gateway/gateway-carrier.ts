@@ -463,6 +463,7 @@ export class GatewayCarrier implements Carrier {
 }
 
 function reasonOf(error: VpnError): Reason {
+  if (error.fields.reason === "quota") return { code: "quota", message: error.message };
   const code = error.code === "not-permitted" ? "wrong-token" : "unreachable";
   return { code, message: error.message };
 }

@@ -19,6 +19,7 @@ import {
   userOfToken,
 } from "../../core/gateway/users.js";
 import type { Trace } from "../../core/system/footprint.js";
+import { closeCodes } from "../../io/gateway/channel.js";
 import type { GatewayStore } from "../../io/gateway/store.js";
 import type { TlsFiles } from "../../io/gateway/tls-files.js";
 import type { SystemDoor } from "../../io/system/door.js";
@@ -27,6 +28,7 @@ import { Mutex } from "../mutex.js";
 import type { Forwarding } from "../routes/forwarding.js";
 import type { ClientView } from "./client.js";
 import type { GatewayPlatform } from "./platform.js";
+import { Quotas } from "./quotas.js";
 import { GatewayService } from "./service.js";
 import { type NearNetwork, Surroundings } from "./surroundings.js";
 
@@ -55,6 +57,11 @@ export interface GatewayView {
   notes: string[];
 }
 
+/** Absent: none. */
+export interface UserLimits extends Pick<GatewayUser, "rate" | "quota" | "quotaPeriod"> {
+  expiresInSeconds?: number;
+}
+
 export interface GatewayChange {
   already: boolean;
   plan: string[];
@@ -73,6 +80,7 @@ export class Gateway {
   /** What `view` shows. */
   readonly feed = new ChangeFeed();
   readonly #parts: GatewayParts;
+  readonly #quotas: Quotas;
   readonly #surroundings: Surroundings;
   readonly #mutex = new Mutex();
   #users: GatewayUser[] = [];
@@ -82,6 +90,7 @@ export class Gateway {
 
   constructor(parts: GatewayParts) {
     this.#parts = parts;
+    this.#quotas = new Quotas(parts);
     this.#surroundings = new Surroundings({ ...parts, tls: parts.tls !== undefined });
   }
 
@@ -93,6 +102,7 @@ export class Gateway {
         const users = await store.users();
         this.#userless = users === undefined;
         this.#users = users ?? [];
+        await this.#quotas.load();
         const stored = await store.load();
         if (stored === undefined) return;
         await this.#runInBackground(stored.options, stored.resumeKey);
@@ -155,7 +165,10 @@ export class Gateway {
 
   /** For the end of vpnd: it comes back with the next. Idempotent. */
   close(): Promise<void> {
-    return this.#mutex.run(() => this.#down());
+    return this.#mutex.run(async () => {
+      await this.#down();
+      await this.#quotas.save();
+    });
   }
 
   /** @param whom id, address or user @returns how many were disconnected @throws VpnError `not-found` */
@@ -166,7 +179,7 @@ export class Gateway {
         String(id) === whom ||
         (user !== "" && user === whom) ||
         addresses.some((one) => one.slice(0, one.indexOf("/")) === whom),
-      "disconnected by the gateway's operator",
+      { code: closeCodes.policy, text: "disconnected by the gateway's operator" },
     );
     if (kicked > 0) return kicked;
     throw new VpnError("not-found", `no client is ${JSON.stringify(whom.slice(0, 100))}`, {
@@ -176,6 +189,13 @@ export class Gateway {
 
   users(): readonly GatewayUser[] {
     return this.#users;
+  }
+
+  /** What the user has used of the quota in this period, and may use yet, bytes; undefined: there is no quota, or no such user. */
+  quotaOf(name: string): { used: number; left: number } | undefined {
+    const user = this.#users.find((one) => one.name === name);
+    const left = user && this.#quotas.left(user);
+    return user === undefined || left === undefined ? undefined : { used: this.#quotas.used(user), left };
   }
 
   /** How many connections the user has now. */
@@ -188,7 +208,7 @@ export class Gateway {
    * @returns the token, which cannot be had again
    * @throws VpnError `usage` or `already-exists`
    */
-  addUser(name: string, more: { expiresInSeconds?: number; rate?: number }): Promise<string> {
+  addUser(name: string, more: UserLimits): Promise<string> {
     checkUserName(name);
     return this.#mutex.run(async () => {
       if (this.#users.some((user) => user.name === name)) {
@@ -200,7 +220,7 @@ export class Gateway {
         throw new VpnError("failed", `there are ${mostUsers} users already`);
       const token = makeToken(randomBytes(tokenBytes));
       const created = this.#parts.now();
-      const { expiresInSeconds, rate } = more;
+      const { expiresInSeconds, ...limits } = more;
       await this.#saveUsers([
         ...this.#users,
         {
@@ -208,7 +228,7 @@ export class Gateway {
           tokenHash: hashToken(token),
           created,
           ...(expiresInSeconds !== undefined && { expires: created + expiresInSeconds * 1000 }),
-          ...(rate !== undefined && { rate }),
+          ...limits,
         },
       ]);
       return token;
@@ -225,9 +245,13 @@ export class Gateway {
         });
       }
       await this.#saveUsers(users);
+      this.#quotas.forget(name);
       const life = this.#life;
       return life.state === "up"
-        ? life.service.kick(({ user }) => user === name, "the token was revoked")
+        ? life.service.kick(({ user }) => user === name, {
+            code: closeCodes.policy,
+            text: "the token was revoked",
+          })
         : 0;
     });
   }
@@ -318,6 +342,7 @@ export class Gateway {
         platform,
         ...(tls !== undefined && { tls }),
         ...(into !== undefined && { into: into.prefixes }),
+        spend: (user, bytes) => this.#quotas.spend(user, bytes),
         userOf: (token) => this.#userOf(options, token),
         log: log.child({ gateway: options.listen }),
         onChange: () => this.feed.changed(),
@@ -356,9 +381,10 @@ export class Gateway {
     return [...where, ...this.#surroundings.planUndo()];
   }
 
-  #userOf({ open }: GatewayOptions, token: string): GatewayUser | "none" | "unknown" | "expired" {
+  #userOf({ open }: GatewayOptions, token: string): GatewayUser | "none" | "unknown" | "expired" | "used-up" {
     if (token === "" && (open || this.#userless)) return "none";
     const user = userOfToken(this.#users, token, this.#parts.now());
-    return typeof user === "string" && open ? "none" : user;
+    if (typeof user !== "string") return this.#quotas.left(user) === 0 ? "used-up" : user;
+    return open ? "none" : user;
   }
 }

@@ -5,6 +5,7 @@ import { parseEndpoint } from "../../../common/endpoint.js";
 import { VpnError } from "../../../common/errors.js";
 import type { GatewayHello } from "../../../common/gateway/hello.js";
 import type { Reason } from "../../core/carrier.js";
+import type { EngineCounters } from "../../core/engine.js";
 import { AddressPlan } from "../../core/gateway/addresses.js";
 import { Leases, type Taken } from "../../core/gateway/leases.js";
 import type { GatewayOptions } from "../../core/gateway/options.js";
@@ -32,7 +33,9 @@ export interface ServiceParts {
   /** Prefixes of the network that clients get to; absent: none. */
   into?: readonly string[];
   /** Who comes with this token; "none" where tokens are not asked for. */
-  userOf: (token: string) => GatewayUser | "none" | "unknown" | "expired";
+  userOf: (token: string) => GatewayUser | "none" | "unknown" | "expired" | "used-up";
+  /** A client of the user moved so many bytes. @returns whether there is something left of the quota */
+  spend: (user: GatewayUser, bytes: number) => boolean;
   log: Logger;
   onChange: () => void;
 }
@@ -43,6 +46,7 @@ const tickMs = 1_000;
 /** Names of clients come from the network. */
 const longestName = 63;
 const connectedAgain: Farewell = { code: closeCodes.policy, text: "connected again" };
+const quotaIsOver: Farewell = { code: closeCodes.quota, text: "the quota is used up" };
 const timeIsOver: Farewell = { code: closeCodes.normal, text: "" };
 
 export class GatewayService {
@@ -134,11 +138,11 @@ export class GatewayService {
   /** Closes the connections that the condition holds for; nothing is kept for them. @returns how many */
   async kick(
     chosen: (client: Client, addresses: readonly string[]) => boolean,
-    text: string,
+    farewell: Farewell,
   ): Promise<number> {
     const kicked = [...this.#clients.values()].filter((one) => chosen(one, this.#plan.at(one.slot).client));
     for (const { slot, id } of kicked) this.#leases.drop(slot, id);
-    await this.#recycle(kicked, { code: closeCodes.policy, text });
+    await this.#recycle(kicked, farewell);
     if (kicked.length > 0) this.#parts.onChange();
     return kicked.length;
   }
@@ -148,6 +152,7 @@ export class GatewayService {
     if (this.#stopped) return;
     this.#stopped = true;
     clearInterval(this.#timer);
+    await this.#meter().catch(() => {});
     await this.#stations.close({ code: closeCodes.goingAway, text: "the gateway is stopping" });
     this.#clients.clear();
     this.#bySlot.clear();
@@ -178,7 +183,7 @@ export class GatewayService {
 
   async #admit(knock: Knock, station: number): Promise<Verdict> {
     const { options, userOf, resumeKey, log } = this.#parts;
-    const refuse = (status: 401 | 404 | 426, why: string): Verdict => {
+    const refuse = (status: 401 | 404 | 426 | 429, why: string): Verdict => {
       this.#count(why);
       log.debug({ remote: knock.remote, why }, "gateway connection refused");
       return { refuse: status };
@@ -187,6 +192,7 @@ export class GatewayService {
     const found = userOf(knock.token);
     if (found === "unknown") return refuse(401, knock.token === "" ? "no-token" : "wrong-token");
     if (found === "expired") return refuse(401, "expired-token");
+    if (found === "used-up") return refuse(429, "quota");
     if (!knock.own && !options.fanqiang) return refuse(426, "other-protocol");
     const user = found === "none" ? undefined : found;
     const whose = user?.name ?? "";
@@ -225,6 +231,7 @@ export class GatewayService {
       const { remote, own } = knock;
       const known = { id, slot, user: whose, name, remote, foreign: !own };
       const client: Client = { ...known, station, since: Date.now(), state: "up" };
+      if (user?.quota !== undefined) client.metered = { user, counted: 0 };
       this.#clients.set(id, client);
       this.#bySlot.set(slot, client);
       log.info({ user: whose, remote, slot, resumed, worker: station }, "gateway client connected");
@@ -291,6 +298,30 @@ export class GatewayService {
       timeIsOver,
     );
     void this.#renewTls();
+    void this.#meter();
+  }
+
+  /** Counts what clients of users with quotas moved, and says goodbye to those who have nothing left. */
+  async #meter(): Promise<void> {
+    const metered = [...this.#clients.values()].filter((one) => one.metered !== undefined);
+    if (metered.length === 0) return;
+    for (const { id, counters } of await this.#stations.measure()) {
+      const client = this.#clients.get(id);
+      if (client !== undefined) this.#spend(client, counters);
+    }
+    const over = new Set(
+      metered.filter((one) => one.state === "up" && !this.#spend(one)).map((one) => one.user),
+    );
+    if (over.size > 0) await this.kick((one) => over.has(one.user), quotaIsOver);
+  }
+
+  /** @param counters absent: as before @returns whether there is something left for the client's user */
+  #spend({ metered }: Client, counters?: EngineCounters): boolean {
+    if (metered === undefined) return true;
+    const bytes = counters === undefined ? metered.counted : counters.rxBytes + counters.txBytes;
+    const more = bytes - metered.counted;
+    metered.counted = bytes;
+    return this.#parts.spend(metered.user, more);
   }
 
   /** Takes over a renewed certificate; what cannot be used leaves the old one in force. */
@@ -323,10 +354,13 @@ export class GatewayService {
   }
 
   /** The client is none any more. @returns its device */
-  #takeBack({ id, slot, station }: Client, farewell: Farewell): Promise<number | undefined> {
+  async #takeBack(client: Client, farewell: Farewell): Promise<number | undefined> {
+    const { id, slot, station } = client;
     this.#clients.delete(id);
     if (this.#bySlot.get(slot)?.id === id) this.#bySlot.delete(slot);
-    return this.#stations.release(station, id, farewell);
+    const { fd, counters } = await this.#stations.release(station, id, farewell);
+    if (counters !== undefined) this.#spend(client, counters);
+    return fd;
   }
 
   #forgetFlows(slots: readonly number[]): void {

@@ -36,11 +36,19 @@ export interface Grant {
 }
 
 /** What becomes of who knocks: an HTTP status, a WebSocket that is closed at once, or a client. */
-export type Verdict = { refuse: 401 | 403 | 404 | 426 | 503 } | { close: Farewell } | { grant: Grant };
+export type Verdict = { refuse: 401 | 403 | 404 | 426 | 429 | 503 } | { close: Farewell } | { grant: Grant };
 
 export interface Farewell {
   code: number;
   text: string;
+}
+
+/** What is left of a client; nothing, when the station does not know it. */
+export interface Released {
+  /** Its device, the caller's again. */
+  fd?: number;
+  /** As they were at the end. */
+  counters?: EngineCounters;
 }
 
 /** A client at the moment of asking. */
@@ -55,8 +63,8 @@ export interface Measured {
 export interface StationCalls {
   /** @param listenFd the station's from here @throws VpnError when it cannot be listened on */
   open(listenFd: number, tls: TlsPair | undefined): Promise<void>;
-  /** Closes the connection if there is one. @returns the descriptor of its device, the caller's again; undefined: it has none */
-  release(id: number, farewell: Farewell): Promise<number | undefined>;
+  /** Closes the connection if there is one. */
+  release(id: number, farewell: Farewell): Promise<Released>;
   measure(): Promise<Measured[]>;
   /** Connections from now on get this certificate. */
   renew(tls: TlsPair): Promise<void>;

@@ -13,6 +13,7 @@ import type {
   Farewell,
   Grant,
   Measured,
+  Released,
   StationHandle,
   StationSetup,
 } from "./station-calls.js";
@@ -54,11 +55,13 @@ export class Station implements StationHandle {
     });
   }
 
-  async release(id: number, { code, text }: Farewell): Promise<number | undefined> {
+  async release(id: number, { code, text }: Farewell): Promise<Released> {
     this.#sessions.get(id)?.close(code, text);
     this.#sessions.delete(id);
     this.#devices.delete(id);
-    return this.#hub.release(id);
+    const counters = this.#hub.counters(id);
+    const fd = this.#hub.release(id);
+    return { ...(fd !== undefined && { fd }), ...(counters !== undefined && { counters }) };
   }
 
   async measure(): Promise<Measured[]> {

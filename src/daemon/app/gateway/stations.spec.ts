@@ -23,7 +23,9 @@ class FakeStation implements StationHandle {
     this.opened.push(fd);
     this.#onOpen();
   }
-  async release(): Promise<undefined> {}
+  async release(): Promise<object> {
+    return {};
+  }
   async measure(): Promise<[]> {
     return [];
   }

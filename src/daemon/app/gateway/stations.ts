@@ -4,7 +4,14 @@ import type { Logger } from "pino";
 import { backoffMs } from "../../core/backoff.js";
 import type { TlsPair } from "../../io/gateway/tls-files.js";
 import { Station, type StationPlatform } from "./station.js";
-import type { ControlCalls, Farewell, Measured, StationHandle, StationSetup } from "./station-calls.js";
+import type {
+  ControlCalls,
+  Farewell,
+  Measured,
+  Released,
+  StationHandle,
+  StationSetup,
+} from "./station-calls.js";
 import { ThreadStation } from "./thread-station.js";
 
 export interface StationsOptions {
@@ -56,8 +63,8 @@ export class Stations {
   }
 
   /** As `StationCalls.release`. */
-  async release(station: number, id: number, farewell: Farewell): Promise<number | undefined> {
-    return this.#all[station]?.release(id, farewell);
+  async release(station: number, id: number, farewell: Farewell): Promise<Released> {
+    return this.#all[station]?.release(id, farewell) ?? {};
   }
 
   async measure(): Promise<Measured[]> {

@@ -16,7 +16,7 @@ const thread = (more: string) =>
         prepare: (call) => answer(call),
         open: (call, [fd]) => answer(call, fd),
         responds: (call) => answer(call, true),
-        release: (call, [id]) => answer(call, id + workerData.mtu),
+        release: (call, [id]) => answer(call, { fd: id + workerData.mtu }),
         close: (call) => answer(call),
         end: (call) => answer(call),
         renew(call, [{ cert }]) {
@@ -74,17 +74,17 @@ test("it is asked and asks; one that breaks down says nothing more, and can be o
   const station = make(control);
   await station.prepare();
   await station.open(7, undefined);
-  assert.equal(await station.release(5, farewell), 1005);
+  assert.deepEqual(await station.release(5, farewell), { fd: 1005 });
   await station.renew({ cert: "one", key: "" });
   await control.until(3);
   assert.deepEqual(control.said, ["admit one", "refused something", "ended 1"]);
   assert.deepEqual(await station.measure(), []);
   await control.until(4);
   assert.equal(control.said[3], "lost broken down");
-  assert.equal(await station.release(5, farewell), undefined);
+  assert.deepEqual(await station.release(5, farewell), {});
   assert.ok(station.responds());
   await station.prepare();
-  assert.equal(await station.release(6, farewell), 1006);
+  assert.deepEqual(await station.release(6, farewell), { fd: 1006 });
   await station.close(farewell);
   await station.end();
   assert.equal(control.said.length, 4, "an end that was asked for is no loss");

@@ -3,7 +3,14 @@ import { Worker } from "node:worker_threads";
 import { VpnError } from "../../../common/errors.js";
 import type { TlsPair } from "../../io/gateway/tls-files.js";
 import { PortCalls } from "../../io/port-calls.js";
-import type { ControlCalls, Farewell, Measured, StationHandle, StationSetup } from "./station-calls.js";
+import type {
+  ControlCalls,
+  Farewell,
+  Measured,
+  Released,
+  StationHandle,
+  StationSetup,
+} from "./station-calls.js";
 
 interface Life {
   worker: Worker;
@@ -48,8 +55,8 @@ export class ThreadStation implements StationHandle {
     await this.#life?.calls.call("open", listenFd, tls);
   }
 
-  release(id: number, farewell: Farewell): Promise<number | undefined> {
-    return this.#ask((calls) => calls.call("release", id, farewell), undefined);
+  release(id: number, farewell: Farewell): Promise<Released> {
+    return this.#ask((calls) => calls.call("release", id, farewell), {});
   }
 
   measure(): Promise<Measured[]> {

@@ -19,7 +19,8 @@ export class GatewayPeer {
 
   get state(): PeerState {
     if (this.#endpoint !== undefined) return "up";
-    return this.#reason?.code === "wrong-token" ? "refused" : "connecting";
+    const code = this.#reason?.code;
+    return code === "wrong-token" || code === "quota" ? "refused" : "connecting";
   }
 
   connected(

@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
 import { VpnError } from "../../../common/errors.js";
+import { quotaPeriods } from "./quota-period.js";
 
 const userSchema = z.strictObject({
   name: z.string(),
@@ -12,6 +13,10 @@ const userSchema = z.strictObject({
   expires: z.number().optional(),
   /** Bytes a second, each way; absent: as fast as it goes. */
   rate: z.number().optional(),
+  /** Bytes, both ways together; absent: as many as they like. */
+  quota: z.number().optional(),
+  /** The quota is for each of these; absent: once. */
+  quotaPeriod: z.enum(quotaPeriods).optional(),
 });
 
 export type GatewayUser = z.infer<typeof userSchema>;

@@ -39,6 +39,8 @@ export const closeCodes = {
   text: 1003,
   policy: 1008,
   tryLater: 1013,
+  /** Of our own: the user has a quota, and it is used up. */
+  quota: 4029,
 };
 const mostPings = 16;
 
@@ -229,6 +231,7 @@ const farewells: Readonly<Record<number, [string, string]>> = {
   1006: ["disconnected", "the connection was cut"],
   1008: ["refused", "the other end closed the connection"],
   1013: ["full", "the gateway has no room now"],
+  4029: ["quota", "the user's quota is used up"],
 };
 
 function farewell(code: number, text: string): [string, string] {

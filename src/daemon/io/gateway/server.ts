@@ -31,7 +31,7 @@ export interface Knock {
 /** What becomes of it: it is served, or told off by an HTTP status. `accept` gets nothing when the handshake failed after all. */
 export type Admission =
   | { accept: (socket: WebSocket | undefined) => void }
-  | { refuse: 401 | 403 | 404 | 426 | 503 };
+  | { refuse: 401 | 403 | 404 | 426 | 429 | 503 };
 
 export interface GatewayServerOptions {
   /** Of a socket that is bound; the server's from here. */
@@ -51,6 +51,7 @@ const refusals: Readonly<Record<number, string>> = {
   403: "Forbidden",
   404: "Not Found",
   426: "Upgrade Required",
+  429: "Too Many Requests",
   503: "Service Unavailable",
 };
 

@@ -1,4 +1,4 @@
-/** A gateway on disk: gateway.json, while it is to run, and gateway-users.json. */
+/** A gateway on disk: gateway.json, while it is to run, gateway-users.json, and gateway-usage.json. */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
@@ -23,10 +23,12 @@ export interface StoredGateway {
 export class GatewayStore {
   readonly #file: string;
   readonly #users: string;
+  readonly #usage: string;
 
   constructor(stateDir: string) {
     this.#file = join(stateDir, "gateway.json");
     this.#users = join(stateDir, "gateway-users.json");
+    this.#usage = join(stateDir, "gateway-usage.json");
   }
 
   /** Undefined: there is no gateway. @throws VpnError `failed` when the file makes no sense */
@@ -61,6 +63,16 @@ export class GatewayStore {
   /** @throws VpnError `failed` */
   saveUsers(users: readonly GatewayUser[]): Promise<void> {
     return writeFileAtomic(this.#users, formatUsers(users));
+  }
+
+  /** What users have used of their quotas; undefined: nothing yet. @throws VpnError `failed` */
+  usage(): Promise<string | undefined> {
+    return this.#read(this.#usage);
+  }
+
+  /** @throws VpnError `failed` */
+  saveUsage(text: string): Promise<void> {
+    return writeFileAtomic(this.#usage, text);
   }
 
   async #read(path: string): Promise<string | undefined> {
