@@ -55,7 +55,8 @@ export function carrierOf(section: NetworkSection): Carrier {
 /** Files that hold the key, and the password or token. */
 export function secretFilesOf(section: NetworkSection): { pskFile?: string; passwordFile?: string } {
   const pskFile = section.psk_file ?? section.tls_psk_file;
-  const passwordFile = section.postgres_password_file ?? section.token_file;
+  const { postgres_password_file: ofRole, token_file: ofClient } = section;
+  const passwordFile = ofRole === "" ? ofClient : ofRole;
   return { ...(pskFile !== "" && { pskFile }), ...(passwordFile !== "" && { passwordFile }) };
 }
 

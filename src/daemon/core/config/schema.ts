@@ -78,11 +78,14 @@ const network = z
       text: 'A network over this database instead: "postgres://USER@HOST/DATABASE" (docs/postgres.md).',
       reload: "live",
     }),
-    postgres_password_file: absolute.optional().register(about, {
-      text: "File with the password of the role in the database. It must not be readable by others.",
-      reload: "live",
-      example: '"/etc/vpnd/office.password"',
-    }),
+    postgres_password_file: z
+      .string()
+      .regex(/^(\/[^\0]*)?$/, { error: "must be an absolute path" })
+      .default("")
+      .register(about, {
+        text: 'File with the password of the role in the database, as psk_file; "": none.',
+        reload: "live",
+      }),
     fast: z.boolean().default(false).register(about, {
       text: "Deliver packets before they are durable; of a network over PostgreSQL.",
       reload: "live",
