@@ -3,6 +3,7 @@ import process from "node:process";
 
 const benches: Readonly<Record<string, () => Promise<{ main(args: readonly string[]): Promise<void> }>>> = {
   gateway: () => import("./gateway.js"),
+  "gateway-abuse": () => import("./gateway-abuse.js"),
   "gateway-fanqiang": () => import("./gateway-fanqiang.js"),
   limits: () => import("./limits.js"),
   mesh: () => import("./mesh.js"),

@@ -1,12 +1,14 @@
 /** The WebSocket gateway: TLS of its own, a proxy on the way, many clients at once, and hostile ones. */
 import assert from "node:assert/strict";
-import { copyFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { must, waitFor } from "../lab/command.js";
+import type { GatewayAbuseReport } from "../lab/gateway-abuse.js";
 import type { GatewayClientsReport } from "../lab/gateway-clients.js";
 import { internet4, internetHost, internetRoutes } from "../lab/internet-host.js";
 import { type Host, repository } from "../lab/lab.js";
 import { Daemon, vpnd } from "../lab/programs.js";
+import { strays, watchStrays } from "../lab/strays.js";
 import { labSuite } from "../lab/suite.js";
 import { ping, reachable } from "../lab/traffic.js";
 
@@ -87,10 +89,6 @@ labSuite<Scene>(
         20_000,
         "the proxy is gone",
       );
-      await a.ok(["set", "net", "--proxy", ""]);
-      await reachable(a.host, internet4);
-      const [direct] = (await gateway.json<GatewayDocument>(["gateway", "clients"])).clients ?? [];
-      assert.ok(!direct?.remote.startsWith(`${proxy.address}:`), JSON.stringify(direct));
       await a.ok(["leave", "net"]);
     });
 
@@ -155,6 +153,50 @@ labSuite<Scene>(
         await gateway.ok(["gateway", "stop"]);
         assert.doesNotMatch(await gateway.host.ip("-br", "link"), /vpngw-/);
         await reachable(gateway.host, internet4);
+      },
+    );
+
+    step(
+      "nobody who means no good gets anywhere, takes memory, or disturbs others",
+      async ({ gateway, a, proxy }) => {
+        const user = async (name: string): Promise<string> =>
+          (await gateway.json<{ token: string }>(["gateway", "user", "add", name])).token;
+        const [alice, mallory] = [await user("alice"), await user("mallory")];
+        await gateway.ok(["gateway", "start", "--listen", `0.0.0.0:${plainPort}`]);
+        const url = `ws://${gateway.host.address}:${plainPort}/`;
+        const file = join(a.host.folder, "alice");
+        writeFileSync(file, alice, { mode: 0o600 });
+        await a.ok(["join", "net", "--gateway", url, "--token-file", file, "--route", internetRoutes]);
+        await reachable(a.host, internet4);
+        await watchStrays(gateway.host);
+        const memory = (): number => {
+          const status = readFileSync(`/proc/${gateway.program.pid}/status`, "utf8");
+          return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1] ?? Number.NaN);
+        };
+        const before = memory();
+        const args = [...program("gateway-abuse.ts"), url, mallory, internet4, "300", "600", "5000"];
+        let over = false;
+        const abuse = proxy.exec(process.execPath, args, { timeoutMs: 90_000 }).finally(() => {
+          over = true;
+        });
+        while (!over) assert.equal((await ping(a.host, internet4)).received, 3, "alice is undisturbed");
+        const { code, stdout, stderr } = await abuse;
+        assert.equal(code, 0, stderr);
+        const report = JSON.parse(stdout) as GatewayAbuseReport;
+        assert.equal(report.turnedAway, 300, stdout);
+        assert.ok(report.slowCut >= 600 - 512, stdout);
+        assert.ok(report.servedMeanwhile, stdout);
+        const { all, stray } = await strays(gateway.host);
+        assert.ok(all > 1000, `${all} packets`);
+        assert.equal(stray, 0);
+        assert.ok(memory() - before < 64 << 10, `${before} kB became ${memory()} kB`);
+        const { refused = {} } = await gateway.json<GatewayDocument>(["gateway", "clients"]);
+        assert.ok(
+          (refused["no-token"] ?? 0) >= 300 && (refused["too-many-connections"] ?? 0) > 0,
+          JSON.stringify(refused),
+        );
+        await a.ok(["leave", "net"]);
+        await gateway.ok(["gateway", "stop"]);
       },
     );
   },
