@@ -9,7 +9,7 @@ import { type Host, repository } from "../lab/lab.js";
 import { Database } from "../lab/postgres.js";
 import { type Daemon, pskGenerate, vpnd } from "../lab/programs.js";
 import { labSuite } from "../lab/suite.js";
-import { copyFile, ping } from "../lab/traffic.js";
+import { type CopyResult, copyFile, ping } from "../lab/traffic.js";
 
 interface Scene {
   database: Database;
@@ -17,6 +17,8 @@ interface Scene {
   b: Daemon;
   /** Has vpnctl and reaches the database; has no vpnd. */
   auditor: Host;
+  /** What was sent from a to b before the first step. */
+  copied: CopyResult;
 }
 
 interface Row {
@@ -79,6 +81,9 @@ function endOf(packet: Buffer, first: number): number {
 
 const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
 
+/** What tcpdump says of packets that it does not like. */
+const complaints = /incorrect|\bbad |truncated|warning|\[\|/i;
+
 labSuite<Scene>(
   "packet-log",
   async (lab) => {
@@ -96,13 +101,13 @@ labSuite<Scene>(
     const [a, b] = daemons;
     assert.ok(a && b);
     await a.peerUp("10.9.0.2");
-    return { database, a, b, auditor: await lab.publicHost("auditor") };
+    const copied = await copyFile(a.host, b.host, "10.9.0.2", 2_000_000);
+    assert.equal(copied.receivedSha256, copied.sentSha256);
+    return { database, a, b, auditor: await lab.publicHost("auditor"), copied };
   },
   (step) => {
     step("packets are found by what they are", async ({ a, b }) => {
       assert.equal((await ping(a.host, "10.9.0.2")).received, 3);
-      const copied = await copyFile(a.host, b.host, "10.9.0.2", 2_000_000);
-      assert.equal(copied.receivedSha256, copied.sentSha256);
       await ping(b.host, "10.9.0.77", { count: 1, waitSeconds: 1 });
       const query = async (...args: string[]): Promise<Row[]> =>
         rowsOf(await a.ok(["--json", "log", "query", "--since", "10m", ...args]));
@@ -152,43 +157,42 @@ labSuite<Scene>(
       );
     });
 
-    step("an export is what was on the wire, and tcpdump has nothing to say against it", async ({ a, b }) => {
-      const copied = await copyFile(a.host, b.host, "10.9.0.2", 1_000_000);
-      const file = join(a.host.folder, "log.pcap");
-      const sent = ["--filter", "src 10.9.0.1 and tcp dst port 7000"];
-      const rows = rowsOf(await a.ok(["--json", "log", "query", "--since", "10m", ...sent]));
-      const opened = rows.filter(({ tcp }) => tcp?.flags === "S").at(-1);
-      const connection = ["--since", opened?.time ?? "", ...sent];
-      const told = await a.ok(["log", "export", "--pcap", file, ...connection]);
-      const packets = packetsOf(readFileSync(file));
-      assert.equal(told, `${packets.length} packets in ${file}\n`);
-      assert.equal(statSync(file).mode & 0o777, 0o600);
-      const dump = await a.host.exec("tcpdump", ["-nn", "-vv", "-r", file]);
-      assert.equal(dump.code, 0, dump.stderr);
-      assert.match(dump.stderr, /link-type RAW/);
-      assert.doesNotMatch(dump.stdout + dump.stderr, /incorrect|bad |truncated|warning|\[\|/i);
-      assert.equal(dump.stdout.match(/\(correct\)/g)?.length, packets.length);
-      assert.ok(packets.every(({ length }) => length <= 1400));
-      assert.equal(sha256(stream(packets)), copied.sentSha256);
-      const piped = await a.host.exec("bash", [
-        "-o",
-        "pipefail",
-        "-c",
-        `"${vpnctl}" --socket "${a.socket}" log export --pcap - --filter icmp | tcpdump -nn -r -`,
-      ]);
-      assert.equal(piped.code, 0, piped.stderr);
-      assert.equal(piped.stdout.match(/ICMP echo/g)?.length, 7);
-      const csv = (await a.ok(["log", "export", "--csv", ...connection])).trimEnd().split("\r\n");
-      assert.equal(csv.length, packets.length + 1);
-      const json: { packets: number; payload: string }[] = (
-        await a.ok(["log", "export", "--jsonl", ...connection])
-      )
-        .trimEnd()
-        .split("\n")
-        .map((line) => JSON.parse(line));
-      assert.ok(json.every((one) => one.packets === 1));
-      assert.equal(json.length, packets.length);
-    });
+    step(
+      "an export is what was on the wire, and tcpdump has nothing to say against it",
+      async ({ a, copied }) => {
+        const file = join(a.host.folder, "log.pcap");
+        const connection = ["--filter", "src 10.9.0.1 and tcp dst port 7000"];
+        const told = await a.ok(["log", "export", "--pcap", file, ...connection]);
+        const packets = packetsOf(readFileSync(file));
+        assert.equal(told, `${packets.length} packets in ${file}\n`);
+        assert.equal(statSync(file).mode & 0o777, 0o600);
+        const dump = await a.host.exec("tcpdump", ["-nn", "-vv", "-r", file]);
+        assert.equal(dump.code, 0, dump.stderr);
+        assert.match(dump.stderr, /link-type RAW/);
+        const lines = (dump.stdout + dump.stderr).split("\n");
+        const odd = lines.filter((line) => complaints.test(line));
+        assert.deepEqual(odd, []);
+        assert.equal(dump.stdout.match(/\(correct\)/g)?.length, packets.length);
+        assert.ok(packets.every(({ length }) => length <= 1400));
+        assert.equal(sha256(stream(packets)), copied.sentSha256);
+        const piped = await a.host.exec("bash", [
+          "-o",
+          "pipefail",
+          "-c",
+          `"${vpnctl}" --socket "${a.socket}" log export --pcap - --filter icmp | tcpdump -nn -r -`,
+        ]);
+        assert.equal(piped.code, 0, piped.stderr);
+        assert.equal(piped.stdout.match(/ICMP echo/g)?.length, 7);
+        const json: { packets: number; payload: string }[] = (
+          await a.ok(["log", "export", "--jsonl", ...connection])
+        )
+          .trimEnd()
+          .split("\n")
+          .map((line) => JSON.parse(line));
+        assert.ok(json.every((one) => one.packets === 1));
+        assert.equal(json.length, packets.length);
+      },
+    );
 
     step("an anonymous export has the traffic, and neither addresses nor payloads", async ({ a }) => {
       const file = join(a.host.folder, "anonymous.pcap");
@@ -219,7 +223,7 @@ labSuite<Scene>(
           ...tcp,
         );
         assert.deepEqual([first?.address, first?.node, first?.peers], ["10.9.0.1", "alpha", 1]);
-        assert.ok((first?.sentBytes ?? 0) > 3_000_000, `${first?.sentBytes}`);
+        assert.ok((first?.sentBytes ?? 0) > 2_000_000, `${first?.sentBytes}`);
         const connections = await view<{
           source: string;
           destinationPort: number;
@@ -228,16 +232,13 @@ labSuite<Scene>(
         }>("connections", ...tcp);
         assert.deepEqual(
           connections.map(({ source, destinationPort, state }) => [source, destinationPort, state]),
-          [
-            ["10.9.0.1", 7000, "closed"],
-            ["10.9.0.1", 7000, "closed"],
-          ],
+          [["10.9.0.1", 7000, "closed"]],
         );
         const conversations = await view<{ sentPackets: number; returnedPackets: number }>(
           "conversations",
           ...tcp,
         );
-        assert.equal(conversations.length, 2);
+        assert.equal(conversations.length, 1);
         const lines =
           (await a.ok(["log", "export", "--csv", "--since", "10m", ...tcp])).trimEnd().split("\n").length - 1;
         const sum = (numbers: readonly number[]): number => numbers.reduce((all, one) => all + one, 0);
@@ -314,7 +315,6 @@ labSuite<Scene>(
       assert.equal(await database.sql("SELECT to_regclass('vpnd.old') IS NULL"), "f");
       assert.match(await a.ok(older), /alpha .*dropped/);
       assert.equal(await database.sql("SELECT to_regclass('vpnd.old') IS NULL"), "t");
-      assert.match(await a.ok(older), /no part of the log is older/);
       assert.ok(rowsOf(await a.ok(["--json", "log", "query"])).length > 0);
     });
 
