@@ -1,6 +1,7 @@
 /**
- * `npm run bench -- gateway`: the Internet by way of a gateway, between own ends: TCP both ways and round trips, without and with TLS; then
- * many clients at once in one process, each of which pings a host of the Internet. Under four minutes.
+ * `npm run bench -- gateway`: the Internet by way of a gateway, between own ends: TCP both ways and round trips, without and with TLS, and
+ * with one device for all clients; then many clients at once in one process, each of which pings a host of the Internet, with a device
+ * each and with one for all. Under six minutes.
  *
  *   --runs N       rounds (3)
  *   --seconds S    of each TCP test (3)
@@ -23,8 +24,11 @@ import { table, writeSection } from "./performance-page.js";
 import { costs, status } from "./process-cost.js";
 import { median } from "./statistics.js";
 
+type Isolation = "tun" | "shared";
+
 interface Run {
   tls: boolean;
+  isolation: Isolation;
   /** Bits a second. */
   up: number;
   down: number;
@@ -33,6 +37,7 @@ interface Run {
 }
 
 interface Crowd extends GatewayClientsReport {
+  isolation: Isolation;
   clients: number;
   /** Bytes of the gateway's vpnd that one client takes. */
   bytesEach: number;
@@ -50,6 +55,11 @@ interface Scene {
 /** The original's, by the same tests on such a machine. */
 const original = { up: 82e6, down: 80e6, ping: 0.0013 };
 const roundsForPage = 3;
+const ways = [
+  { tls: false, isolation: "tun" },
+  { tls: true, isolation: "tun" },
+  { tls: false, isolation: "shared" },
+] as const;
 const port = 8443;
 
 async function build(lab: Lab): Promise<Scene> {
@@ -66,16 +76,17 @@ async function build(lab: Lab): Promise<Scene> {
   return { gateway, client, web: await internetHost(lab), crowd: await lab.publicHost("crowd") };
 }
 
-async function start({ gateway }: Scene, tls: boolean): Promise<string> {
+async function start({ gateway }: Scene, tls: boolean, isolation: Isolation): Promise<string> {
   const config = ["--config", join(gateway.host.folder, "vpnd.toml")];
   await gateway.start(tls ? config : []);
-  await gateway.ok(["gateway", "start", "--open", "--listen", `0.0.0.0:${port}`, "--max-clients", "10000"]);
+  const options = ["--listen", `0.0.0.0:${port}`, "--max-clients", "10000", "--isolation", isolation];
+  await gateway.ok(["gateway", "start", "--open", ...options]);
   return `${tls ? "wss" : "ws"}://${gateway.host.address}:${port}/`;
 }
 
-async function measure(scene: Scene, tls: boolean, seconds: number): Promise<Run> {
+async function measure(scene: Scene, way: Pick<Run, "tls" | "isolation">, seconds: number): Promise<Run> {
   const { gateway, client, web } = scene;
-  const url = await start(scene, tls);
+  const url = await start(scene, way.tls, way.isolation);
   await client.ok(["join", "net", "--gateway", url, "--route", internetRoutes]);
   await reachable(client.host, internet4);
   const ends = { a: client.host, b: web };
@@ -83,13 +94,14 @@ async function measure(scene: Scene, tls: boolean, seconds: number): Promise<Run
   const up = (await tcp(ends, internet4, seconds)).bps;
   const down = (await tcp(ends, internet4, seconds, { reverse: true })).bps;
   await client.ok(["leave", "net"]);
+  await gateway.ok(["gateway", "stop"]);
   await gateway.stop();
-  return { tls, up, down, ping };
+  return { ...way, up, down, ping };
 }
 
-async function many(scene: Scene, clients: number): Promise<Crowd> {
+async function many(scene: Scene, clients: number, isolation: Isolation): Promise<Crowd> {
   const { gateway, crowd } = scene;
-  const url = await start(scene, false);
+  const url = await start(scene, false, isolation);
   const { pid } = gateway.program;
   const before = status(pid, "VmRSS") * 1024;
   const program = ["--import", join(repository, "node_modules/tsx/dist/loader.mjs")];
@@ -104,8 +116,9 @@ async function many(scene: Scene, clients: number): Promise<Crowd> {
   const bytesEach = (status(pid, "VmHWM") * 1024 - before) / clients;
   const minutes = report.seconds / 60;
   const cpuMsEach = (((used?.cpuSecondsPerMinute ?? Number.NaN) * minutes) / clients) * 1000;
+  await gateway.ok(["gateway", "stop"]);
   await gateway.stop();
-  return { ...report, clients, bytesEach, cpuMsEach };
+  return { ...report, isolation, clients, bytesEach, cpuMsEach };
 }
 
 export async function main(args: readonly string[]): Promise<void> {
@@ -126,18 +139,21 @@ export async function main(args: readonly string[]): Promise<void> {
     const runs: Run[] = [];
     for (let round = 1; round <= rounds; round++) {
       process.stderr.write(`# round ${round}\n`);
-      for (const tls of [false, true]) runs.push(await measure(scene, tls, seconds));
+      for (const way of ways) runs.push(await measure(scene, way, seconds));
     }
-    const crowd = clients === 0 ? undefined : await many(scene, clients);
+    const crowds: Crowd[] = [];
+    for (const isolation of clients === 0 ? [] : (["tun", "shared"] as const)) {
+      crowds.push(await many(scene, clients, isolation));
+    }
     if (values.json) {
       process.stdout.write(
-        `${JSON.stringify({ schema: "bench.gateway/v1", ...machineLine(), runs, crowd })}\n`,
+        `${JSON.stringify({ schema: "bench.gateway/v1", ...machineLine(), runs, crowds })}\n`,
       );
       return;
     }
-    const texts = [speeds(runs, rounds, seconds), ...(crowd === undefined ? [] : [crowdText(crowd)])];
+    const texts = [speeds(runs, rounds, seconds), ...(crowds.length === 0 ? [] : [crowdText(crowds)])];
     process.stdout.write(`${texts.join("\n\n")}\n`);
-    if (rounds < roundsForPage || crowd === undefined) return;
+    if (rounds < roundsForPage || crowds.length === 0) return;
     writeSection("gateway", texts[0] ?? "");
     writeLimits("gateway", texts[1] ?? "");
     process.stderr.write("# written: docs/performance.md, docs/limits.md\n");
@@ -148,12 +164,12 @@ export async function main(args: readonly string[]): Promise<void> {
 
 function speeds(runs: readonly Run[], rounds: number, seconds: number): string {
   const { date, machine, kernel, node } = machineLine();
-  const rows = [false, true].map((tls) => {
+  const rows = ways.map(({ tls, isolation }) => {
     const of = (what: (run: Run) => number): number =>
-      median(runs.filter((run) => run.tls === tls).map(what));
+      median(runs.filter((run) => run.tls === tls && run.isolation === isolation).map(what));
     const [up, down, ping] = [of((run) => run.up), of((run) => run.down), of((run) => run.ping)];
     return [
-      tls ? "`wss://`" : "`ws://`",
+      `${tls ? "`wss://`" : "`ws://`"}${isolation === "shared" ? ", `--isolation shared`" : ""}`,
       ...[up, down].map((bps) => (bps / 1e6).toFixed(0)),
       (up / original.up).toFixed(1),
       (down / original.down).toFixed(1),
@@ -177,15 +193,33 @@ function speeds(runs: readonly Run[], rounds: number, seconds: number): string {
   ].join("\n");
 }
 
-function crowdText(crowd: Crowd): string {
-  const { clients, connected, answered, same, bytesEach, cpuMsEach, seconds } = crowd;
+function crowdText(crowds: readonly Crowd[]): string {
   const { date, machine, kernel, node } = machineLine();
+  const rows = crowds.map((crowd) => [
+    crowd.isolation === "tun" ? "a device each" : "`--isolation shared`",
+    ...[crowd.connected, crowd.answered, crowd.same].map(String),
+    (crowd.bytesEach / 1024).toFixed(0),
+    crowd.cpuMsEach.toFixed(1),
+    crowd.seconds.toFixed(0),
+  ]);
+  const [{ clients } = { clients: 0 }] = crowds;
   return [
     `Measured by \`npm run bench -- gateway\`. ${date}, ${machine}, ${kernel}, ${node}.`,
     "",
-    `${clients} clients at once, each with a device of its own: ${connected} connected, ${answered} had an answer from the ` +
-      `Internet, ${same} of ${Math.floor(clients / 2)} that left came back to their addresses; ${seconds.toFixed(0)} s in all, with the clients on ` +
-      `the same machine. Of the gateway's vpnd each took ${(bytesEach / 1024).toFixed(0)} KiB of memory at the most, and ` +
-      `${cpuMsEach.toFixed(1)} ms of processor time from its handshake to its end.`,
+    `${clients} clients at once, which run on the same machine: each pings a host of the Internet until it has an answer; half of them leave ` +
+      "and come back. Memory: what the gateway's vpnd takes at the most, for each client; processor: of vpnd, from a client's handshake to its end.",
+    "",
+    table(
+      [
+        "",
+        ">connected",
+        ">answered",
+        ">came back to their addresses",
+        ">KiB each",
+        ">ms each",
+        ">seconds in all",
+      ],
+      rows,
+    ),
   ].join("\n");
 }

@@ -1,5 +1,5 @@
 // What clients of a gateway send and how they come, go, pause: a device gets whole packets of its own client only, to where clients
-// may go; a client gets what its own device had.
+// may go; a client gets what its own device had, or what a device of all had for its addresses.
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -29,21 +29,29 @@ const Destinations& destinations() {
   return out;
 }
 
-// One for all inputs, for its thread and memory take longer than an input; what is late of an input has ids of that one's clients.
-PortHub& the_hub() {
-  static const std::unique_ptr<PortHub> hub = [] {
+// Each for all inputs, for its thread and memory take longer than an input; what is late of an input has ids of that one's clients.
+struct Running {
+  explicit Running(bool shared) {
     std::string error;
-    auto made = PortHub::make(destinations(), [] {}, error);
-    EXPECT(made);
-    made->start();
-    return made;
-  }();
-  return *hub;
+    hub = PortHub::make(destinations(), [] {}, error);
+    EXPECT(hub);
+    int fds[2] = {-1, -1};
+    if (shared) EXPECT(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) == 0 && hub->share(fds[0], error));
+    far = fds[1];
+    hub->start();
+  }
+  std::unique_ptr<PortHub> hub;
+  int far;  // the kernel's end of the shared device
+};
+
+const Running& running(bool shared) {
+  static const Running own(false), all(true);
+  return shared ? all : own;
 }
 
 class Gateway {
  public:
-  Gateway() {
+  explicit Gateway(bool shared) : shared_(shared), hub_(*running(shared).hub) {
     static uint32_t inputs = 0;
     first_ = inputs++ << 2;
   }
@@ -52,9 +60,13 @@ class Gateway {
   }
 
   void come(uint32_t id, PortItems items) {
+    std::string error;
+    if (shared_) {
+      hub_.add(first_ + id, {-1, kMtu, items, sources_of(id), id == kClients}, error);
+      return;
+    }
     int fds[2];
     if (far_.contains(id) || socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) != 0) return;
-    std::string error;
     // The third has its address translated.
     if (hub_.add(first_ + id, {fds[0], kMtu, items, sources_of(id), id == kClients}, error)) far_[id] = fds[1];
     else close(fds[0]), close(fds[1]);
@@ -71,13 +83,15 @@ class Gateway {
     for (uint8_t n = in.u8() % 8; n > 0 && batch.data.size() < 200'000; n--) add_item(in, batch, in.u8() % (kClients + 1));
     batch.data.shrink_to_fit();
     hub_.write(first_ + id, batch.data, batch.ends, items);
-    check_devices();
+    if (shared_) check_device(id, running(true).far);
+    for (const auto& [other, fd] : far_) check_device(other, fd);
   }
   // What comes from the Internet for the client. With an address of its own it may get a changed packet.
   void arrive(uint32_t id, View packet) {
-    if (!far_.contains(id) || packet.empty()) return;
+    const int fd = far_of(id);
+    if (fd < 0 || packet.empty()) return;
     sent_[id].emplace(packet.begin(), packet.end());
-    [[maybe_unused]] const ssize_t n = ::send(far_[id], packet.data(), packet.size(), MSG_NOSIGNAL);
+    [[maybe_unused]] const ssize_t n = ::send(fd, packet.data(), packet.size(), MSG_NOSIGNAL);
   }
   void mode(uint32_t id, uint8_t how) {
     constexpr PortHub::Mode modes[] = {PortHub::Mode::read, PortHub::Mode::pause, PortHub::Mode::discard};
@@ -87,37 +101,45 @@ class Gateway {
   void take() {
     while (const auto filled = hub_.take()) {
       const uint32_t id = filled->client - first_;
-      if (id < kClients) check_batch(filled->batch, sent_[id]);
+      if (id < kClients) check_batch(filled->batch, id);
       hub_.give_back(filled->batch.index);
     }
   }
 
  private:
-  void check_batch(const Batch& batch, const std::set<Bytes>& sent) {
+  int far_of(uint32_t id) const {
+    if (shared_) return running(true).far;
+    const auto found = far_.find(id);
+    return found == far_.end() ? -1 : found->second;
+  }
+  void check_batch(const Batch& batch, uint32_t id) {
     const BatchMemory::One& memory = hub_.memory()->all[batch.index];
     const size_t skip = batch.kind == PortItems::supers ? sizeof(VnetHeader) : 0;
     uint32_t from = 0;
     for (size_t i = 0; i < batch.items; i++) {
       const uint32_t end = memory.ends[i];
       EXPECT(end > from + skip && end <= batch.bytes);
-      EXPECT(sent.contains(Bytes(memory.data.data() + from + skip, memory.data.data() + end)));
+      const View packet{memory.data.data() + from + skip, end - from - skip};
+      IpHeader ip;
+      // What an input leaves in the shared device is another's.
+      if (shared_) EXPECT(parse_ip(packet, ip) && any_contains(sources_of(id), ip.destination));
+      else EXPECT(sent_[id].contains(Bytes(packet.begin(), packet.end())));
       from = end;
     }
   }
-  void check_devices() {
+  void check_device(uint32_t id, int fd) const {
     static Bytes buffer(70000);
-    for (const auto& [id, fd] : far_) {
-      const std::vector<Prefix> sources = sources_of(id);
-      for (ssize_t got; (got = recv(fd, buffer.data(), buffer.size(), 0)) > 0;) {
-        IpHeader ip;
-        EXPECT(parse_ip({buffer.data(), static_cast<size_t>(got)}, ip));
-        EXPECT(any_contains(sources, ip.source));
-        EXPECT(destinations().permits(ip.destination));
-      }
+    const std::vector<Prefix> sources = sources_of(id);
+    for (ssize_t got; (got = recv(fd, buffer.data(), buffer.size(), 0)) > 0;) {
+      IpHeader ip;
+      EXPECT(parse_ip({buffer.data(), static_cast<size_t>(got)}, ip));
+      EXPECT(any_contains(sources, ip.source));
+      EXPECT(destinations().permits(ip.destination));
     }
   }
 
-  PortHub& hub_ = the_hub();
+  const bool shared_;
+  PortHub& hub_;
   uint32_t first_;  // id of the hub's for client 0
   std::map<uint32_t, int> far_;
   std::map<uint32_t, std::set<Bytes>> sent_;  // by the Internet
@@ -127,7 +149,7 @@ class Gateway {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   Input in(data, size);
-  Gateway gateway;
+  Gateway gateway(in.u8() & 1);
   gateway.come(1, PortItems::packets);
   for (unsigned step = 0; step < kSteps && !in.empty(); step++) {
     const uint8_t what = in.u8();

@@ -46,7 +46,7 @@ bool call_with(napi_env env, napi_value callback, const HubBatch& filled) {
 void PortHub::define(Napi::Env env, Napi::Object exports) {
   exports.Set("PortHub", DefineClass(env, "PortHub",
                                      {InstanceMethod<&PortHub::start>("start"), InstanceMethod<&PortHub::stop>("stop"),
-                                      InstanceMethod<&PortHub::add>("add"), InstanceMethod<&PortHub::remove>("remove"),
+                                      InstanceMethod<&PortHub::share>("share"), InstanceMethod<&PortHub::add>("add"), InstanceMethod<&PortHub::remove>("remove"),
                                       InstanceMethod<&PortHub::set_mode>("setMode"), InstanceMethod<&PortHub::choose>("choose"),
                                       InstanceMethod<&PortHub::write>("write"), InstanceMethod<&PortHub::give_back>("giveBack"),
                                       InstanceMethod<&PortHub::memory>("memory"), InstanceMethod<&PortHub::counters>("counters"),
@@ -105,14 +105,25 @@ void PortHub::start(const Info&) {
 
 void PortHub::stop(const Info&) { end(); }
 
-// add(client, { tunFd, mtu, items, sources, anySource })
+// share(tunFd)
+void PortHub::share(const Info& info) {
+  const auto tun = read_number(info.Env(), info[0], "tunFd", 0, kMaxFd);
+  if (!tun || !hub_) return;
+  std::string error;
+  if (hub_->share(static_cast<int>(*tun), error)) return;
+  Napi::Error::New(info.Env(), "cannot share the device: " + error).ThrowAsJavaScriptException();
+}
+
+// add(client, { tunFd?, mtu, items, sources, anySource })
 void PortHub::add(const Info& info) {
   const Napi::Env env = info.Env();
   const auto client = read_client(info);
   if (!client) return;
   const auto options = read_object(env, info[1], "options");
   if (!options) return;
-  const auto tun = read_number(env, options->Get("tunFd"), "tunFd", 0, kMaxFd);
+  // Without: it has the shared one.
+  const Napi::Value fd = options->Get("tunFd");
+  const auto tun = fd.IsUndefined() ? std::optional<uint32_t>(0) : read_number(env, fd, "tunFd", 0, kMaxFd);
   const auto mtu = read_number(env, options->Get("mtu"), "mtu", 68, 65535);
   if (!tun || !mtu) return;
   const auto items = read_items(env, options->Get("items"));
@@ -121,7 +132,7 @@ void PortHub::add(const Info& info) {
   const auto any_source = read_bool(env, options->Get("anySource"), "anySource");
   if (!sources || !any_source || !hub_) return;
   std::string error;
-  if (hub_->add(*client, {static_cast<int>(*tun), *mtu, *items, std::move(*sources), *any_source}, error)) return;
+  if (hub_->add(*client, {fd.IsUndefined() ? -1 : static_cast<int>(*tun), *mtu, *items, std::move(*sources), *any_source}, error)) return;
   Napi::Error::New(env, "cannot add the client: " + error).ThrowAsJavaScriptException();
 }
 

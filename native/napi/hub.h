@@ -21,6 +21,7 @@ class PortHub : public Napi::ObjectWrap<PortHub> {
   using Info = Napi::CallbackInfo;
   void start(const Info& info);
   void stop(const Info& info);
+  void share(const Info& info);
   void add(const Info& info);
   Napi::Value remove(const Info& info);
   void set_mode(const Info& info);

@@ -8,13 +8,22 @@ int HubBatches::wait_free() {
   std::unique_lock lock(mutex_);
   int found = -1;
   freed_.wait(lock, [&] {
-    const auto free = std::find(states_.begin(), states_.end(), State::free);
-    if (free != states_.end()) found = static_cast<int>(free - states_.begin());
+    found = ended_ ? -1 : claim_free();
     return ended_ || found >= 0;
   });
-  if (ended_) return -1;
-  states_[static_cast<size_t>(found)] = State::filling;
   return found;
+}
+
+int HubBatches::take_free() {
+  const std::lock_guard lock(mutex_);
+  return claim_free();
+}
+
+int HubBatches::claim_free() {
+  const auto free = std::find(states_.begin(), states_.end(), State::free);
+  if (free == states_.end()) return -1;
+  *free = State::filling;
+  return static_cast<int>(free - states_.begin());
 }
 
 void HubBatches::end() {

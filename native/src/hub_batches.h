@@ -23,6 +23,8 @@ class HubBatches {
  public:
   // An empty one for the thread, which waits until there is one; -1 after end().
   int wait_free();
+  // The same without waiting; -1: there is none now.
+  int take_free();
   void end();
   // One that stayed empty.
   void discard(unsigned index);
@@ -33,6 +35,8 @@ class HubBatches {
   void give_back(unsigned index);
 
  private:
+  int claim_free();
+
   enum class State : uint8_t { free, filling, waiting, taken };
   std::mutex mutex_;
   std::condition_variable freed_;

@@ -15,13 +15,14 @@ enum class PortDrop : uint8_t {
   filtered,          // from the carrier: the filter rules do not let it in
   foreign_source,    // from a client: its source is not the client's
   forbidden_destination,  // from a client: its destination is not open to clients
-  no_client,         // from the device: its client is away
+  no_client,         // from the device: its client is away, or nobody has the address
+  queue_full,        // from the device: its client takes nothing now, and too much waits for it already
   count
 };
 
 inline constexpr std::array<const char*, static_cast<size_t>(PortDrop::count)> port_drop_names = {
     "malformed-packet", "too-big", "bad-batch", "malformed-inner", "bad-header", "tun-error", "filtered",
-    "foreign-source", "forbidden-destination", "no-client"};
+    "foreign-source", "forbidden-destination", "no-client", "queue-full"};
 
 struct PortCounters {
   Traffic rx;  // carrier to device

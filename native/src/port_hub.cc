@@ -9,16 +9,14 @@
 #include <thread>
 #include <unordered_map>
 
-#include "port_reader.h"
 #include "quiet_thread.h"
-#include "source_nat.h"
-#include "tun_out.h"
+#include "shared_device.h"
 
 namespace vpnd {
 
 namespace {
 
-constexpr uint64_t kWake = uint64_t{1} << 32;  // no client's
+constexpr uint64_t kWake = uint64_t{1} << 32, kShared = uint64_t{2} << 32;  // no client's
 constexpr int kMaxDiscarded = 64;              // packets of one device in a row
 
 void wake_up(int fd) {
@@ -26,52 +24,18 @@ void wake_up(int fd) {
   [[maybe_unused]] const ssize_t n = ::write(fd, &one, sizeof one);
 }
 
-struct Client final : PortWriter::Gate, PortReader::Gate {
-  Client(HubClientOptions options, const Destinations& where)
-      : tun(options.tun_fd),
-        sources(std::move(options.sources)),
-        destinations(where),
-        reader(options.items, options.mtu, tun, counters),
-        out(tun),
-        writer(options.items, options.mtu, tun.offloads(), out, counters) {
-    writer.guard(this);
-    if (!options.any_source) return;
-    nat.emplace(sources);
-    reader.guard(this);
-  }
-
-  bool admits(const IpHeader& ip, const VnetHeader& header, std::span<uint8_t> packet) noexcept override {
-    // First this: what goes nowhere teaches nothing of the client's address.
-    if (!destinations.permits(ip.destination)) counters.drop(PortDrop::forbidden_destination);
-    else if (nat ? !nat->knows(ip.source) : !any_contains(sources, ip.source)) counters.drop(PortDrop::foreign_source);
-    else if (nat && !nat->leaving(header, packet)) counters.drop(PortDrop::malformed_inner);
-    else return true;
-    return false;
-  }
-  bool passes(const VnetHeader& header, std::span<uint8_t> packet) noexcept override { return nat->arriving(header, packet); }
-
-  const Tun tun;
-  const std::vector<Prefix> sources;
-  const Destinations& destinations;
-  PortCounters counters;
-  std::optional<SourceNat> nat;
-  PortReader reader;
-  TunOut out;
-  PortWriter writer;
-  PortHub::Mode mode = PortHub::Mode::pause;
-};
-
 }  // namespace
 
 struct PortHub::Impl {
   Impl(Destinations where, std::function<void()> ready, int epoll, int wake)
       : destinations(std::move(where)), on_ready(std::move(ready)), epoll_fd(epoll), wake_fd(wake) {}
 
-  Client* find(uint32_t id) const {
+  HubClient* find(uint32_t id) const {
     const auto found = clients.find(id);
     return found == clients.end() ? nullptr : found->second.get();
   }
-  bool watch(int operation, const Client& client, uint32_t id) const {
+  bool watch(int operation, const HubClient& client, uint32_t id) const {
+    if (!client.has_device) return true;
     epoll_event event{};
     if (client.mode != Mode::pause) event.events = EPOLLIN;
     event.data.u64 = id;
@@ -81,8 +45,8 @@ struct PortHub::Impl {
   // The thread.
   void run() noexcept;
   void serve(uint32_t id, bool broken) noexcept;
-  void discard(Client& client) noexcept;
-  void forget_device(Client& client) noexcept;
+  void discard(HubClient& client) noexcept;
+  void forget_device(HubClient& client) noexcept;
 
   const Destinations destinations;
   const std::function<void()> on_ready;
@@ -95,7 +59,8 @@ struct PortHub::Impl {
   std::atomic<bool> asked{false};  // by responds(), until the thread has answered
   // Held by the thread while it reads a device, and by the carrier's while it changes clients.
   std::mutex mutex;
-  std::unordered_map<uint32_t, std::unique_ptr<Client>> clients;
+  std::unordered_map<uint32_t, std::unique_ptr<HubClient>> clients;
+  std::unique_ptr<SharedDevice> shared;  // null: each client has its own
 };
 
 void PortHub::Impl::run() noexcept {
@@ -104,6 +69,11 @@ void PortHub::Impl::run() noexcept {
     const int count = epoll_wait(epoll_fd, events.data(), static_cast<int>(events.size()), -1);
     for (int i = 0; i < count; i++) {
       const epoll_event& event = events[static_cast<size_t>(i)];
+      if (event.data.u64 == kShared) {
+        // As below, of a device that somebody deleted.
+        if ((event.events & (EPOLLERR | EPOLLHUP)) != 0 || !shared->serve()) epoll_ctl(epoll_fd, EPOLL_CTL_DEL, shared->tun().fd(), nullptr);
+        continue;
+      }
       if (event.data.u64 != kWake) {
         serve(static_cast<uint32_t>(event.data.u64), (event.events & (EPOLLERR | EPOLLHUP)) != 0);
         continue;
@@ -111,6 +81,7 @@ void PortHub::Impl::run() noexcept {
       uint64_t calls;
       [[maybe_unused]] const ssize_t n = read(wake_fd, &calls, sizeof calls);
       asked = false;
+      if (shared) shared->flush();
     }
     if (stopping) return;
   }
@@ -124,7 +95,7 @@ void PortHub::Impl::serve(uint32_t id, bool broken) noexcept {
     HubBatch filled{id, {static_cast<unsigned>(index), 0, 0, PortItems::packets}};
     {
       const std::lock_guard lock(mutex);
-      Client* client = find(id);
+      HubClient* client = find(id);
       more = false;
       // Somebody deleted the device: watched any longer, it would be reported for ever.
       if (client && broken) forget_device(*client);
@@ -144,12 +115,12 @@ void PortHub::Impl::serve(uint32_t id, bool broken) noexcept {
   }
 }
 
-void PortHub::Impl::forget_device(Client& client) noexcept {
+void PortHub::Impl::forget_device(HubClient& client) noexcept {
   client.counters.drop(PortDrop::tun_error);
   epoll_ctl(epoll_fd, EPOLL_CTL_DEL, client.tun.fd(), nullptr);
 }
 
-void PortHub::Impl::discard(Client& client) noexcept {
+void PortHub::Impl::discard(HubClient& client) noexcept {
   uint8_t byte;
   for (int i = 0; i < kMaxDiscarded; i++) {
     // The rest of the packet is cut off.
@@ -188,38 +159,61 @@ void PortHub::stop() {
   impl_->batches.end();
   wake_up(impl_->wake_fd);
   if (impl_->thread.joinable()) impl_->thread.join();
-  for (const auto& [id, client] : impl_->clients) close(client->tun.fd());
+  for (const auto& [id, client] : impl_->clients) {
+    if (client->has_device) close(client->tun.fd());
+  }
   impl_->clients.clear();
+  if (impl_->shared) close(impl_->shared->tun().fd());
   close(impl_->wake_fd);
   close(impl_->epoll_fd);
+}
+
+bool PortHub::share(int tun_fd, std::string& error) {
+  if (impl_->started || impl_->stopped || impl_->shared) {
+    error = "it is too late for that";
+    return false;
+  }
+  impl_->shared = std::make_unique<SharedDevice>(tun_fd, impl_->batches, *impl_->memory, impl_->mutex, impl_->on_ready);
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.u64 = kShared;
+  if (epoll_ctl(impl_->epoll_fd, EPOLL_CTL_ADD, tun_fd, &event) == 0) return true;
+  impl_->shared.reset();
+  error = "the device cannot be watched";
+  return false;
 }
 
 bool PortHub::add(uint32_t id, HubClientOptions options, std::string& error) {
   const std::lock_guard lock(impl_->mutex);
   if (impl_->stopped) error = "it was stopped";
-  else if (options.tun_fd < 0) error = "no descriptor of a device";
+  else if ((options.tun_fd < 0) != (impl_->shared != nullptr)) error = "a client has a device of its own if there is no shared one";
   else if (options.mtu < 68 || options.mtu > 65535) error = "MTU out of range";
   else if (options.items == PortItems::frames) error = "clients have packets, not frames";
   else if (impl_->clients.contains(id)) error = "there is such a client";
   else {
-    auto client = std::make_unique<Client>(std::move(options), impl_->destinations);
-    if (impl_->watch(EPOLL_CTL_ADD, *client, id)) {
+    SharedDevice* shared = impl_->shared.get();
+    auto client = std::make_unique<HubClient>(std::move(options), impl_->destinations, shared ? &shared->tun() : nullptr);
+    if (shared ? shared->add(id, *client) : impl_->watch(EPOLL_CTL_ADD, *client, id)) {
       impl_->clients.emplace(id, std::move(client));
       return true;
     }
-    error = "its device cannot be watched";
+    error = shared ? "others have its addresses, or they are none" : "its device cannot be watched";
   }
   return false;
 }
 
 int PortHub::remove(uint32_t id, bool keep) {
-  std::unique_ptr<Client> client;
+  std::unique_ptr<HubClient> client;
   {
     const std::lock_guard lock(impl_->mutex);
     const auto found = impl_->clients.find(id);
     if (found == impl_->clients.end()) return -1;
     client = std::move(found->second);
     impl_->clients.erase(found);
+    if (!client->has_device) {
+      impl_->shared->remove(*client);
+      return -1;
+    }
     epoll_ctl(impl_->epoll_fd, EPOLL_CTL_DEL, client->tun.fd(), nullptr);
   }
   if (keep) return client->tun.fd();
@@ -229,25 +223,29 @@ int PortHub::remove(uint32_t id, bool keep) {
 
 void PortHub::set_mode(uint32_t id, Mode mode) {
   const std::lock_guard lock(impl_->mutex);
-  Client* client = impl_->find(id);
+  HubClient* client = impl_->find(id);
   if (!client || client->mode == mode) return;
   client->mode = mode;
   impl_->watch(EPOLL_CTL_MOD, *client, id);
+  if (mode == Mode::discard) client->counters.drop(PortDrop::no_client, client->backlog.clear());
+  if (mode == Mode::read && impl_->shared && impl_->shared->resume(*client)) wake_up(impl_->wake_fd);
 }
 
 void PortHub::choose(uint32_t id, PortItems items) {
-  if (Client* client = impl_->find(id); client && items != PortItems::frames) client->reader.choose(items);
+  if (HubClient* client = impl_->find(id); client && items != PortItems::frames) client->reader.choose(items);
 }
 
 void PortHub::write(uint32_t id, std::span<uint8_t> data, std::span<const uint32_t> ends, PortItems items) noexcept {
-  Client* client = impl_->find(id);
+  HubClient* client = impl_->find(id);
   if (!client || items == PortItems::frames) return;
   client->writer.choose(items);
   client->writer.write(data, ends);
 }
 
+uint64_t PortHub::strays() const { return impl_->shared ? impl_->shared->strays() : 0; }
+
 std::optional<PortInfo> PortHub::info(uint32_t id) const {
-  const Client* client = impl_->find(id);
+  const HubClient* client = impl_->find(id);
   if (!client) return std::nullopt;
   return port_info(client->counters);
 }

@@ -11,7 +11,7 @@
 namespace vpnd {
 
 struct HubClientOptions {
-  int tun_fd = -1;  // non-blocking; the hub's own once it was added
+  int tun_fd = -1;  // non-blocking; the hub's own once it was added; -1: it has the shared device
   size_t mtu = 0;   // of the device
   PortItems items = PortItems::packets;  // packets or supers
   std::vector<Prefix> sources;           // of what the client may send
@@ -23,7 +23,7 @@ class PortHub {
  public:
   enum class Mode : uint8_t {
     read,
-    pause,    // the device's queue fills; when it is full the kernel drops
+    pause,    // the device's queue fills; when it is full the kernel drops. Of a shared device: a backlog
     discard,  // the client is away: what is for it is counted and gone, lest it come late
   };
 
@@ -33,13 +33,19 @@ class PortHub {
   PortHub(const PortHub&) = delete;
   PortHub& operator=(const PortHub&) = delete;
 
+  // Before start(): all clients have this device, and are told apart by their sources, which are addresses then. A client that is
+  // paused has a backlog of its own. False: `error` says why, and the descriptor is still the caller's.
+  bool share(int tun_fd, std::string& error);
+  // Packets of the shared device that were for no client.
+  uint64_t strays() const;
+
   void start();
   // Ends the thread and closes all devices.
   void stop();
 
   // False: `error` says why, and the descriptor is still the caller's.
   bool add(uint32_t client, HubClientOptions options, std::string& error);
-  // Closes its device, unless it is to be kept. The descriptor, or -1.
+  // Closes its own device, unless it is to be kept. The descriptor, or -1.
   int remove(uint32_t client, bool keep);
   void set_mode(uint32_t client, Mode mode);
   // What its batches hold from about now on.

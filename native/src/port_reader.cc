@@ -2,6 +2,7 @@
 
 #include <sys/uio.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "super_packet.h"
@@ -33,20 +34,38 @@ PortReader::Result PortReader::fill(Batch& batch, BatchMemory::One& memory) noex
     const size_t skip = vnet ? sizeof header : 0;
     const std::span<uint8_t> bytes{place, static_cast<size_t>(got) > skip ? static_cast<size_t>(got) - skip : 0};
     if (const Filter* filter = filter_.load(std::memory_order_acquire)) remember_sent(*filter, items_, bytes);
-    if (gate_ && !gate_->passes(header, bytes)) {
-      counters_.drop(PortDrop::malformed_packet);
-      continue;
-    }
-    switch (items_) {
-      case PortItems::packets:
-        packet(batch, memory, header, bytes);
-        if (holds()) return Result::full;
-        break;
-      case PortItems::supers: super(batch, memory, header, bytes); break;
-      case PortItems::frames: frame(batch, memory, bytes); break;
-    }
+    take(batch, memory, header, bytes);
+    if (holds()) return Result::full;
   }
   return Result::full;
+}
+
+bool PortReader::put(Batch& batch, BatchMemory::One& memory, const VnetHeader& header, View packet) noexcept {
+  if (batch.items == 0) batch.kind = items_ = chosen_;
+  const bool supers = items_ == PortItems::supers;
+  // What is split grows by the headers of its parts, but not to more than twice its size.
+  const size_t most = supers ? sizeof header + packet.size() : 2 * kMaxItem;
+  if (batch.items > (supers ? kBatchItems - 1 : kBatchItems / 2) || batch.bytes + most > kBatchBytes) return false;
+  uint8_t* place = supers ? memory.data.data() + batch.bytes + sizeof header : buffer_.get();
+  const size_t size = std::min(packet.size(), kMaxItem);
+  memcpy(place, packet.data(), size);
+  take(batch, memory, header, {place, size});
+  if (holds()) {
+    // Cut smaller than the kernel ever does.
+    counters_.drop(PortDrop::too_big);
+    held_ = {};
+  }
+  return true;
+}
+
+// One item of the device, at its place.
+void PortReader::take(Batch& batch, BatchMemory::One& memory, const VnetHeader& header, std::span<uint8_t> bytes) noexcept {
+  if (gate_ && !gate_->passes(header, bytes)) return counters_.drop(PortDrop::malformed_packet);
+  switch (items_) {
+    case PortItems::packets: return packet(batch, memory, header, bytes);
+    case PortItems::supers: return super(batch, memory, header, bytes);
+    case PortItems::frames: return frame(batch, memory, bytes);
+  }
 }
 
 void PortReader::packet(Batch& batch, BatchMemory::One& memory, const VnetHeader& header, std::span<uint8_t> bytes) noexcept {

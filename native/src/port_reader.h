@@ -37,6 +37,8 @@ class PortReader {
   void choose(PortItems items) noexcept { chosen_ = items; }
   // Adds what the device has to the batch, the memory of which is `memory`. Sets the kind of a batch that is empty.
   Result fill(Batch& batch, BatchMemory::One& memory) noexcept;
+  // Adds a packet that somebody else read. False: the batch has no room; one without items has room for any.
+  bool put(Batch& batch, BatchMemory::One& memory, const VnetHeader& header, View packet) noexcept;
   // Whether the next packets of a super-packet wait for a batch.
   bool holds() const { return !held_.empty(); }
 
@@ -44,6 +46,7 @@ class PortReader {
   // Largest item that a device gives, without its vnet header.
   static constexpr size_t kMaxItem = 65536;
 
+  void take(Batch& batch, BatchMemory::One& memory, const VnetHeader& header, std::span<uint8_t> bytes) noexcept;
   bool keep_splitting(Batch& batch, BatchMemory::One& memory) noexcept;
   void packet(Batch& batch, BatchMemory::One& memory, const VnetHeader& header, std::span<uint8_t> bytes) noexcept;
   void super(Batch& batch, BatchMemory::One& memory, VnetHeader header, std::span<uint8_t> bytes) noexcept;

@@ -1,4 +1,5 @@
-// A port hub in tests: its devices are datagram socket pairs, and `far` is the kernel's end of one.
+// A port hub in tests: its devices are datagram socket pairs, and `far` is the kernel's end of one. If all clients share one, that
+// is kShared's.
 #pragma once
 #include <sys/socket.h>
 #include <unistd.h>
@@ -15,7 +16,9 @@ namespace vpnd::test {
 struct HubDevices {
   static constexpr size_t kMtu = 1400;
 
-  explicit HubDevices(Destinations where = {{}, {}}) {
+  static constexpr uint32_t kShared = 1000;
+
+  explicit HubDevices(Destinations where = {{}, {}}, bool shared_ = false) : shared(shared_) {
     std::string error;
     hub = PortHub::make(std::move(where),
                         [this] {
@@ -25,6 +28,7 @@ struct HubDevices {
                         },
                         error);
     CHECK(hub != nullptr);
+    if (shared) CHECK(hub->share(make_device(kShared), error));
     hub->start();
   }
   ~HubDevices() {
@@ -35,11 +39,15 @@ struct HubDevices {
   HubDevices& operator=(const HubDevices&) = delete;
 
   void add(uint32_t id, std::vector<Prefix> sources = {*Prefix::parse("0.0.0.0/0"), *Prefix::parse("::/0")}, bool any_source = false) {
+    std::string error;
+    CHECK(hub->add(id, {shared ? -1 : make_device(id), kMtu, PortItems::packets, std::move(sources), any_source}, error));
+  }
+  // Returns the hub's end.
+  int make_device(uint32_t id) {
     int fds[2];
     CHECK(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) == 0);
-    std::string error;
-    CHECK(hub->add(id, {fds[0], kMtu, PortItems::packets, std::move(sources), any_source}, error));
     far[id] = fds[1];
+    return fds[0];
   }
   bool send(uint32_t id, View packet) { return ::send(far[id], packet.data(), packet.size(), MSG_NOSIGNAL) > 0; }
 
@@ -82,6 +90,7 @@ struct HubDevices {
   }
   uint64_t dropped(uint32_t id, PortDrop reason) const { return hub->info(id)->drops[static_cast<size_t>(reason)]; }
 
+  const bool shared;
   std::unique_ptr<PortHub> hub;
   std::map<uint32_t, int> far;
   std::mutex mutex;

@@ -25,6 +25,13 @@ Bytes packet_of(uint32_t host, bool six) {
   return build(spec);
 }
 
+// The same for who is there. The hub does not look at checksums.
+Bytes packet_for(uint32_t host, bool six) {
+  Bytes packet = packet_of(host, six);
+  packet[six ? 39 : 19] = static_cast<uint8_t>(host);
+  return packet;
+}
+
 std::vector<Prefix> own_sources(uint32_t id) {
   std::vector<Prefix> out;
   for (const bool six : {false, true}) {
@@ -35,20 +42,19 @@ std::vector<Prefix> own_sources(uint32_t id) {
   return out;
 }
 
-}  // namespace
-
-TEST(hub_threads, "hub: clients come, go, pause and write while its thread reads; each gets and sends its own only") {
-  HubDevices hub;
+// Clients come, go, pause and write while the hub's thread reads; each gets and sends its own only.
+void bustle(bool shared) {
+  HubDevices hub({{}, {}}, shared);
   std::array<std::atomic<int>, kClients> far{};
   for (uint32_t id = 0; id < kClients; id++) {
     hub.add(id, own_sources(id));
-    far[id] = hub.far[id];
+    far[id] = hub.far[shared ? HubDevices::kShared : id];
   }
   // The kernel: packets for all, each with its client's number.
   std::atomic<bool> over{false};
   std::thread kernel([&] {
     for (uint32_t i = 0; !over; i++) {
-      const Bytes packet = packet_of(i % kClients, i & 8);
+      const Bytes packet = packet_for(i % kClients, i & 8);
       ::send(far[i % kClients], packet.data(), packet.size(), MSG_NOSIGNAL);
       if (i % 64 == 0) std::this_thread::yield();
     }
@@ -60,7 +66,7 @@ TEST(hub_threads, "hub: clients come, go, pause and write while its thread reads
       for (const Bytes& item : packets) {
         // A vnet header of one packet begins with zero.
         const View packet = item[0] == 0 ? View(item).subspan(sizeof(VnetHeader)) : View(item);
-        CHECK(std::ranges::equal(packet, packet_of(id, packet[0] >> 4 == 6)));
+        CHECK(std::ranges::equal(packet, packet_for(id, packet[0] >> 4 == 6)));
         seen[id]++;
       }
     }
@@ -72,7 +78,7 @@ TEST(hub_threads, "hub: clients come, go, pause and write while its thread reads
     hub.hub->choose(id, pick(0, 1) ? PortItems::supers : PortItems::packets);
     hub.write(id, packet_of(id, round & 1));
     hub.write(id, packet_of((id + 1) % kClients, round & 1));  // as somebody else
-    for (const Bytes& packet : hub.arrived(id)) {
+    for (const Bytes& packet : hub.arrived(shared ? HubDevices::kShared : id)) {
       CHECK(packet == packet_of(id, packet[0] >> 4 == 6));
       reached++;
     }
@@ -85,7 +91,8 @@ TEST(hub_threads, "hub: clients come, go, pause and write while its thread reads
     // Away, and another in its place with the same device.
     const int fd = hub.hub->remove(id, true);
     std::string error;
-    CHECK(fd >= 0 && hub.hub->add(id, {fd, HubDevices::kMtu, PortItems::packets, own_sources(id)}, error));
+    CHECK(shared ? fd < 0 : fd >= 0);
+    CHECK(hub.hub->add(id, {fd, HubDevices::kMtu, PortItems::packets, own_sources(id)}, error));
   }
   CHECK(reached == kRounds);
   for (uint32_t id = 0; id < kClients; id++) hub.hub->set_mode(id, PortHub::Mode::read);
@@ -95,3 +102,8 @@ TEST(hub_threads, "hub: clients come, go, pause and write while its thread reads
   over = true;
   kernel.join();
 }
+
+}  // namespace
+
+TEST(hub_threads, "hub: while its thread reads, clients do all they may, each with a device") { bustle(false); }
+TEST(hub_threads_shared, "hub: while its thread reads, clients do all they may, with one device for all") { bustle(true); }

@@ -1,12 +1,14 @@
-/** What a gateway's clients see of its NAT: ports and filtering in the kernel, and addresses of their own. */
+/** What a gateway's clients see of its NAT: ports and filtering in the kernel, addresses of their own; and a device for all of them. */
 import assert from "node:assert/strict";
+import { join as joinPath } from "node:path";
 import process from "node:process";
 import { waitFor } from "../lab/command.js";
+import type { GatewayClientsReport } from "../lab/gateway-clients.js";
 import { internet4, internet6, internetHost, internetRoutes } from "../lab/internet-host.js";
-import type { Host } from "../lab/lab.js";
+import { type Host, repository } from "../lab/lab.js";
 import { type Daemon, vpnd } from "../lab/programs.js";
 import { labSuite } from "../lab/suite.js";
-import { copyFile, ping, reachable } from "../lab/traffic.js";
+import { copyFile, iperf, ping, reachable } from "../lab/traffic.js";
 import { UdpPuppet } from "../lab/udp-puppet.js";
 
 interface Scene {
@@ -24,6 +26,11 @@ interface GatewayDocument {
 const port = 8080;
 /** Another address of the "internet" host. */
 const elsewhere4 = "93.184.216.35";
+const crowdProgram = [
+  "--import",
+  joinPath(repository, "node_modules/tsx/dist/loader.mjs"),
+  joinPath(repository, "test/lab/gateway-clients.ts"),
+];
 const own4 = "192.168.1.5";
 const own6 = "fd00:5::5";
 const clientPort = 40_000;
@@ -32,6 +39,17 @@ const join = ({ host }: Daemon): string[] => {
   const gateway = ["--gateway", `ws://${host.address}:${port}/`];
   return ["join", "net", ...gateway, "--route", internetRoutes];
 };
+
+async function addressOf(client: Daemon): Promise<string> {
+  const { virtualIp } = await client.json<{ virtualIp: string }>(["network", "net"]);
+  return virtualIp.replace(/\/.*/, "");
+}
+
+/** How many datagrams came for ports where nobody listens. */
+async function closedPorts(host: Host): Promise<number> {
+  const { stdout } = await host.exec("cat", ["/proc/net/snmp"]);
+  return Number(/^Udp: \d+ (\d+)/m.exec(stdout)?.[1]);
+}
 
 /** What a connected UDP socket is told of a port where nobody listens; "silence" after two seconds. */
 async function refusal(host: Host, to: string): Promise<string> {
@@ -82,7 +100,10 @@ labSuite<Scene>(
           "for another address",
         );
         // Linux keeps in mind what came in vain, so that an end that speaks first spoils the port towards itself.
+        const before = await closedPorts(gateway.host);
         early.send(outside, clientPort, "early");
+        const arrived = async () => (await closedPorts(gateway.host)) > before || undefined;
+        await waitFor(arrived, 10_000, "it came in vain");
         const spoilt = await seen(client, early, elsewhere4, 7004, "fourth");
         assert.notEqual(spoilt.port, clientPort, "for an address that sent to the port before");
 
@@ -146,6 +167,73 @@ labSuite<Scene>(
         10_000,
         "they are counted",
       );
+    });
+
+    step(
+      "with --isolation shared all have one device, each its own packets, and nobody another's address",
+      async ({ gateway, a, b, web }) => {
+        await a.ok(["leave", "net"]);
+        await gateway.ok(["gateway", "stop"]);
+        const start = ["gateway", "start", "--open", "--listen", `0.0.0.0:${port}`, "--isolation", "shared"];
+        const refused = await gateway.ctl([...start, "--workers", "2"]);
+        assert.equal(refused.code, 2, refused.stderr);
+        await gateway.ok(start);
+        await Promise.all([a.ok([...join(gateway), "--route", "10.91.0.0/16"]), b.ok(join(gateway))]);
+        const devices = (await gateway.host.ip("-br", "link")).match(/vpngw-\S+/g);
+        assert.deepEqual(devices, ["vpngw-all"]);
+        for (const to of [internet4, internet6]) {
+          const pings = await Promise.all([ping(a.host, to, { size: 4000 }), ping(b.host, to)]);
+          assert.deepEqual(
+            pings.map(({ received }) => received),
+            [3, 3],
+            to,
+          );
+        }
+        // Both at once, and both ways.
+        await Promise.all([
+          copyFile(a.host, web, internet4, 5_000_000).then((up) =>
+            assert.equal(up.receivedSha256, up.sentSha256),
+          ),
+          iperf(b.host, web, internet4, { seconds: 1, reverse: true }).then((bps) => assert.ok(bps > 0)),
+        ]);
+        assert.equal((await ping(a.host, "10.91.0.1", { count: 1, waitSeconds: 1 })).received, 0, "the host");
+        const other = await addressOf(b);
+        assert.equal((await ping(a.host, other, { count: 1, waitSeconds: 1 })).received, 0, "another client");
+        // As the other one, whose packets have the same device.
+        await a.host.ip("addr", "add", `${other}/32`, "dev", "vpn-net");
+        const spoofed = ["-n", "-c", "2", "-i", "0.2", "-W", "1", "-I", other, internet4];
+        assert.match((await a.host.exec("ping", spoofed)).stdout, / 0 received/);
+        const { clients } = await gateway.json<GatewayDocument>(["gateway", "clients"]);
+        assert.ok(
+          clients.some(({ drops }) => (drops["foreign-source"] ?? 0) >= 2),
+          JSON.stringify(clients),
+        );
+      },
+    );
+
+    step("many clients of one device; one of them to another, where that is allowed", async (scene) => {
+      const { gateway, a, b } = scene;
+      await Promise.all([a.ok(["leave", "net"]), b.ok(["leave", "net"])]);
+      await gateway.ok(["gateway", "stop"]);
+      const options = ["--open", "--isolation", "shared", "--allow-clients", "--max-clients", "60"];
+      await gateway.ok(["gateway", "start", "--listen", `0.0.0.0:${port}`, ...options]);
+      const url = `ws://${gateway.host.address}:${port}/`;
+      const crowd = [...crowdProgram, url, "60", internet4];
+      const run = await b.host.exec(process.execPath, crowd, { timeoutMs: 60_000 });
+      assert.equal(run.code, 0, run.stderr);
+      const report = JSON.parse(run.stdout) as GatewayClientsReport;
+      assert.deepEqual(
+        [report.connected, report.answered, report.same, report.beyond],
+        [60, 60, 30, 1013],
+        run.stdout,
+      );
+      await gateway.ok(["gateway", "stop"]);
+      await gateway.ok(["gateway", "start", "--listen", `0.0.0.0:${port}`, ...options]);
+      const route = ["--route", "10.91.0.0/16"];
+      await Promise.all([a, b].map((one) => one.ok([...join(gateway), ...route])));
+      await reachable(a.host, await addressOf(b));
+      await gateway.ok(["gateway", "stop"]);
+      assert.doesNotMatch(await gateway.host.ip("-br", "link"), /vpngw-/);
     });
   },
 );

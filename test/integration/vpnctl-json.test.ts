@@ -94,7 +94,7 @@ const lines = [
   "routes accept nas",
   "routes reject all 10.7.0.0/24",
   "gateway start --listen 8080 --keep 10m",
-  "gateway start --fanqiang --padding --any-source",
+  "gateway start --fanqiang --padding --any-source --isolation shared",
   "gateway start --dry-run",
   "gateway clients",
   "gateway clients --watch",

@@ -53,6 +53,12 @@ const start: Command<CtlContext> = buildCommand<GatewayStartFlags, [], CtlContex
       noInternet: off("Let clients reach nothing but what other options name"),
       allowHost: off("Let clients reach this machine"),
       allowClients: off("Let clients reach each other"),
+      isolation: {
+        kind: "enum",
+        values: ["tun", "shared"],
+        brief: "tun: a device for each client, the default; shared: one for all",
+        optional: true,
+      },
       anySource: off("Let a client keep an address of its own, one of each family; vpnd translates it"),
       fanqiang: off("Also serve clients of fanqiang-poc, at any path; implies --open"),
       padding: off("Hide the sizes of packets: messages of few sizes to clients, and some that hold nothing"),

@@ -37,12 +37,12 @@ export function usersJson(users: readonly GatewayUser[]): { schema: string; [key
 function running(gateway: Gateway): { [key: string]: Json } {
   const { listen, path, open, subnets, mtu, maxClients, keepSeconds, workers } = gateway;
   const { into, internet } = gateway;
-  const { allow, allowHost, allowClients, dns, fanqiang, padding, anySource } = gateway;
+  const { allow, allowHost, allowClients, dns, fanqiang, padding, anySource, isolation } = gateway;
   return {
     ...{ listen, path, open, subnets, mtu, maxClients, keepSeconds, workers },
     into: filled(into),
     internet,
-    ...{ allow, allowHost, allowClients, dns, fanqiang, padding, anySource },
+    ...{ allow, allowHost, allowClients, dns, fanqiang, padding, anySource, isolation },
     clients: gateway.clients.map(clientJson),
     refused: counts(gateway.refused),
   };

@@ -13,6 +13,7 @@ const gateway = {
   mtu: 1500,
   maxClients: 1000,
   keepSeconds: 300,
+  isolation: "shared",
   workers: 1,
   into: "home",
   internet: true,

@@ -20,6 +20,7 @@ export interface GatewayStartFlags {
   readonly into?: string;
   readonly noInternet?: boolean;
   readonly anySource?: boolean;
+  readonly isolation?: "tun" | "shared";
   readonly dryRun?: boolean;
 }
 
@@ -43,6 +44,7 @@ const gatewayStart: CtlCommand<GatewayStartFlags, []> = async (context, flags) =
     into: flags.into ?? "",
     noInternet: flags.noInternet ?? false,
     anySource: flags.anySource ?? false,
+    isolation: flags.isolation ?? "",
     dryRun,
   };
   const answer = await withApi(context, (api) => api.gateway.startGateway(request, unaryOptions(context)));

@@ -1,7 +1,6 @@
 /** A client of a gateway, here or away. */
 import type { AddressPlan } from "../../core/gateway/addresses.js";
 import type { GatewayUser } from "../../core/gateway/users.js";
-import { deviceOf } from "./slots.js";
 import type { Measured } from "./station-calls.js";
 
 export interface Client {
@@ -37,17 +36,18 @@ export interface ClientView extends Omit<Client, "slot" | "station" | "metered">
 
 const nothing = { rxBytes: 0, txBytes: 0, rxPackets: 0, txPackets: 0, drops: {} };
 
-/** @param measured absent: nothing is known of its packets */
+/** @param device its name @param measured absent: nothing is known of its packets */
 export function viewOf(
   { slot, station, metered, ...client }: Client,
   plan: AddressPlan,
+  device: string,
   measured: Measured | undefined,
 ): ClientView {
   const { counters = nothing, rttSeconds } = measured ?? {};
   return {
     ...client,
     ...counters,
-    device: deviceOf(slot),
+    device,
     addresses: plan.at(slot).client,
     ...(client.state === "up" && rttSeconds !== undefined && { rttSeconds }),
   };

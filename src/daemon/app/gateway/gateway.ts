@@ -30,6 +30,7 @@ import type { ClientView } from "./client.js";
 import type { GatewayPlatform } from "./platform.js";
 import { Quotas } from "./quotas.js";
 import { GatewayService } from "./service.js";
+import { sharedDevice } from "./shared-slots.js";
 import { type NearNetwork, Surroundings } from "./surroundings.js";
 
 export interface GatewayParts {
@@ -368,7 +369,8 @@ export class Gateway {
 
   async #plan(options: GatewayOptions): Promise<{ plan: string[]; notes: string[] }> {
     const { plan, notes } = await this.#surroundings.plan(options);
-    const devices = `create devices ${clientDevices} (tun) for up to ${options.maxClients} clients`;
+    const name = options.isolation === "shared" ? `device ${sharedDevice}` : `devices ${clientDevices}`;
+    const devices = `create ${name} (tun) for up to ${options.maxClients} clients`;
     return { plan: [...plan, devices, `listen on ${options.listen}`], notes };
   }
 

@@ -19,8 +19,9 @@ import { Certificate } from "./certificate.js";
 import { type Client, type ClientView, viewOf } from "./client.js";
 import { keepAliveMs } from "./pace.js";
 import type { GatewayPlatform } from "./platform.js";
+import { sharedDevice, sharedSlots } from "./shared-slots.js";
 import { SlotQueue } from "./slot-queue.js";
-import { Slots } from "./slots.js";
+import { type SlotDevices, Slots } from "./slots.js";
 import type { ControlCalls, Farewell, Grant, Verdict } from "./station-calls.js";
 import { Stations } from "./stations.js";
 
@@ -55,7 +56,7 @@ export class GatewayService {
   readonly #leases: Leases;
   readonly #group: number;
   readonly #stations: Stations;
-  readonly #slots: Slots;
+  readonly #slots: SlotDevices;
   readonly #queue = new SlotQueue();
   /** By id; also those that are away, whose devices their station keeps. */
   readonly #clients = new Map<number, Client>();
@@ -84,10 +85,15 @@ export class GatewayService {
     this.#plan = new AddressPlan(options.subnets);
     this.#leases = new Leases(options.maxClients, options.keepSeconds * 1000);
     this.#group = (randomBytes(4).readUInt32BE() % 0x7fff_0000) + 1;
-    const { mtu, padding, anySource } = options;
-    const setup = { destinations: destinationsOf(options, parts.into), mtu, padding, anySource };
     const endpoint = parseEndpoint(options.listen);
     if (endpoint === undefined) throw new VpnError("internal", `${options.listen} is no endpoint`);
+    const { mtu, padding, anySource } = options;
+    const shared = options.isolation === "shared";
+    const setup = {
+      destinations: destinationsOf(options, parts.into),
+      ...{ mtu, padding, anySource },
+      ...(shared && { sharedFd: this.#openShared() }),
+    };
     this.#stations = new Stations({
       workers: options.workers,
       setup,
@@ -98,13 +104,15 @@ export class GatewayService {
       onLost: (station) => this.#lost(station),
       log: parts.log,
     });
-    this.#slots = new Slots({
-      plan: this.#plan,
-      mtu: options.mtu,
-      group: this.#group,
-      openDevice: (device) => platform.openClientDevice(device),
-      closeFd: (fd) => platform.closeFd(fd),
-    });
+    this.#slots = shared
+      ? sharedSlots
+      : new Slots({
+          plan: this.#plan,
+          mtu: options.mtu,
+          group: this.#group,
+          openDevice: (device) => platform.openClientDevice(device),
+          closeFd: (fd) => platform.closeFd(fd),
+        });
     this.#timer = setInterval(() => this.#tick(), tickMs);
     this.#timer.unref();
   }
@@ -112,7 +120,7 @@ export class GatewayService {
   async clients(): Promise<ClientView[]> {
     const measured = new Map((await this.#stations.measure()).map((one) => [one.id, one]));
     return [...this.#clients.values()]
-      .map((client) => viewOf(client, this.#plan, measured.get(client.id)))
+      .map((client) => viewOf(client, this.#plan, this.#slots.nameOf(client.slot), measured.get(client.id)))
       .sort((a, b) => Number(a.state === "away") - Number(b.state === "away"));
   }
 
@@ -128,7 +136,7 @@ export class GatewayService {
 
   /** How many devices there are: those of clients, and those that wait for some. */
   get devices(): number {
-    return this.#clients.size + this.#slots.ready;
+    return this.#slots.count(this.#clients.size);
   }
 
   responds(): boolean {
@@ -164,6 +172,13 @@ export class GatewayService {
     }
     await this.#stations.end();
     this.#slots.close();
+  }
+
+  #openShared(): number {
+    const { mtu } = this.#parts.options;
+    const addresses = this.#plan.whole;
+    return this.#parts.platform.openClientDevice({ name: sharedDevice, mtu, group: this.#group, addresses })
+      .fd;
   }
 
   async #open(): Promise<void> {
@@ -246,12 +261,18 @@ export class GatewayService {
     }
   }
 
-  #grant({ id, slot, foreign }: Client, fd: number, user: GatewayUser | undefined, taken: Taken): Grant {
+  #grant(
+    { id, slot, foreign }: Client,
+    fd: number | undefined,
+    user: GatewayUser | undefined,
+    taken: Taken,
+  ): Grant {
     const { options, resumeKey } = this.#parts;
     const { client, gateway } = this.#plan.at(slot);
+    const gateways = options.isolation === "shared" ? this.#plan.whole : gateway;
     const hello: GatewayHello = {
       addresses: client,
-      gateways: gateway.map((text) => text.slice(0, text.indexOf("/"))),
+      gateways: gateways.map((text) => text.slice(0, text.indexOf("/"))),
       mtu: options.mtu,
       dns: options.dns,
       routes: this.#routes(client),
@@ -259,7 +280,12 @@ export class GatewayService {
       keepAliveSeconds: keepAliveMs / 1000,
     };
     const sources = client.map(hostPrefix);
-    return { id, fd, sources, ...(user?.rate !== undefined && { rate: user.rate }), hello, foreign };
+    const rate = user?.rate;
+    return {
+      ...{ id, sources, hello, foreign },
+      ...(fd !== undefined && { fd }),
+      ...(rate !== undefined && { rate }),
+    };
   }
 
   /** What a client with these addresses reaches. */

@@ -14,7 +14,23 @@ export interface SlotParts {
   closeFd: (fd: number) => void;
 }
 
-export class Slots {
+/** Where clients' packets leave the gateway. */
+export interface SlotDevices {
+  /** Makes the device of a slot ahead. @throws as `openDevice` */
+  prepare(slot: number): void;
+  /** @returns the descriptor of the slot's device, the caller's from here; undefined: it has none of its own @throws as `openDevice` */
+  take(slot: number): number | undefined;
+  /** It is not used any more. */
+  giveBack(slot: number, fd: number): void;
+  /** How many devices there are, when so many clients have one. */
+  count(clients: number): number;
+  nameOf(slot: number): string;
+  /** Closes those that nobody uses. */
+  close(): void;
+}
+
+/** Each slot has a device of its own. */
+export class Slots implements SlotDevices {
   readonly #parts: SlotParts;
   /** Descriptors of devices that nobody uses, by slot. */
   readonly #ready = new Map<number, number>();
@@ -23,33 +39,32 @@ export class Slots {
     this.#parts = parts;
   }
 
-  /** Makes the device of a slot ahead. @throws as `openDevice` */
   prepare(slot: number): void {
     if (!this.#ready.has(slot)) this.#ready.set(slot, this.#open(slot));
   }
 
-  /** The descriptor of the slot's device, the caller's from here. @throws as `openDevice` */
   take(slot: number): number {
     const fd = this.#ready.get(slot);
     this.#ready.delete(slot);
     return fd ?? this.#open(slot);
   }
 
-  /** It is not used any more. */
   giveBack(slot: number, fd: number): void {
     this.#ready.set(slot, fd);
   }
 
-  /** How many wait for a client. */
-  get ready(): number {
-    return this.#ready.size;
+  count(clients: number): number {
+    return clients + this.#ready.size;
+  }
+
+  nameOf(slot: number): string {
+    return `${devicePrefix}${slot}`;
   }
 
   isReady(slot: number): boolean {
     return this.#ready.has(slot);
   }
 
-  /** Closes those that nobody uses. */
   close(): void {
     for (const fd of this.#ready.values()) this.#parts.closeFd(fd);
     this.#ready.clear();
@@ -57,8 +72,6 @@ export class Slots {
 
   #open(slot: number): number {
     const { plan, mtu, group, openDevice } = this.#parts;
-    return openDevice({ name: deviceOf(slot), mtu, group, addresses: plan.at(slot).gateway }).fd;
+    return openDevice({ name: this.nameOf(slot), mtu, group, addresses: plan.at(slot).gateway }).fd;
   }
 }
-
-export const deviceOf = (slot: number): string => `${devicePrefix}${slot}`;

@@ -19,13 +19,15 @@ export interface StationSetup {
   padding: boolean;
   /** Clients may keep addresses of their own. */
   anySource: boolean;
+  /** The device of all clients, the station's from here; absent: each has its own. */
+  sharedFd?: number;
 }
 
 /** How a client is served. */
 export interface Grant {
   id: number;
-  /** Its device, the station's from here until it is released. */
-  fd: number;
+  /** Its device, the station's from here until it is released; absent: it has the shared one. */
+  fd?: number;
   /** Prefixes of what it may send. */
   sources: string[];
   /** Bytes a second each way; absent: as fast as it goes. */

@@ -39,12 +39,24 @@ export class Station implements StationHandle {
     this.#setup = setup;
     this.#control = control;
     this.#platform = platform;
-    this.#hub = platform.createPortHub(setup.destinations);
+    this.#hub = this.#makeHub();
     this.#hub.onBatch = (client, batch) => this.#send(client, batch);
     this.#hub.start();
   }
 
   async prepare(): Promise<void> {}
+
+  #makeHub(): PortHub {
+    const { destinations, sharedFd } = this.#setup;
+    try {
+      const hub = this.#platform.createPortHub(destinations);
+      if (sharedFd !== undefined) hub.share(sharedFd);
+      return hub;
+    } catch (error) {
+      if (sharedFd !== undefined) this.#platform.closeFd(sharedFd);
+      throw error;
+    }
+  }
 
   async open(listenFd: number, tls: TlsPair | undefined): Promise<void> {
     this.#server = await GatewayServer.open({
@@ -102,10 +114,16 @@ export class Station implements StationHandle {
     const { mtu, padding, anySource } = this.#setup;
     const dialect = dialectOf(foreign, padding);
     try {
-      this.#hub.add(id, { tunFd: fd, mtu, items: dialect.items, sources, anySource });
+      this.#hub.add(id, {
+        ...(fd !== undefined && { tunFd: fd }),
+        mtu,
+        items: dialect.items,
+        sources,
+        anySource,
+      });
       this.#devices.add(id);
     } catch (error) {
-      this.#platform.closeFd(fd);
+      if (fd !== undefined) this.#platform.closeFd(fd);
       dismiss(socket, { code: closeCodes.tryLater, text: "no device for another client" });
       this.#control.ended(id, { code: "no-device", message: String(error) }, false);
       return;

@@ -29,6 +29,11 @@ export class AddressPlan {
     );
   }
 
+  /** The gateway's own on a device that all clients share, with the lengths of the subnets. */
+  get whole(): string[] {
+    return this.#prefixes.map((prefix) => `${added(prefix, own[prefix.family].gateway)}/${prefix.length}`);
+  }
+
   /** @param slot from 0, below `capacity` */
   at(slot: number): SlotAddresses {
     const one = (end: "gateway" | "client") =>

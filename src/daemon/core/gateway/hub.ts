@@ -20,7 +20,8 @@ export interface ClientBatch {
 export type ClientMode = "read" | "pause" | "discard";
 
 export interface HubClient {
-  tunFd: number;
+  /** Absent: the shared one is its device, too. */
+  tunFd?: number;
   /** Of its device, bytes. */
   mtu: number;
   items: GatewayItems;
@@ -31,6 +32,11 @@ export interface HubClient {
 export interface PortHub {
   /** Set before `start`. When it throws, the batch is released. */
   onBatch: (client: number, batch: ClientBatch) => void;
+  /**
+   * Before `start`: all clients have this device together, the hub's from here, and are told apart by their `sources`.
+   * @throws Error when it is no device; it is still the caller's then
+   */
+  share(tunFd: number): void;
   start(): void;
   /**
    * A client with its device, paused. The hub owns the descriptor from here.

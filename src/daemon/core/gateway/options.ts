@@ -41,6 +41,8 @@ export const gatewayOptionsSchema = z.strictObject({
   workers: z.number().default(1),
   /** A client may send as any one address of a family; it is translated to the client's. */
   anySource: z.boolean().default(false),
+  /** A device for each client, or one for all. */
+  isolation: z.enum(["tun", "shared"]).default("tun"),
 });
 
 export type GatewayOptions = z.infer<typeof gatewayOptionsSchema>;
@@ -64,6 +66,7 @@ export interface AskedGateway {
   into: string;
   noInternet: boolean;
   anySource: boolean;
+  isolation: string;
 }
 
 const defaults = { listen: "127.0.0.1:8080", mtu: 1500, maxClients: 1000, keepSeconds: 300 } as const;
@@ -99,6 +102,13 @@ export function checkGatewayOptions(asked: AskedGateway): GatewayOptions {
   const workers = asked.workers === 0 ? 1 : asked.workers;
   if (workers > mostWorkers)
     throw usage(`${workers} are too many workers`, `at most --workers ${mostWorkers}`);
+  const isolation = isolationOf(asked.isolation);
+  if (isolation === "shared" && workers > 1) {
+    throw usage(
+      "one device for all clients is served by one thread",
+      "leave --workers out, or give each client its own: --isolation tun",
+    );
+  }
   return {
     listen: listenAddress(asked.listen === "" ? defaults.listen : asked.listen),
     path: urlPath(asked.path === "" ? "/" : asked.path),
@@ -117,6 +127,7 @@ export function checkGatewayOptions(asked: AskedGateway): GatewayOptions {
     workers,
     ...reach(asked),
     anySource: asked.anySource,
+    isolation,
   };
 }
 
@@ -135,6 +146,14 @@ export function refuseStrangers({ open, listen }: GatewayOptions, users: number)
   throw new VpnError("failed", `without users, whoever finds ${listen} could use the gateway`, {
     hint: "add one first: vpnctl gateway user add NAME; or let everybody in: --open",
   });
+}
+
+function isolationOf(text: string): GatewayOptions["isolation"] {
+  if (text === "" || text === "tun" || text === "shared") return text || "tun";
+  throw usage(
+    `${JSON.stringify(text.slice(0, 32))} is no way to keep clients apart`,
+    "a device for each: --isolation tun; one for all: --isolation shared",
+  );
 }
 
 function checkFanqiang(mtu: number, subnets: readonly string[]): void {

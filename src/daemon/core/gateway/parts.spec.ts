@@ -30,6 +30,7 @@ const asked: AskedGateway = {
   into: "",
   noInternet: false,
   anySource: false,
+  isolation: "",
 };
 
 test("each slot has a /30 and a /127 of its own", () => {
@@ -41,6 +42,7 @@ test("each slot has a /30 and a /127 of its own", () => {
   });
   assert.deepEqual(plan.at(16_383).client, ["10.91.255.254/30", "fd76:706e:6477::7fff/127"]);
   assert.equal(new AddressPlan(["192.0.2.0/28"]).capacity, 4);
+  assert.deepEqual(plan.whole, ["10.91.0.1/16", "fd76:706e:6477::/112"]);
 });
 
 test("subnets that do not fit are refused", () => {
@@ -61,6 +63,8 @@ test("options have defaults, and what is out of range is refused", () => {
   for (const bad of [
     { listen: "here:1" },
     { listen: "127.0.0.1:0" },
+    { isolation: "none" },
+    { isolation: "shared", workers: 2 },
     { path: "tunnel" },
     { path: "/a b" },
     { mtu: 1000 },

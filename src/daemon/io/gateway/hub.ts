@@ -3,6 +3,7 @@ import type { GatewayItems } from "../../../common/gateway/codec.js";
 import type { ClientBatch, ClientMode, HubClient, HubDestinations, PortHub } from "../../core/gateway/hub.js";
 
 interface AddonHub {
+  share(tunFd: number): void;
   start(): void;
   stop(): void;
   add(client: number, options: HubClient): void;
@@ -58,6 +59,10 @@ class NativePortHub implements PortHub {
       batch.release();
       throw error;
     }
+  }
+
+  share(tunFd: number): void {
+    this.#hub.share(tunFd);
   }
 
   start(): void {

@@ -1,0 +1,148 @@
+// One device for all clients of a port hub.
+#include "shared_device.h"
+
+#include <thread>
+
+#include "hub_devices.h"
+#include "tcp_udp_packets.h"
+
+using namespace vpnd;
+using namespace vpnd::test;
+
+namespace {
+
+constexpr uint32_t kShared = HubDevices::kShared;
+
+// Between 10.9.0.FROM and 10.9.0.TO, or fd00::FROM and fd00::TO.
+Bytes between(uint32_t from, uint32_t to, bool six, uint8_t mark = 0, size_t size = 30) {
+  PacketSpec spec;
+  spec.udp = true;
+  spec.six = six;
+  spec.host = static_cast<uint8_t>(from);
+  spec.payload.assign(size, mark);
+  Bytes packet = build(spec);
+  packet[six ? 39 : 19] = static_cast<uint8_t>(to);
+  return packet;
+}
+
+std::vector<Prefix> addresses_of(uint32_t id) {
+  return {*Prefix::parse("10.9.0." + std::to_string(id)), *Prefix::parse("fd00::" + std::to_string(id))};
+}
+
+struct Shared : HubDevices {
+  explicit Shared(uint32_t clients, Destinations where = {{}, {}}) : HubDevices(std::move(where), true) {
+    for (uint32_t id = 1; id <= clients; id++) {
+      add(id, addresses_of(id));
+      hub->set_mode(id, PortHub::Mode::read);
+    }
+  }
+};
+
+}  // namespace
+
+TEST(shared_dispatch, "shared device: each client gets what is for its addresses, in order, and nobody what is for none") {
+  Shared hub(5);
+  std::map<uint32_t, std::vector<Bytes>> sent;
+  for (uint8_t i = 0; i < 50; i++) {
+    const uint32_t to = i % 5 + 1;
+    sent[to].push_back(between(9, to, i % 3 == 0, i));
+    CHECK(hub.send(kShared, sent[to].back()));
+    if (i % 10 == 0) CHECK(hub.send(kShared, between(9, 77, i & 1)));
+    if (i % 25 == 0) CHECK(hub.send(kShared, Bytes{1, 2, 3}));
+  }
+  CHECK(hub.take(50) == sent);
+  CHECK(hub.hub->strays() == 7);
+}
+
+TEST(shared_few_batches, "shared device: packets that come by turns do not make a batch each") {
+  Shared hub(4);
+  for (uint32_t id = 1; id <= 4; id++) hub.hub->set_mode(id, PortHub::Mode::pause);
+  for (uint8_t i = 0; i < 8; i++) CHECK(hub.send(kShared, between(9, i % 4 + 1, false, i)));
+  // All lie in backlogs, when the last does; they come in one go.
+  hub.hub->set_mode(1, PortHub::Mode::read);
+  size_t batches = 0, items = 0;
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  while (items < 2 && std::chrono::steady_clock::now() < end) {
+    while (const auto filled = hub.hub->take()) {
+      batches++, items += filled->batch.items;
+      hub.hub->give_back(filled->batch.index);
+    }
+  }
+  CHECK(items == 2 && batches <= 2);
+}
+
+TEST(shared_sources, "shared device: a client sends as itself only, and to others only where clients may") {
+  Shared hub(2, Destinations({*Prefix::parse("10.9.0.2")}, {}));
+  hub.write(1, between(1, 9, false));
+  CHECK(hub.arrived(kShared) == std::vector<Bytes>{between(1, 9, false)});
+  hub.write(1, between(2, 9, false));
+  hub.write(1, between(1, 2, false));
+  CHECK(hub.arrived(kShared).empty());
+  CHECK(hub.dropped(1, PortDrop::foreign_source) == 1 && hub.dropped(1, PortDrop::forbidden_destination) == 1);
+}
+
+TEST(shared_pause, "shared device: who is paused keeps nobody waiting, and has later what came meanwhile, up to a limit") {
+  Shared hub(2);
+  hub.hub->set_mode(1, PortHub::Mode::pause);
+  constexpr uint32_t kSent = 900;  // of which there is room for less
+  constexpr size_t kSize = 1300;
+  for (uint32_t i = 0; i < kSent; i++) {
+    const auto mark = static_cast<uint8_t>(i);
+    CHECK(hub.send(kShared, between(9, 1, false, mark, kSize)));
+    if (i % 10 != 0) continue;
+    CHECK(hub.send(kShared, between(9, 2, false, mark)));
+    CHECK(hub.take(1)[2] == std::vector<Bytes>{between(9, 2, false, mark)});
+  }
+  const size_t most = Backlog::kMost / (between(9, 1, false, 0, kSize).size() + Backlog::kOverhead);
+  CHECK(most < kSent);
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  while (hub.dropped(1, PortDrop::queue_full) < kSent - most && std::chrono::steady_clock::now() < end) std::this_thread::yield();
+  CHECK(hub.dropped(1, PortDrop::queue_full) == kSent - most);
+  hub.hub->set_mode(1, PortHub::Mode::read);
+  const std::vector<Bytes> late = hub.take(most)[1];
+  CHECK(late.size() == most);
+  for (size_t i = 0; i < late.size(); i++) CHECK(late[i] == between(9, 1, false, static_cast<uint8_t>(i), kSize));
+  // And then as ever.
+  CHECK(hub.send(kShared, between(9, 1, true)));
+  CHECK(hub.take(1)[1] == std::vector<Bytes>{between(9, 1, true)});
+}
+
+TEST(shared_away, "shared device: what waited for one that went away does not come late, nor to the next with its address") {
+  Shared hub(1);
+  hub.hub->set_mode(1, PortHub::Mode::pause);
+  CHECK(hub.send(kShared, between(9, 1, false)));
+  CHECK(hub.send(kShared, between(9, 77, false)));
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  while (hub.hub->strays() == 0 && std::chrono::steady_clock::now() < end) std::this_thread::yield();
+  hub.hub->set_mode(1, PortHub::Mode::discard);
+  CHECK(hub.dropped(1, PortDrop::no_client) == 1);
+  CHECK(hub.hub->remove(1, true) == -1);
+  hub.add(2, addresses_of(1));
+  hub.hub->set_mode(2, PortHub::Mode::read);
+  CHECK(hub.send(kShared, between(9, 1, true)));
+  CHECK(hub.take(1) == (std::map<uint32_t, std::vector<Bytes>>{{2, {between(9, 1, true)}}}));
+}
+
+TEST(shared_refused, "shared device: no two clients with one address, none with a prefix, none with a device of its own") {
+  Shared hub(1);
+  std::string error;
+  CHECK(!hub.hub->add(2, {-1, HubDevices::kMtu, PortItems::packets, {*Prefix::parse("10.9.0.1")}}, error));
+  CHECK(!hub.hub->add(2, {-1, HubDevices::kMtu, PortItems::packets, {*Prefix::parse("10.9.1.0/24")}}, error));
+  CHECK(!hub.hub->add(2, {0, HubDevices::kMtu, PortItems::packets, addresses_of(2)}, error));
+  CHECK(!hub.hub->share(0, error));
+  HubDevices alone;
+  CHECK(!alone.hub->add(1, {-1, HubDevices::kMtu, PortItems::packets, addresses_of(1)}, error));
+}
+
+TEST(shared_nat, "shared device: a client with an address of its own is found by the one that it was given") {
+  Shared hub(0);
+  hub.add(3, addresses_of(3), true);
+  hub.hub->set_mode(3, PortHub::Mode::read);
+  hub.write(3, between(50, 9, false));
+  const std::vector<Bytes> sent = hub.arrived(kShared);
+  IpHeader ip;
+  CHECK(sent.size() == 1 && parse_ip(sent[0], ip) && ip.source == addresses_of(3)[0].address);
+  CHECK(hub.send(kShared, between(9, 3, false)));
+  const std::vector<Bytes> back = hub.take(1)[3];
+  CHECK(back.size() == 1 && parse_ip(back[0], ip) && ip.destination == *Address::parse("10.9.0.50"));
+}
