@@ -72,7 +72,7 @@ labSuite<Scene>(
   },
   (step) => {
     step("with TLS of its own, by way of a proxy", async ({ gateway, a, proxy }) => {
-      await gateway.ok(["gateway", "start", "--open", "--listen", `0.0.0.0:${port}`]);
+      await gateway.ok(["gateway", "start", "--open", "--workers", "2", "--listen", `0.0.0.0:${port}`]);
       const helper = proxy.spawn("proxy", process.execPath, [...program("connect-proxy.ts"), "3128"]);
       await proxy.listening(helper, "tcp", 3128);
       const url = `wss://${gateway.host.address}:${port}/`;

@@ -305,7 +305,7 @@ export class GatewayService {
     if (kept) this.#leases.release(slot, id, performance.now());
     else {
       this.#leases.drop(slot, id);
-      void this.#recycle([client], timeIsOver);
+      this.#inBackground(this.#recycle([client], timeIsOver));
     }
     this.#parts.onChange();
   }
@@ -319,12 +319,16 @@ export class GatewayService {
 
   #tick(): void {
     const slots = this.#leases.expire(performance.now());
-    void this.#recycle(
-      slots.flatMap((slot) => this.#bySlot.get(slot) ?? []),
-      timeIsOver,
-    );
-    void this.#renewTls();
-    void this.#meter();
+    const over = slots.flatMap((slot) => this.#bySlot.get(slot) ?? []);
+    this.#inBackground(this.#recycle(over, timeIsOver));
+    this.#inBackground(this.#renewTls());
+    this.#inBackground(this.#meter());
+  }
+
+  #inBackground(work: Promise<void>): void {
+    work.catch((error: unknown) => {
+      this.#parts.log.error({ err: error }, "the gateway ran into a fault of its own");
+    });
   }
 
   /** Counts what clients of users with quotas moved, and says goodbye to those who have nothing left. */
@@ -344,7 +348,9 @@ export class GatewayService {
   /** @param counters absent: as before @returns whether there is something left for the client's user */
   #spend({ metered }: Client, counters?: EngineCounters): boolean {
     if (metered === undefined) return true;
-    const bytes = counters === undefined ? metered.counted : counters.rxBytes + counters.txBytes;
+    const counted = counters === undefined ? 0 : counters.rxBytes + counters.txBytes;
+    // Answers may come late, after others.
+    const bytes = Math.max(metered.counted, counted);
     const more = bytes - metered.counted;
     metered.counted = bytes;
     return this.#parts.spend(metered.user, more);
