@@ -36,7 +36,7 @@ export function carriers(platform: Pick<Platform, "makeSocket">, log: Logger): M
         psks: postgres.encrypted ? psks : [],
         virtualIp,
         nodeName: config.nodeName,
-        nodeKey: signingKey(secrets.nodeSeed).publicKey,
+        nodeKey: signingKey(secrets.nodeSeed),
         mtu: config.mtu,
         port,
         makeSocket: (options) => platform.makeSocket(options),

@@ -19,9 +19,10 @@ export interface SessionOptions {
   connect: Omit<ConnectOptions, "applicationName">;
   /** Name in the database. */
   network: string;
-  /** Own address, without prefix length, and its bytes. */
+  /** Own address, without prefix length. */
   address: string;
-  addressBytes: Uint8Array;
+  /** Whether packets to an address may come here. */
+  takes: (destination: Uint8Array) => boolean;
   nodeName: string;
   /** Who this vpnd is, whatever its name. */
   nodeKey: Uint8Array;
@@ -62,6 +63,8 @@ export class DatabaseSession {
   readonly #options: SessionOptions;
   readonly #connections: Connections;
   readonly #me: number;
+  /** Number of the session. */
+  readonly id: bigint;
   readonly #session: string;
   /** What is kept, as it was when the session was opened. */
   readonly #log: string;
@@ -80,17 +83,18 @@ export class DatabaseSession {
     this.cipher = connections.cipher;
     this.#me = opened.node;
     this.#session = opened.session;
+    this.id = BigInt(opened.session);
     this.#log = opened.log;
     const place = { me: opened.node, nodes };
     const { keys } = opened;
     this.writer = new LogWriter(connections.write, {
       ...place,
-      session: BigInt(opened.session),
+      session: this.id,
       keep: parseLogPolicy(opened.log) ?? 1,
       ...(keys && { key: keys.key }),
       events,
     });
-    this.reader = new LogReader(connections.read, { ...place, own: options.addressBytes, events });
+    this.reader = new LogReader(connections.read, { ...place, takes: options.takes, events });
     this.#ended = new Promise((resolve) => {
       const end = (error: unknown): void => resolve(faultFrom(error));
       this.#end = end;

@@ -7,15 +7,16 @@ import type { Cursor, Nodes } from "../../core/postgres/nodes.js";
 export interface LogReaderEvents {
   /** Super-packets for the device, in memory that is used again afterwards. */
   onItems(data: Buffer, ends: Uint32Array): void;
-  onControl(sender: number, message: Uint8Array): void;
+  onControl(sender: number, session: bigint, message: Uint8Array): void;
   /** A row that is not delivered. */
   onRefused(reason: Refusal | "stale", rows: number): void;
 }
 
 export interface LogReaderOptions {
-  /** Number of this node, and its address. */
+  /** Number of this node. */
   me: number;
-  own: Uint8Array;
+  /** Whether packets to an address may come here. */
+  takes: (destination: Uint8Array) => boolean;
   nodes: Nodes;
   events: LogReaderEvents;
 }
@@ -101,7 +102,7 @@ export class LogReader {
   }
 
   #row(row: Buffer, cursor: Cursor): void {
-    const { nodes, events, me, own } = this.#options;
+    const { nodes, events, me, takes } = this.#options;
     // Before it goes anywhere: whatever happens then, it is not delivered again.
     const seq = seqOf(row);
     // Asked for was what is behind; this was read already.
@@ -112,11 +113,11 @@ export class LogReader {
     cursor.behind = seq;
     const verdict = this.#incoming.add(row, cursor.sender, {
       me,
-      own,
-      addressOf: (node) => nodes.addressOf(node),
+      takes,
+      maySend: (node, source) => nodes.maySend(node, source),
       opening: cursor.opening,
     });
-    if (verdict.kind === "control") events.onControl(cursor.sender, verdict.message);
+    if (verdict.kind === "control") events.onControl(cursor.sender, cursor.session, verdict.message);
     else if (verdict.kind === "refused") events.onRefused(verdict.reason, 1);
     else nodes.received(cursor.sender, verdict.bytes, verdict.packets);
     if (this.#incoming.full) this.#deliver();

@@ -6,21 +6,25 @@ import type { Fault } from "../../../common/postgres/faults.js";
 import { DatabaseLog } from "../../../common/postgres/log/database-log.js";
 import { parsePostgresUrl } from "../../../common/postgres/url.js";
 import { backoffMs } from "../../core/backoff.js";
-import type { Carrier, CarrierEvent, CarrierView, LiveSettings } from "../../core/carrier.js";
+import type { AnnouncedPeer, Carrier, CarrierEvent, CarrierView, LiveSettings } from "../../core/carrier.js";
 import type { CarrierDrop } from "../../core/carrier-drops.js";
 import type { Endpoint } from "../../core/engine.js";
 import type { EngineFilter } from "../../core/filter/engine-filter.js";
+import type { SigningKey } from "../../core/keys/ed25519.js";
 import type { PskEpoch } from "../../core/keys/psk-ring.js";
 import { parseCidr } from "../../core/network/cidr.js";
 import type { PacketBatch, PacketPort, PortItems } from "../../core/packet-port.js";
 import { type Cursor, Nodes, type OtherRow } from "../../core/postgres/nodes.js";
 import { Openings } from "../../core/postgres/openings.js";
 import type { LogRules, PostgresOptions } from "../../core/postgres/options.js";
+import { PrefixTable } from "../../core/postgres/prefix-table.js";
+import type { Announcement } from "../../core/routes/announcement.js";
 import { resolveServer } from "../../io/server-names.js";
 import type { MakeTcpSocket } from "../../io/tcp/sockets.js";
 import { Readiness } from "../readiness.js";
 import { roundTrip } from "../round-trip.js";
 import { DatabaseSession, renewed, SessionFault, type SessionOptions } from "./database-session.js";
+import { LogAnnouncements, type LogPeer } from "./log-announcements.js";
 import { LogPings } from "./log-pings.js";
 
 export interface PostgresCarrierOptions {
@@ -34,8 +38,7 @@ export interface PostgresCarrierOptions {
   /** Own address in CIDR notation, canonical. */
   virtualIp: string;
   nodeName: string;
-  /** Public. */
-  nodeKey: Uint8Array;
+  nodeKey: SigningKey;
   /** Of the device, bytes. */
   mtu: number;
   /** Makes the port on the network's device; called once, in `start`. */
@@ -65,6 +68,10 @@ export class PostgresCarrier implements Carrier {
   #rules: LogRules;
   #asked: LogRules;
   readonly #pings = new LogPings();
+  readonly #announcements: LogAnnouncements;
+  /** As `setRoutes` was told, and packets to which come here. */
+  #routes: ReadonlyMap<string, readonly string[]> = new Map();
+  #carried = new PrefixTable<true>([]);
   readonly #drops = new Map<CarrierDrop, number>();
   #port: PacketPort | undefined;
   #filter: EngineFilter | undefined;
@@ -86,7 +93,12 @@ export class PostgresCarrier implements Carrier {
     this.#rules = options.postgres;
     this.#asked = options.postgres;
     this.#sessionOptions = this.#makeSessionOptions(address);
-    this.#openings = new Openings(this.#sessionOptions.network, this.#psks);
+    const { network } = this.#sessionOptions;
+    this.#openings = new Openings(network, this.#psks);
+    this.#announcements = new LogAnnouncements(network, options.nodeKey, () => {
+      this.#applyRoutes();
+      this.onChange();
+    });
   }
 
   async start(): Promise<void> {
@@ -147,6 +159,26 @@ export class PostgresCarrier implements Carrier {
   setFilter(filter: EngineFilter): void {
     this.#filter = filter;
     this.#port?.setFilter(filter);
+  }
+
+  announce(what: Announcement): void {
+    if (!this.#announcements.set(what)) return;
+    const { exit, routes } = what;
+    const carried = [...routes, ...(exit.v4 ? ["0.0.0.0/0"] : []), ...(exit.v6 ? ["::/0"] : [])];
+    this.#carried = new PrefixTable(carried.map((prefix) => [prefix, true] as const));
+    this.#tellAnnouncement();
+  }
+
+  announcements(): AnnouncedPeer[] {
+    return this.#nodes.known().flatMap(({ id, virtualIp, name, up }) => {
+      const heard = this.#announcements.heardOf(id);
+      return heard === undefined ? [] : [{ virtualIp, ...(name !== "" && { name }), ...heard, up }];
+    });
+  }
+
+  setRoutes(routes: ReadonlyMap<string, readonly string[]>): void {
+    this.#routes = routes;
+    this.#applyRoutes();
   }
 
   setPsks(psks: readonly PskEpoch[]): void {
@@ -222,20 +254,22 @@ export class PostgresCarrier implements Carrier {
     const { fast } = postgres;
     const own = parseCidr(virtualIp);
     if (own === undefined) throw new VpnError("internal", `${virtualIp} is no address with prefix length`);
+    const ownBytes = Uint8Array.from(own.bytes);
     return {
       connect: { address, password, makeSocket, resolve },
       network: address.network ?? network,
       address: own.address,
-      addressBytes: Uint8Array.from(own.bytes),
+      takes: (destination) =>
+        Buffer.compare(destination, ownBytes) === 0 || this.#carried.find(destination) === true,
       nodeName,
-      nodeKey,
+      nodeKey: nodeKey.publicKey,
       fast,
       nodes: this.#nodes,
       events: {
         onRoom: () => this.#port?.resume(),
         onUnknown: (packets) => this.#count("no-such-peer", packets),
         onItems: (data, ends) => this.#port?.write(data, ends, "supers"),
-        onControl: (sender, message) => this.#control(sender, message),
+        onControl: (node, session, message) => this.#control({ node, session }, message),
         onRefused: (reason, rows) => this.#count(reason, rows),
         onOthers: (rows) => this.#others(rows),
       },
@@ -299,6 +333,7 @@ export class PostgresCarrier implements Carrier {
     this.#toldCode = undefined;
     this.#log.info({ endpoint, cipher }, "database is connected");
     this.#tell(this.#nodes.reached(undefined, Date.now()));
+    this.#tellAnnouncement();
     this.#readiness.ready();
     this.#port?.resume();
     return session.ended();
@@ -327,18 +362,35 @@ export class PostgresCarrier implements Carrier {
     await session?.close();
     await this.#running;
     await this.#port?.stop();
+    this.#announcements.stop();
   }
 
   #others(rows: readonly OtherRow[]): readonly Cursor[] {
     const { unread, events } = this.#nodes.update(rows, this.#openings, Date.now());
     this.#tell(events);
+    this.#tellAnnouncement();
     return unread;
   }
 
-  #control(sender: number, message: Uint8Array): void {
-    const say = (node: number, answer: Uint8Array) => this.#session?.writer.control(node, answer);
-    const rttSeconds = this.#pings.heard(sender, message, say);
-    if (rttSeconds !== undefined) this.#nodes.measured(sender, rttSeconds);
+  readonly #say = (node: number, message: Uint8Array): void => this.#session?.writer.control(node, message);
+
+  #control(peer: LogPeer, message: Uint8Array): void {
+    const rttSeconds = this.#pings.heard(peer.node, message, this.#say);
+    if (rttSeconds !== undefined) this.#nodes.measured(peer.node, rttSeconds);
+    else this.#announcements.hear(peer, message, this.#say);
+  }
+
+  #tellAnnouncement(): void {
+    const session = this.#session;
+    if (session !== undefined) this.#announcements.tell(session.id, this.#nodes.living(), this.#say);
+  }
+
+  #applyRoutes(): void {
+    const carriers = [...this.#routes].flatMap(([nodeKey, prefixes]) => {
+      const node = this.#announcements.nodeOf(nodeKey);
+      return node === undefined ? [] : prefixes.map((prefix) => [prefix, node] as const);
+    });
+    this.#nodes.setRoutes(new PrefixTable(carriers));
   }
 
   #notes(): string[] {

@@ -8,11 +8,12 @@ import type { Opening } from "./openings.js";
 
 /** Who a row may come from, and who it is for. */
 export interface IncomingRules {
-  /** The number of this node, and its address. */
+  /** The number of this node. */
   me: number;
-  own: Uint8Array;
-  /** The address of another node. */
-  addressOf: (node: number) => Uint8Array | undefined;
+  /** Whether packets to an address may come here: its own one, or what it carries for others. */
+  takes: (destination: Uint8Array) => boolean;
+  /** Whether a node may send from an address: its own one, or what it carries for others. */
+  maySend: (node: number, source: Uint8Array) => boolean;
   /** Of its session. */
   opening: Opening;
 }
@@ -36,7 +37,6 @@ const refused = (reason: Refusal): Verdict => ({ kind: "refused", reason });
 
 const mostItem = offloadBytes + 65_536;
 const empty = new Uint8Array(0);
-const equal = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0;
 
 /** Collects super-packets in memory that is used again and again. */
 export class Incoming {
@@ -70,10 +70,9 @@ export class Incoming {
     if (typeof length !== "number") return refused(length);
     const packet = this.#memory.subarray(start, start + length);
     const addresses = addressesOf(packet);
-    const from = rules.addressOf(sender);
     if (addresses === undefined) return refused("malformed-row");
-    if (from === undefined || !equal(addresses.source, from)) return refused("foreign-source");
-    if (!equal(addresses.destination, rules.own)) return refused("foreign-destination");
+    if (!rules.maySend(sender, addresses.source)) return refused("foreign-source");
+    if (!rules.takes(addresses.destination)) return refused("foreign-destination");
     const header = this.#memory.subarray(this.#at, start);
     if (row.kind === kinds.super && row.offload?.length === offloadBytes) header.set(row.offload);
     else header.fill(0);

@@ -3,6 +3,7 @@ import type { CarrierEvent, PeerState, PeerView, Reason } from "../carrier.js";
 import { peerEvents } from "../events/peer-events.js";
 import { parseCidr } from "../network/cidr.js";
 import type { Opening, Openings, SessionMark } from "./openings.js";
+import { PrefixTable } from "./prefix-table.js";
 
 /** A row of `vpnd.others`. */
 export interface OtherRow extends SessionMark {
@@ -37,6 +38,8 @@ interface Node {
   address: string;
   addressBytes: Uint8Array;
   name: string;
+  /** Its newest one that lives. */
+  session: bigint | undefined;
   alive: boolean;
   /** Its last session has ended, rather than fallen silent. */
   over: boolean;
@@ -69,6 +72,7 @@ export class Nodes {
   readonly #cursors = new Map<bigint, Cursor>();
   /** A reader that begins leaves out what was for the one before it. */
   #begun = false;
+  #routes = new PrefixTable<number>([]);
   #fault: Reason | undefined = { code: "connecting", message: "not connected yet" };
 
   /**
@@ -123,14 +127,39 @@ export class Nodes {
     return this.#cursors.get(session);
   }
 
-  /** Who has an address. */
+  /** Who has an address, or carries packets to it. */
   at(address: Uint8Array): { id: number } | undefined {
-    return this.#byAddress.get(addressKey(address));
+    const node = this.#byAddress.get(addressKey(address));
+    if (node !== undefined) return node;
+    const carrier = this.#routes.find(address);
+    return carrier === undefined ? undefined : this.#nodes.get(carrier);
   }
 
-  /** The address of a node; undefined: there is no such node. */
-  addressOf(id: number): Uint8Array | undefined {
-    return this.#nodes.get(id)?.addressBytes;
+  /** Whether a node may send from an address. */
+  maySend(id: number, source: Uint8Array): boolean {
+    const own = this.#nodes.get(id)?.addressBytes;
+    if (own === undefined) return false;
+    return Buffer.compare(own, source) === 0 || this.#routes.has(source, id);
+  }
+
+  /** Who carries which prefixes besides its own address. */
+  setRoutes(routes: PrefixTable<number>): void {
+    this.#routes = routes;
+  }
+
+  /** Those that are there, by their newest session. */
+  living(): { node: number; session: bigint }[] {
+    return [...this.#nodes.values()].flatMap(({ id, alive, session }) =>
+      alive && session !== undefined ? [{ node: id, session }] : [],
+    );
+  }
+
+  /** What is known of each: for what it announced. */
+  known(): { id: number; virtualIp: string; name: string; up: boolean }[] {
+    return [...this.#nodes.values()].map((node) => {
+      const up = this.#stateOf(node) === "up";
+      return { id: node.id, virtualIp: node.address, name: node.name, up };
+    });
   }
 
   idOf(virtualIp: string): number | undefined {
@@ -209,6 +238,7 @@ export class Nodes {
       address,
       addressBytes,
       name,
+      session: undefined,
       alive: false,
       over: true,
       durable: true,
@@ -225,6 +255,7 @@ export class Nodes {
     const before = this.#snapshot(node);
     node.name = name;
     node.alive = living.length > 0;
+    node.session = living.at(-1)?.session;
     node.over = newest.session === undefined || newest.over;
     node.durable = living.every(({ durable }) => durable);
     node.refusal = this.#refusalOf(living.at(-1));

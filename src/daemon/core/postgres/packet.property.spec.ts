@@ -87,6 +87,11 @@ test("whatever comes out of a device comes back from its row", () => {
 
 const own = Buffer.of(10, 0, 0, 1);
 const from = Buffer.of(10, 0, 0, 2);
+const fromTo = {
+  me: 1,
+  takes: (destination: Uint8Array) => own.equals(destination),
+  maySend: (node: number, source: Uint8Array) => node === 2 && from.equals(source),
+};
 
 /** From `from` to `own`. */
 function udpItem(): Buffer {
@@ -103,7 +108,7 @@ test("no row of a stranger throws, or delivers what is not for this node", () =>
   const item = udpItem();
   outgoing.add({ data: item, ends: Uint32Array.of(item.length) }, 1n);
   const [row = Buffer.alloc(0)] = rowsOf(outgoing.take()?.log);
-  const rules = { me: 1, own, addressOf: (node: number) => (node === 2 ? from : undefined), opening: clear };
+  const rules = { ...fromTo, opening: clear };
   assert.equal(new Incoming().add(row, 2, rules).kind, "packet");
   fc.assert(
     fc.property(
@@ -150,7 +155,7 @@ test("of packets whose payload is not kept the log has the headers, and the rece
     const travels = rowsOf(keep === 1 ? batch?.log : batch?.transit);
     assert.equal(travels.length, 8);
     const incoming = new Incoming();
-    const rules = { me: 1, own, addressOf: () => from, opening: clear };
+    const rules = { ...fromTo, opening: clear };
     for (const row of travels.slice(0, 7)) assert.equal(incoming.add(row, 2, rules).kind, "packet");
     assert.deepEqual(Buffer.from(incoming.take()?.data.subarray(0, item.length) ?? []), item);
   }
@@ -170,7 +175,7 @@ test("encrypted packets come back, and no change of their rows goes unnoticed", 
   assert.ok(!row.toString("hex").includes(inClear), "the payload is in clear");
   assert.notDeepEqual(row.subarray(-24), next?.subarray(-24), "two equal packets look alike");
   const opening = new Openings("office", [Buffer.alloc(32, 1), psk]).of({ salt, check });
-  const rules = { me: 1, own, addressOf: () => from, opening };
+  const rules = { ...fromTo, opening };
   const said = new Incoming().add(control, 2, rules);
   assert.equal(said.kind === "control" && Buffer.from(said.message).toString(), "hello");
   const incoming = new Incoming();
