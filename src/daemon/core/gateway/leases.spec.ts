@@ -62,6 +62,20 @@ test("when there is no other room, who is away the longest gives way to who is h
   assert.equal(leases.take("a", 5, { slot: 0, nonce: "n1" }, "n5"), undefined);
 });
 
+test("who is shown the door takes nothing from the next, who has the slot already", () => {
+  const leases = new Leases(1, 1000);
+  const first = leases.take("a", 1, undefined, "n1");
+  leases.take("a", 2, first, "n2");
+  leases.drop(0, 1);
+  assert.ok(leases.isTaken(0));
+  leases.drop(0, 2);
+  assert.equal(leases.isTaken(0), false);
+  leases.take("b", 3, undefined, "n3");
+  leases.release(0, 3, 0);
+  leases.drop(0, 3);
+  assert.equal(leases.used, 0, "nor is it kept");
+});
+
 test("whatever happens, no slot has two sessions, and there are no more than the limit", () => {
   const step = fc.record({ what: fc.constantFrom("take", "resume", "release", "expire"), who: fc.nat(5) });
   fc.assert(
