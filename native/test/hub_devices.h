@@ -1,6 +1,7 @@
 // A port hub in tests: its devices are datagram socket pairs, and `far` is the kernel's end of one. If all clients share one, that
 // is kShared's.
 #pragma once
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -49,7 +50,11 @@ struct HubDevices {
     far[id] = fds[1];
     return fds[0];
   }
-  bool send(uint32_t id, View packet) { return ::send(far[id], packet.data(), packet.size(), MSG_NOSIGNAL) > 0; }
+  // A socket pair may have room for ten datagrams only: a device that is read empties soon.
+  bool send(uint32_t id, View packet) {
+    pollfd room{far[id], POLLOUT, 0};
+    return poll(&room, 1, 10'000) == 1 && ::send(far[id], packet.data(), packet.size(), MSG_NOSIGNAL) > 0;
+  }
 
   // What comes for clients until so many packets did, or nothing did for ten seconds.
   std::map<uint32_t, std::vector<Bytes>> take(size_t count) {

@@ -1,6 +1,7 @@
 // One device for all clients of a port hub.
 #include "shared_device.h"
 
+#include <atomic>
 #include <thread>
 
 #include "hub_devices.h"
@@ -55,20 +56,27 @@ TEST(shared_dispatch, "shared device: each client gets what is for its addresses
 }
 
 TEST(shared_few_batches, "shared device: packets that come by turns do not make a batch each") {
-  Shared hub(4);
-  for (uint32_t id = 1; id <= 4; id++) hub.hub->set_mode(id, PortHub::Mode::pause);
-  for (uint8_t i = 0; i < 8; i++) CHECK(hub.send(kShared, between(9, i % 4 + 1, false, i)));
-  // All lie in backlogs, when the last does; they come in one go.
-  hub.hub->set_mode(1, PortHub::Mode::read);
-  size_t batches = 0, items = 0;
-  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(10);
-  while (items < 2 && std::chrono::steady_clock::now() < end) {
-    while (const auto filled = hub.hub->take()) {
-      batches++, items += filled->batch.items;
-      hub.hub->give_back(filled->batch.index);
-    }
+  std::string error;
+  std::atomic<int> calls{0};
+  const auto hub = PortHub::make({{}, {}}, [&] { calls++; }, error);
+  int fds[2];
+  CHECK(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) == 0 && hub->share(fds[0], error));
+  for (uint32_t id = 1; id <= 4; id++) {
+    CHECK(hub->add(id, {-1, HubDevices::kMtu, PortItems::packets, addresses_of(id)}, error));
+    hub->set_mode(id, PortHub::Mode::read);
   }
-  CHECK(items == 2 && batches <= 2);
+  // All lie there before the thread begins.
+  for (uint8_t i = 0; i < 8; i++) {
+    const Bytes packet = between(9, i % 4 + 1, false, i);
+    CHECK(::send(fds[1], packet.data(), packet.size(), 0) > 0);
+  }
+  hub->start();
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  while (calls == 0 && std::chrono::steady_clock::now() < end) std::this_thread::yield();
+  std::vector<size_t> items;
+  while (const auto filled = hub->take()) items.push_back(filled->batch.items);
+  CHECK((items == std::vector<size_t>{2, 2, 2, 2}));
+  close(fds[1]);
 }
 
 TEST(shared_sources, "shared device: a client sends as itself only, and to others only where clients may") {
