@@ -246,6 +246,8 @@ function nextRows(records: readonly LogRecord[]): number {
   return Math.min(mostRows, Math.max(fewestRows, fitting));
 }
 
+/** Tables and functions that are not there. */
+const missing: ReadonlySet<string> = new Set(["3F000", "42P01", "42883"]);
 const codes: Readonly<Record<string, ErrorCode>> = {
   "login-refused": "not-permitted",
   "not-permitted": "not-permitted",
@@ -254,6 +256,11 @@ const codes: Readonly<Record<string, ErrorCode>> = {
 /** What a user is told when a database or the way to it fails. */
 export function databaseFailure(error: unknown): VpnError {
   if (!(error instanceof DatabaseError)) return VpnError.from(error, "failed");
+  if (missing.has(error.refusal.code)) {
+    return new VpnError("failed", "there is no packet log of this version in the database", {
+      hint: "check the URL; or let a vpnd of this version join there, as the log's owner",
+    });
+  }
   const { code, message, hint } = faultOf(error.refusal);
   return new VpnError(codes[code] ?? "failed", message, hint === undefined ? {} : { hint });
 }

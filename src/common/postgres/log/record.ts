@@ -31,6 +31,7 @@ export type PayloadState = "kept" | "not-kept" | "encrypted" | "altered";
 export type KeyOf = (session: bigint) => Uint8Array | "missing" | undefined;
 
 const mostPacket = 66_000;
+const latest = 253_402_300_799_999_999n;
 const nothing = Buffer.alloc(0);
 
 /** @param bytes a row of `recordColumns` in binary form; not needed any more afterwards */
@@ -41,8 +42,8 @@ export function readRecord(bytes: Buffer, keyOf: KeyOf): LogRecord {
   const row = readRow(own);
   const [at, senderName, receiverName] = valuesFrom(bytes, end);
   return {
-    at: (at?.length === 8 ? at.readBigInt64BE(0) : 0n) + epochShift,
-    sent: row?.sent ?? 0n,
+    at: possible((at?.length === 8 ? at.readBigInt64BE(0) : 0n) + epochShift),
+    sent: possible(row?.sent ?? 0n),
     sender: nodeName(senderName, row?.sender),
     receiver: row?.receiver == null ? undefined : nodeName(receiverName, row.receiver),
     session: row?.session ?? 0n,
@@ -81,6 +82,12 @@ function headersOf({ fields, payload }: LogRow, key: ReturnType<KeyOf>, out: Buf
   const size = payload?.length ?? fields.totalLength - headersLength(fields);
   const tag = payload === null || key === undefined ? 0 : tagBytes;
   return size < tag ? undefined : putHeaders(fields, size - tag, out, 0);
+}
+
+/** Whoever writes a row may say any time: from 1970 to 9999. */
+function possible(micros: bigint): bigint {
+  if (micros < 0n) return 0n;
+  return micros > latest ? latest : micros;
 }
 
 const nodeName = (name: Buffer | undefined, id: number | undefined): string =>
