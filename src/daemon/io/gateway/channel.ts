@@ -136,8 +136,15 @@ export class Channel {
     }
     // Binary messages come as buffers, unless asked for otherwise.
     if (!(message instanceof Buffer)) return;
-    if (!this.#options.codec.decode(message, this.#gather)) {
-      this.#fail(closeCodes.protocol, "sent what is none of this protocol");
+    if (!this.#decodes(message)) this.#fail(closeCodes.protocol, "sent what is none of this protocol");
+  }
+
+  /** A message that nobody thought of ends its own connection, and not vpnd. */
+  #decodes(message: Buffer): boolean {
+    try {
+      return this.#options.codec.decode(message, this.#gather);
+    } catch {
+      return false;
     }
   }
 
