@@ -199,7 +199,8 @@ async function inside(
     (await connectDatabase(options, new AbortController().signal)).connection;
   const [connection, reader, listener] = [await open(), await open(), await open()];
   await migrate(connection);
-  const sql = "SELECT node, session FROM vpnd.open_session('bench', $1::inet, $2::text, $3::bytea, true, NULL, NULL)";
+  const sql =
+    "SELECT node, session FROM vpnd.open_session('bench', $1::inet, $2::text, $3::bytea, true, NULL, NULL)";
   const session = async (host: string) =>
     (await connection.run(sql, [host, "bench", `\\x${host.length}1`]))[0];
   const [node, number] = (await session("10.0.0.1")) ?? [];
