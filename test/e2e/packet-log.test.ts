@@ -404,6 +404,39 @@ labSuite<Scene>(
       assert.deepEqual([own?.sender, own?.receiver, own?.packets, others.length], ["gamma", "alpha", 0, 0]);
     });
 
+    step("an auditor's role sees all of its network, of no other one, and writes nothing", async (scene) => {
+      const { database, a, auditor } = scene;
+      await database.sql("CREATE ROLE looker LOGIN PASSWORD 'l'");
+      await database.sql("SET ROLE owner; SELECT vpnd.add_auditor('default', 'looker')");
+      const secret = ["--postgres-password-file", passwordFile(auditor, "l")];
+      const place = (network: string) => [
+        "--postgres",
+        `${database.url("looker")}&network=${network}`,
+        ...secret,
+      ];
+      const ask = async (network = "default") =>
+        rowsOf(
+          (await auditor.exec(vpnctl, ["--json", "log", "query", "--limit", "20", ...place(network)])).stdout,
+        );
+      const all = rowsOf(await a.ok(["--json", "log", "query", "--limit", "20"]));
+      assert.equal(all.length, 20);
+      assert.deepEqual(await ask(), all);
+      await database.sql("SET ROLE owner; SELECT vpnd.add_member('other', 'owner', '10.7.0.1', 'omega')");
+      assert.deepEqual(await ask("other"), []);
+      for (const wrong of [
+        "SELECT vpnd.open_session('default', '10.9.0.1', 'x', '', true, NULL, NULL)",
+        "SELECT vpnd.add_auditor('other', 'looker')",
+        "SELECT vpnd.prune('default', now(), false)",
+        "DELETE FROM vpnd.log",
+        "SELECT * FROM vpnd.packet",
+      ]) {
+        const refused = await database.asRole("looker", "l", wrong);
+        assert.match(refused.stderr, /permission denied|does not own|has no|may not|cannot delete/, wrong);
+      }
+      await database.sql("SET ROLE owner; SELECT vpnd.remove_auditor('default', 'looker')");
+      assert.deepEqual(await ask(), []);
+    });
+
     step("encrypted payloads are opened by who has the key", async ({ database, a, auditor }) => {
       const key = join(auditor.folder, "key");
       writeFileSync(key, await pskGenerate(), { mode: 0o600 });

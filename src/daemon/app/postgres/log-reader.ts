@@ -43,10 +43,12 @@ export class LogReader {
   }
 
   /** To be called once for a connection. */
-  static prepare(connection: WireConnection): Promise<void> {
+  static async prepare(connection: WireConnection): Promise<void> {
+    // Planning anew would take longer than the question does.
+    await connection.script("SET plan_cache_mode = force_generic_plan");
     const named = columns.map((column) => `p.${column}`).join(", ");
     const call = "vpnd.fetch($1::integer, $2::integer, $3::bigint, $4::bigint, $5::integer)";
-    return connection.prepare(statement, `SELECT ${named} FROM ${call} p`);
+    await connection.prepare(statement, `SELECT ${named} FROM ${call} p`);
   }
 
   /** Reads all there is. */
