@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { Capture } from "../lab/capture.js";
 import { waitFor } from "../lab/command.js";
 import { type Host, repository } from "../lab/lab.js";
-import { Database } from "../lab/postgres.js";
+import { addOldPart, Database } from "../lab/postgres.js";
 import { type Daemon, pskGenerate, vpnd } from "../lab/programs.js";
 import { labSuite } from "../lab/suite.js";
 import { type CopyResult, copyFile, ping } from "../lab/traffic.js";
@@ -291,17 +291,8 @@ labSuite<Scene>(
 
     step("old parts are dropped by the owner and by nobody else", async ({ database, a, auditor }) => {
       const node = await database.sql("SELECT id FROM vpnd.node WHERE name = 'alpha'");
-      await database.sql(`
-        SET ROLE owner;
-        DO $$ BEGIN
-          CREATE TABLE vpnd.old (LIKE vpnd.packet INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING STORAGE);
-          EXECUTE format('ALTER TABLE vpnd.packet_${node} ATTACH PARTITION vpnd.old FOR VALUES FROM (%L) TO (%L)',
-                         now() - interval '3 hours', now() - interval '2 hours');
-          INSERT INTO vpnd.part VALUES ('old', ${node}, now() - interval '3 hours', now() - interval '2 hours');
-          INSERT INTO vpnd.packet_${node} (at, sender, session, seq, sent, kind, payload)
-            VALUES (now() - interval '150 minutes', ${node}, 1, 1, now(), 2, '\\x00');
-        END $$;
-        RESET ROLE; CREATE ROLE nobody LOGIN PASSWORD 'n'`);
+      await addOldPart(database, node);
+      await database.sql("CREATE ROLE nobody LOGIN PASSWORD 'n'");
       const older = ["log", "prune", "--before", "1h"];
       const place = [
         "--postgres",

@@ -6,7 +6,7 @@ import { Capture } from "../lab/capture.js";
 import { waitFor } from "../lab/command.js";
 import type { Host } from "../lab/lab.js";
 import { captured, logged } from "../lab/packet-log.js";
-import { Database } from "../lab/postgres.js";
+import { addOldPart, Database } from "../lab/postgres.js";
 import { type Daemon, vpnd } from "../lab/programs.js";
 import { SteadyTcp } from "../lab/steady-tcp.js";
 import { labSuite } from "../lab/suite.js";
@@ -339,16 +339,7 @@ labSuite<Scene>(
       "a part of the log that is over gets its indexes, and goes when its time is over; a living one stays",
       async ({ database }) => {
         const node = await database.sql("SELECT id FROM vpnd.node WHERE name = 'alpha'");
-        await database.sql(`
-        SET ROLE owner;
-        DO $$ BEGIN
-          CREATE TABLE vpnd.old (LIKE vpnd.packet INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING STORAGE);
-          EXECUTE format('ALTER TABLE vpnd.packet_${node} ATTACH PARTITION vpnd.old FOR VALUES FROM (%L) TO (%L)',
-                         now() - interval '3 hours', now() - interval '2 hours');
-          INSERT INTO vpnd.part VALUES ('old', ${node}, now() - interval '3 hours', now() - interval '2 hours');
-          INSERT INTO vpnd.packet_${node} (at, sender, session, seq, sent, kind, payload)
-            VALUES (now() - interval '150 minutes', ${node}, 1, 1, now(), 2, '\\x00');
-        END $$`);
+        await addOldPart(database, node);
         await database.sql(`SELECT vpnd.tidy(${node})`);
         assert.equal(await database.sql("SELECT closed FROM vpnd.part WHERE name = 'old'"), "t");
         assert.equal(await database.sql("SELECT count(*) FROM pg_indexes WHERE tablename = 'old'"), "4");

@@ -188,3 +188,17 @@ export class Database {
     return [`--reuid=${user}`, `--regid=${user}`, "--clear-groups", command, ...args];
   }
 }
+
+/** A part of a node's log that was over two hours ago, `vpnd.old`, with one packet in it. The log's role is called owner. */
+export async function addOldPart(database: Database, node: string): Promise<void> {
+  await database.sql(`
+    SET ROLE owner;
+    DO $$ BEGIN
+      CREATE TABLE vpnd.old (LIKE vpnd.packet INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING STORAGE);
+      EXECUTE format('ALTER TABLE vpnd.packet_${node} ATTACH PARTITION vpnd.old FOR VALUES FROM (%L) TO (%L)',
+                     now() - interval '3 hours', now() - interval '2 hours');
+      INSERT INTO vpnd.part VALUES ('old', ${node}, now() - interval '3 hours', now() - interval '2 hours');
+      INSERT INTO vpnd.packet_${node} (at, sender, session, seq, sent, kind, payload)
+        VALUES (now() - interval '150 minutes', ${node}, 1, 1, now(), 2, '\\x00');
+    END $$`);
+}
