@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # run-tests.sh unit|integration|e2e|interop [PATTERN]: the TypeScript tests of one kind; PATTERN is part of a file's path.
+# What failed is told once more at the end; with a file's name in TEST_FAILURES it is added to that instead, for test.sh to show.
 # Two files at a time, three of the end-to-end tests, which mostly wait; one whose first line is "// Runs alone: WHY" has the machine to itself, after the others.
 set -uo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
@@ -38,13 +39,24 @@ for file in "${files[@]}"; do
 done
 
 status=0
+failed=$(mktemp) part=$(mktemp)
+trap 'rm -f "$failed" "$part"' EXIT
 # run CONCURRENCY FILE...
 run() {
   [ $# -gt 1 ] || return 0
-  node --import tsx --test --test-reporter spec --test-concurrency "$1" "${@:2}" || status=$?
+  node --import tsx --test --test-reporter spec --test-reporter-destination stdout \
+    --test-reporter ./scripts/failures.mjs --test-reporter-destination "$part" \
+    --test-concurrency "$1" "${@:2}" || status=$?
+  cat "$part" >>"$failed"
 }
 at_once=2
 [ "$kind" != e2e ] || at_once=3
 run "$at_once" "${together[@]}"
 run 1 "${alone[@]}"
+if [ -n "${TEST_FAILURES:-}" ]; then
+  cat "$failed" >>"$TEST_FAILURES"
+elif [ -s "$failed" ]; then
+  printf '\n== FAILED\n'
+  cat "$failed"
+fi
 exit "$status"

@@ -4,6 +4,11 @@ set -uo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 . scripts/steps.sh
 
+# Where the tests leave what failed, to be shown after everything else.
+TEST_FAILURES=$(mktemp)
+export TEST_FAILURES
+trap 'rm -f "$TEST_FAILURES"' EXIT
+
 step "check" scripts/check.sh
 if [ -f native/Makefile ] && grep -q '^test:' native/Makefile; then
   step "native tests" make --no-print-directory -C native test
@@ -21,3 +26,9 @@ for kind in integration e2e interop; do
   step "$kind tests" scripts/run-tests.sh "$kind"
 done
 steps_summary
+status=$?
+if [ -s "$TEST_FAILURES" ]; then
+  printf '\n== FAILED tests\n'
+  cat "$TEST_FAILURES"
+fi
+exit "$status"
