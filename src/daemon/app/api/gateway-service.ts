@@ -57,7 +57,7 @@ export function gatewayService(
           hint: "such as --quota 1G/day",
         });
       }
-      const token = await gateway.addUser(name, {
+      const token = await gateway.users.add(name, {
         ...(expiresInSeconds !== undefined && { expiresInSeconds }),
         ...(rate !== 0 && { rate }),
         ...(quota !== 0 && { quota, ...(quotaPeriod !== "" && { quotaPeriod }) }),
@@ -66,10 +66,10 @@ export function gatewayService(
     },
     async listGatewayUsers() {
       const now = Date.now();
-      return { users: gateway.users().map((user) => userMessage(user, gateway, now)) };
+      return { users: gateway.users.all().map((user) => userMessage(user, gateway, now)) };
     },
     async revokeGatewayUser({ name }) {
-      return { kicked: await gateway.revokeUser(name) };
+      return { kicked: await gateway.users.revoke(name) };
     },
   };
 }
@@ -81,7 +81,7 @@ async function gatewayMessage(gateway: Gateway): Promise<MessageInitShape<typeof
     state,
     ...(reason !== undefined && { reason }),
     users,
-    clients: clients.map((client) => clientMessage(client, gateway.quotaOf(client.user)?.left)),
+    clients: clients.map((client) => clientMessage(client, gateway.users.quotaOf(client.user)?.left)),
     refused: counts(refused),
     notes,
   };
@@ -118,7 +118,7 @@ function userMessage(
     expired: isOver(user, now),
     rate,
     ...{ quota, quotaPeriod },
-    quotaUsed: gateway.quotaOf(name)?.used ?? 0,
+    quotaUsed: gateway.users.quotaOf(name)?.used ?? 0,
     clients: gateway.connections(name),
   };
 }

@@ -1,4 +1,5 @@
 /** The certificate of a gateway that does TLS itself: files that others renew. */
+import type { Logger } from "pino";
 import { readTlsPair, stampOf, type TlsFiles, type TlsPair } from "../../io/gateway/tls-files.js";
 
 export class Certificate {
@@ -19,12 +20,17 @@ export class Certificate {
     this.#stamp = stamp;
   }
 
-  /** @returns whether there is another one since the last look @throws VpnError `failed` when it cannot be used; the old one stays */
-  async look(): Promise<boolean> {
-    const stamp = await stampOf(this.files);
-    if (stamp === this.#stamp) return false;
-    this.#stamp = stamp;
-    this.pair = await readTlsPair(this.files);
-    return true;
+  /** Has a renewed one taken over; what cannot be used leaves the old one in force. */
+  async renew(takeOver: (pair: TlsPair) => Promise<void>, log: Logger): Promise<void> {
+    try {
+      const stamp = await stampOf(this.files);
+      if (stamp === this.#stamp) return;
+      this.#stamp = stamp;
+      this.pair = await readTlsPair(this.files);
+      await takeOver(this.pair);
+      log.info({ cert: this.files.cert }, "the gateway has another certificate");
+    } catch (error) {
+      log.error({ err: error }, "the gateway goes on with the certificate that it had");
+    }
   }
 }

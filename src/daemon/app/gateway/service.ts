@@ -1,31 +1,33 @@
-/** A gateway that runs: who is let in, and who gets which addresses and which device. What has the connections are stations. */
+/**
+ * A gateway that runs: its clients from their knock to their end. Who is let in is `Admission`'s; which slot has which device,
+ * `SlotKeeper`'s; connections and packets are the stations'.
+ */
 import { randomBytes } from "node:crypto";
 import type { Logger } from "pino";
 import { parseEndpoint } from "../../../common/endpoint.js";
 import { VpnError } from "../../../common/errors.js";
-import type { GatewayHello } from "../../../common/gateway/hello.js";
 import type { Reason } from "../../core/carrier.js";
-import type { EngineCounters } from "../../core/engine.js";
 import { AddressPlan } from "../../core/gateway/addresses.js";
-import { Leases, type Taken } from "../../core/gateway/leases.js";
+import { Leases } from "../../core/gateway/leases.js";
 import type { GatewayOptions } from "../../core/gateway/options.js";
 import { destinationsOf } from "../../core/gateway/reach.js";
-import { makeResumeToken, nonceBytes, readResumeToken } from "../../core/gateway/resume-token.js";
-import type { GatewayUser } from "../../core/gateway/users.js";
 import { closeCodes } from "../../io/gateway/channel.js";
 import { type Knock, listenOn } from "../../io/gateway/server.js";
 import type { TlsFiles } from "../../io/gateway/tls-files.js";
+import { Admission, type AdmissionParts, type Welcome } from "./admission.js";
 import { Certificate } from "./certificate.js";
 import { type Client, type ClientView, viewOf } from "./client.js";
-import { keepAliveMs } from "./pace.js";
+import { Clients } from "./clients.js";
+import { makeGrant } from "./grant.js";
+import { Metering, type MeteringParts } from "./metering.js";
 import type { GatewayPlatform } from "./platform.js";
 import { sharedDevice, sharedSlots } from "./shared-slots.js";
-import { SlotQueue } from "./slot-queue.js";
+import { SlotKeeper } from "./slot-keeper.js";
 import { type SlotDevices, Slots } from "./slots.js";
-import type { ControlCalls, Farewell, Grant, Verdict } from "./station-calls.js";
+import type { ControlCalls, Farewell, StationSetup, Verdict } from "./station-calls.js";
 import { Stations } from "./stations.js";
 
-export interface ServiceParts {
+export interface ServiceParts extends Pick<AdmissionParts, "userOf">, Pick<MeteringParts, "spend"> {
   options: GatewayOptions;
   resumeKey: Uint8Array;
   platform: GatewayPlatform;
@@ -33,16 +35,10 @@ export interface ServiceParts {
   tls?: TlsFiles;
   /** Prefixes of the network that clients get to; absent: none. */
   into?: readonly string[];
-  /** Who comes with this token; "none" where tokens are not asked for. */
-  userOf: (token: string) => GatewayUser | "none" | "unknown" | "expired" | "used-up";
-  /** A client of the user moved so many bytes. @returns whether there is something left of the quota */
-  spend: (user: GatewayUser, bytes: number) => boolean;
   log: Logger;
   onChange: () => void;
 }
 
-/** So many devices are made ahead of clients. */
-const madeAhead = 8;
 const tickMs = 1_000;
 /** Names of clients come from the network. */
 const longestName = 63;
@@ -54,14 +50,14 @@ export class GatewayService {
   readonly #parts: ServiceParts;
   readonly #plan: AddressPlan;
   readonly #leases: Leases;
-  readonly #group: number;
+  /** By which the kernel knows all devices of this gateway. */
+  readonly #group = (randomBytes(4).readUInt32BE() % 0x7fff_0000) + 1;
+  readonly #clients = new Clients();
+  readonly #admission: Admission;
   readonly #stations: Stations;
-  readonly #slots: SlotDevices;
-  readonly #queue = new SlotQueue();
-  /** By id; also those that are away, whose devices their station keeps. */
-  readonly #clients = new Map<number, Client>();
-  readonly #bySlot = new Map<number, Client>();
-  readonly #refused = new Map<string, number>();
+  readonly #devices: SlotDevices;
+  readonly #slots: SlotKeeper;
+  readonly #metering: Metering;
   readonly #timer: NodeJS.Timeout;
   #certificate: Certificate | undefined;
   #nextId = 0;
@@ -80,63 +76,72 @@ export class GatewayService {
   }
 
   private constructor(parts: ServiceParts) {
-    const { options, platform } = parts;
+    const { options, platform, log } = parts;
     this.#parts = parts;
     this.#plan = new AddressPlan(options.subnets);
     this.#leases = new Leases(options.maxClients, options.keepSeconds * 1000);
-    this.#group = (randomBytes(4).readUInt32BE() % 0x7fff_0000) + 1;
+    this.#admission = new Admission({ ...parts, leases: this.#leases });
     const endpoint = parseEndpoint(options.listen);
     if (endpoint === undefined) throw new VpnError("internal", `${options.listen} is no endpoint`);
-    const { mtu, padding, anySource } = options;
-    const shared = options.isolation === "shared";
-    const setup = {
-      destinations: destinationsOf(options, parts.into),
-      ...{ mtu, padding, anySource },
-      ...(shared && { sharedFd: this.#openShared() }),
-    };
     this.#stations = new Stations({
       workers: options.workers,
-      setup,
+      setup: this.#stationSetup(),
       platform,
       calls: (station) => this.#calls(station),
       listen: (shared) => listenOn((socket) => platform.makeSocket(socket), endpoint, shared),
       tls: () => this.#certificate?.pair,
       onLost: (station) => this.#lost(station),
-      log: parts.log,
+      log,
     });
-    this.#slots = shared
-      ? sharedSlots
-      : new Slots({
-          plan: this.#plan,
-          mtu: options.mtu,
-          group: this.#group,
-          openDevice: (device) => platform.openClientDevice(device),
-          closeFd: (fd) => platform.closeFd(fd),
-        });
+    const { isolation, mtu } = options;
+    this.#devices =
+      isolation === "shared"
+        ? sharedSlots
+        : new Slots({ plan: this.#plan, mtu, group: this.#group, platform });
+    this.#metering = new Metering({
+      clients: this.#clients,
+      measure: () => this.#stations.measure(),
+      spend: parts.spend,
+    });
+    this.#slots = new SlotKeeper({
+      plan: this.#plan,
+      count: options.maxClients,
+      devices: this.#devices,
+      clients: this.#clients,
+      isTaken: (slot) => this.#leases.isTaken(slot),
+      release: (...client) => this.#stations.release(...client),
+      onReleased: (client, { counters }) => {
+        if (counters !== undefined) this.#metering.spend(client, counters);
+      },
+      forgetFlows: (sources) => platform.forgetFlows(sources),
+      log,
+    });
     this.#timer = setInterval(() => this.#tick(), tickMs);
     this.#timer.unref();
   }
 
+  /** Those that are away come last. */
   async clients(): Promise<ClientView[]> {
     const measured = new Map((await this.#stations.measure()).map((one) => [one.id, one]));
-    return [...this.#clients.values()]
-      .map((client) => viewOf(client, this.#plan, this.#slots.nameOf(client.slot), measured.get(client.id)))
+    return this.#clients
+      .all()
+      .map((client) => viewOf(client, this.#plan, this.#devices.nameOf(client.slot), measured.get(client.id)))
       .sort((a, b) => Number(a.state === "away") - Number(b.state === "away"));
   }
 
   /** Connections that were not served, by reason. */
   get refused(): ReadonlyMap<string, number> {
-    return this.#refused;
+    return this.#admission.refused;
   }
 
   /** How many connections a user has. */
   connections(user: string): number {
-    return [...this.#clients.values()].filter((one) => one.user === user && one.state === "up").length;
+    return this.#clients.all().filter((one) => one.user === user && one.state === "up").length;
   }
 
   /** How many devices there are: those of clients, and those that wait for some. */
   get devices(): number {
-    return this.#slots.count(this.#clients.size);
+    return this.#devices.count(this.#clients.size);
   }
 
   responds(): boolean {
@@ -148,9 +153,9 @@ export class GatewayService {
     chosen: (client: Client, addresses: readonly string[]) => boolean,
     farewell: Farewell,
   ): Promise<number> {
-    const kicked = [...this.#clients.values()].filter((one) => chosen(one, this.#plan.at(one.slot).client));
+    const kicked = this.#clients.all().filter((one) => chosen(one, this.#plan.at(one.slot).client));
     for (const { slot, id } of kicked) this.#leases.drop(slot, id);
-    await this.#recycle(kicked, farewell);
+    await this.#slots.recycle(kicked, farewell);
     if (kicked.length > 0) this.#parts.onChange();
     return kicked.length;
   }
@@ -163,7 +168,6 @@ export class GatewayService {
     await this.#meter().catch(() => {});
     await this.#stations.close({ code: closeCodes.goingAway, text: "the gateway is stopping" });
     this.#clients.clear();
-    this.#bySlot.clear();
     try {
       this.#parts.platform.deleteClientDevices(this.#group);
     } catch (error) {
@@ -171,14 +175,17 @@ export class GatewayService {
       this.#parts.log.warn({ err: error }, "devices of gateway clients are removed one by one");
     }
     await this.#stations.end();
-    this.#slots.close();
+    this.#devices.close();
   }
 
-  #openShared(): number {
-    const { mtu } = this.#parts.options;
-    const addresses = this.#plan.whole;
-    return this.#parts.platform.openClientDevice({ name: sharedDevice, mtu, group: this.#group, addresses })
-      .fd;
+  #stationSetup(): StationSetup {
+    const { options, into, platform } = this.#parts;
+    const { mtu, padding, anySource, isolation } = options;
+    const destinations = destinationsOf(options, into);
+    const setup = { destinations, mtu, padding, anySource };
+    if (isolation !== "shared") return setup;
+    const device = { name: sharedDevice, mtu, group: this.#group, addresses: this.#plan.whole };
+    return { ...setup, sharedFd: platform.openClientDevice(device).fd };
   }
 
   async #open(): Promise<void> {
@@ -192,107 +199,52 @@ export class GatewayService {
     return {
       admit: (knock) => this.#admit(knock, station),
       ended: (id, reason, kept) => this.#ended(id, reason, kept),
-      refused: (why) => this.#count(why),
+      refused: (why) => this.#admission.count(why),
     };
   }
 
   async #admit(knock: Knock, station: number): Promise<Verdict> {
-    const { options, userOf, resumeKey, log } = this.#parts;
-    const refuse = (status: 401 | 404 | 426 | 429, why: string): Verdict => {
-      this.#count(why);
-      log.debug({ remote: knock.remote, why }, "gateway connection refused");
-      return { refuse: status };
-    };
-    if (knock.path !== options.path && !options.fanqiang) return refuse(404, "wrong-path");
-    const found = userOf(knock.token);
-    if (found === "unknown") return refuse(401, knock.token === "" ? "no-token" : "wrong-token");
-    if (found === "expired") return refuse(401, "expired-token");
-    if (found === "used-up") return refuse(429, "quota");
-    if (!knock.own && !options.fanqiang) return refuse(426, "other-protocol");
-    const user = found === "none" ? undefined : found;
-    const whose = user?.name ?? "";
     this.#nextId += 1;
     const id = this.#nextId;
-    const wanted = readResumeToken(resumeKey, whose, knock.resume);
-    const taken = this.#stopped
-      ? undefined
-      : this.#leases.take(whose, id, wanted, randomBytes(nonceBytes).toString("hex"), knock.returns);
-    if (taken === undefined) return this.#turnAway("full", "no room for another client");
-    return this.#queue.run([taken.slot], () => this.#give(id, knock, user, { ...taken, station }));
-  }
-
-  #turnAway(why: string, text: string): Verdict {
-    this.#count(why);
-    return { close: { code: closeCodes.tryLater, text } };
+    const verdict = this.#admission.judge(knock, id, this.#stopped);
+    return "lease" in verdict ? this.#welcome(id, knock, verdict, station) : verdict;
   }
 
   /** The slot's device and addresses for who knocked. */
-  async #give(
-    id: number,
-    knock: Knock,
-    user: GatewayUser | undefined,
-    taken: Taken & { station: number },
-  ): Promise<Verdict> {
-    const { options, log, onChange } = this.#parts;
-    const { slot, resumed, station } = taken;
-    const whose = user?.name ?? "";
-    // Whoever had the slot: the same client's old connection, or somebody who is away and has to give way.
-    const before = this.#bySlot.get(slot);
+  async #welcome(id: number, knock: Knock, welcome: Welcome, station: number): Promise<Verdict> {
+    const { user, lease } = welcome;
+    const { slot, resumed } = lease;
     try {
-      const left = before && (await this.#takeBack(before, connectedAgain));
-      if (before !== undefined && !resumed) this.#forgetFlows([slot]);
-      const fd = left ?? this.#slots.take(slot);
-      const name = knock.name.replace(/[^A-Za-z0-9._-]/g, "").slice(0, longestName);
-      const { remote, own } = knock;
-      const known = { id, slot, user: whose, name, remote, foreign: !own };
-      const client: Client = { ...known, station, since: Date.now(), state: "up" };
-      if (user?.quota !== undefined) client.metered = { user, counted: 0 };
-      this.#clients.set(id, client);
-      this.#bySlot.set(slot, client);
-      log.info({ user: whose, remote, slot, resumed, worker: station }, "gateway client connected");
-      if (options.maxClients > this.#leases.used) setImmediate(() => this.#makeAhead());
-      onChange();
-      return { grant: this.#grant(client, fd, user, taken) };
+      return await this.#slots.handOver(slot, resumed, connectedAgain, (fd) => {
+        const client = this.#enter(id, knock, welcome, station);
+        return { grant: makeGrant({ ...this.#parts, plan: this.#plan }, client, fd, user, lease) };
+      });
     } catch (error) {
-      log.error({ err: error, slot }, "a gateway client cannot be served");
+      this.#parts.log.error({ err: error, slot }, "a gateway client cannot be served");
       // There may be something about this very slot: the next client gets another.
       this.#leases.release(slot, id, performance.now());
-      return this.#turnAway("no-device", "no device for another client");
+      return this.#admission.turnAway("no-device", "no device for another client");
     }
   }
 
-  #grant(
-    { id, slot, foreign }: Client,
-    fd: number | undefined,
-    user: GatewayUser | undefined,
-    taken: Taken,
-  ): Grant {
-    const { options, resumeKey } = this.#parts;
-    const { client, gateway } = this.#plan.at(slot);
-    const gateways = options.isolation === "shared" ? this.#plan.whole : gateway;
-    const hello: GatewayHello = {
-      addresses: client,
-      gateways: gateways.map((text) => text.slice(0, text.indexOf("/"))),
-      mtu: options.mtu,
-      dns: options.dns,
-      routes: this.#routes(client),
-      resume: makeResumeToken(resumeKey, user?.name ?? "", taken),
-      keepAliveSeconds: keepAliveMs / 1000,
+  #enter(id: number, knock: Knock, { user, lease }: Welcome, station: number): Client {
+    const { options, log, onChange } = this.#parts;
+    const { slot, resumed } = lease;
+    const { remote, own } = knock;
+    const client: Client = {
+      ...{ id, slot, remote, station },
+      user: user?.name ?? "",
+      name: knock.name.replace(/[^A-Za-z0-9._-]/g, "").slice(0, longestName),
+      foreign: !own,
+      since: Date.now(),
+      state: "up",
     };
-    const sources = client.map(hostPrefix);
-    const rate = user?.rate;
-    return {
-      ...{ id, sources, hello, foreign },
-      ...(fd !== undefined && { fd }),
-      ...(rate !== undefined && { rate }),
-    };
-  }
-
-  /** What a client with these addresses reaches. */
-  #routes(client: readonly string[]): string[] {
-    const { options, into = [] } = this.#parts;
-    const all = client.map((text) => (text.includes(":") ? "::/0" : "0.0.0.0/0"));
-    return [...(options.internet ? all : []), ...into];
+    if (user?.quota !== undefined) client.metered = { user, counted: 0 };
+    this.#clients.add(client);
+    log.info({ user: client.user, remote, slot, resumed, worker: station }, "gateway client connected");
+    if (options.maxClients > this.#leases.used) setImmediate(() => this.#makeAhead());
+    onChange();
+    return client;
   }
 
   /** The client went, or was lost; its addresses wait for it for a while, unless it never came so far. */
@@ -305,7 +257,7 @@ export class GatewayService {
     if (kept) this.#leases.release(slot, id, performance.now());
     else {
       this.#leases.drop(slot, id);
-      this.#inBackground(this.#recycle([client], timeIsOver));
+      this.#inBackground(this.#slots.recycle([client], timeIsOver));
     }
     this.#parts.onChange();
   }
@@ -313,112 +265,31 @@ export class GatewayService {
   /** All that a station had is gone; its clients come back to the others, or to the next. */
   #lost(station: number): void {
     const reason: Reason = { code: "failed", message: "a thread of the gateway broke down" };
-    for (const client of this.#clients.values())
+    for (const client of this.#clients.all())
       if (client.station === station) this.#ended(client.id, reason, true);
   }
 
   #tick(): void {
     const slots = this.#leases.expire(performance.now());
-    const over = slots.flatMap((slot) => this.#bySlot.get(slot) ?? []);
-    this.#inBackground(this.#recycle(over, timeIsOver));
-    this.#inBackground(this.#renewTls());
+    const over = slots.flatMap((slot) => this.#clients.at(slot) ?? []);
+    this.#inBackground(this.#slots.recycle(over, timeIsOver));
     this.#inBackground(this.#meter());
+    this.#inBackground(this.#certificate?.renew((pair) => this.#stations.renew(pair), this.#parts.log));
   }
 
-  #inBackground(work: Promise<void>): void {
-    work.catch((error: unknown) => {
+  #inBackground(work: Promise<void> | undefined): void {
+    work?.catch((error: unknown) => {
       this.#parts.log.error({ err: error }, "the gateway ran into a fault of its own");
     });
   }
 
-  /** Counts what clients of users with quotas moved, and says goodbye to those who have nothing left. */
+  /** Says goodbye to those whose quota is used up. */
   async #meter(): Promise<void> {
-    const metered = [...this.#clients.values()].filter((one) => one.metered !== undefined);
-    if (metered.length === 0) return;
-    for (const { id, counters } of await this.#stations.measure()) {
-      const client = this.#clients.get(id);
-      if (client !== undefined) this.#spend(client, counters);
-    }
-    const over = new Set(
-      metered.filter((one) => one.state === "up" && !this.#spend(one)).map((one) => one.user),
-    );
+    const over = await this.#metering.look();
     if (over.size > 0) await this.kick((one) => over.has(one.user), quotaIsOver);
   }
 
-  /** @param counters absent: as before @returns whether there is something left for the client's user */
-  #spend({ metered }: Client, counters?: EngineCounters): boolean {
-    if (metered === undefined) return true;
-    const counted = counters === undefined ? 0 : counters.rxBytes + counters.txBytes;
-    // Answers may come late, after others.
-    const bytes = Math.max(metered.counted, counted);
-    const more = bytes - metered.counted;
-    metered.counted = bytes;
-    return this.#parts.spend(metered.user, more);
-  }
-
-  /** Takes over a renewed certificate; what cannot be used leaves the old one in force. */
-  async #renewTls(): Promise<void> {
-    const { log } = this.#parts;
-    const certificate = this.#certificate;
-    try {
-      if (certificate === undefined || !(await certificate.look()) || this.#stopped) return;
-      await this.#stations.renew(certificate.pair);
-      log.info({ cert: certificate.files.cert }, "the gateway has another certificate");
-    } catch (error) {
-      log.error({ err: error }, "the gateway goes on with the certificate that it had");
-    }
-  }
-
-  /** Their slots are for others: nothing of what was for them may reach these. */
-  #recycle(clients: readonly Client[], farewell: Farewell): Promise<void> {
-    const slots = clients.map(({ slot }) => slot);
-    if (slots.length === 0) return Promise.resolve();
-    return this.#queue.run(slots, async () => {
-      // Meanwhile another may have taken one of them over.
-      const left = clients.filter(({ id }) => this.#clients.has(id));
-      const back = left.map(async (client) => {
-        const fd = await this.#takeBack(client, farewell);
-        if (fd !== undefined) this.#slots.giveBack(client.slot, fd);
-      });
-      await Promise.all(back);
-      this.#forgetFlows(left.map(({ slot }) => slot));
-    });
-  }
-
-  /** The client is none any more. @returns its device */
-  async #takeBack(client: Client, farewell: Farewell): Promise<number | undefined> {
-    const { id, slot, station } = client;
-    this.#clients.delete(id);
-    if (this.#bySlot.get(slot)?.id === id) this.#bySlot.delete(slot);
-    const { fd, counters } = await this.#stations.release(station, id, farewell);
-    if (counters !== undefined) this.#spend(client, counters);
-    return fd;
-  }
-
-  #forgetFlows(slots: readonly number[]): void {
-    if (slots.length === 0) return;
-    try {
-      this.#parts.platform.forgetFlows(slots.flatMap((slot) => this.#plan.at(slot).client.map(hostPrefix)));
-    } catch (error) {
-      this.#parts.log.warn({ err: error }, "flows of former gateway clients could not be ended");
-    }
-  }
-
   #makeAhead(): void {
-    if (this.#stopped) return;
-    let left = madeAhead;
-    for (let slot = 0; slot < this.#parts.options.maxClients && left > 0; slot++) {
-      if (this.#leases.isTaken(slot) || this.#bySlot.has(slot)) continue;
-      left -= 1;
-      this.#slots.prepare(slot);
-    }
-  }
-
-  #count(why: string): void {
-    this.#refused.set(why, (this.#refused.get(why) ?? 0) + 1);
+    if (!this.#stopped) this.#slots.makeAhead();
   }
 }
-
-/** "10.91.0.2/30" is the host 10.91.0.2/32. */
-const hostPrefix = (cidr: string): string =>
-  `${cidr.slice(0, cidr.indexOf("/"))}/${cidr.includes(":") ? 128 : 32}`;

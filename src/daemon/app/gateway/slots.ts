@@ -1,6 +1,7 @@
 /** The devices of a gateway's slots: made ahead of their clients, and used again after them. */
 import type { AddressPlan } from "../../core/gateway/addresses.js";
 import { devicePrefix } from "../../core/gateway/nat.js";
+import type { GatewayPlatform } from "./platform.js";
 
 export interface SlotParts {
   plan: AddressPlan;
@@ -8,17 +9,14 @@ export interface SlotParts {
   mtu: number;
   /** By which the kernel knows them all. */
   group: number;
-  openDevice: (device: { name: string; mtu: number; group: number; addresses: readonly string[] }) => {
-    fd: number;
-  };
-  closeFd: (fd: number) => void;
+  platform: Pick<GatewayPlatform, "openClientDevice" | "closeFd">;
 }
 
 /** Where clients' packets leave the gateway. */
 export interface SlotDevices {
-  /** Makes the device of a slot ahead. @throws as `openDevice` */
+  /** Makes the device of a slot ahead. @throws as `openClientDevice` */
   prepare(slot: number): void;
-  /** @returns the descriptor of the slot's device, the caller's from here; undefined: it has none of its own @throws as `openDevice` */
+  /** @returns the descriptor of the slot's device, the caller's from here; undefined: it has none of its own @throws as `openClientDevice` */
   take(slot: number): number | undefined;
   /** It is not used any more. */
   giveBack(slot: number, fd: number): void;
@@ -61,17 +59,14 @@ export class Slots implements SlotDevices {
     return `${devicePrefix}${slot}`;
   }
 
-  isReady(slot: number): boolean {
-    return this.#ready.has(slot);
-  }
-
   close(): void {
-    for (const fd of this.#ready.values()) this.#parts.closeFd(fd);
+    for (const fd of this.#ready.values()) this.#parts.platform.closeFd(fd);
     this.#ready.clear();
   }
 
   #open(slot: number): number {
-    const { plan, mtu, group, openDevice } = this.#parts;
-    return openDevice({ name: this.nameOf(slot), mtu, group, addresses: plan.at(slot).gateway }).fd;
+    const { plan, mtu, group, platform } = this.#parts;
+    const addresses = plan.at(slot).gateway;
+    return platform.openClientDevice({ name: this.nameOf(slot), mtu, group, addresses }).fd;
   }
 }
