@@ -1,11 +1,7 @@
 /** A network by way of a gateway: this machine is its client. */
-import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
 import { VpnError } from "../../../common/errors.js";
-import { type ClientDialect, clientDialect } from "../../../common/gateway/client-dialect.js";
-import { dialGateway } from "../../../common/gateway/dial.js";
 import { type GatewayHello, gatewayHeaders } from "../../../common/gateway/hello.js";
-import { backoffMs } from "../../core/backoff.js";
 import type {
   AnnouncedPeer,
   Carrier,
@@ -18,21 +14,22 @@ import type { Endpoint } from "../../core/engine.js";
 import type { EngineFilter } from "../../core/filter/engine-filter.js";
 import { linkFilter } from "../../core/filter/link-filter.js";
 import {
-  firstHop,
   type GatewayClientOptions,
   gatewayKey,
   openGatewayWarning,
 } from "../../core/gateway/client-options.js";
 import { GatewayPeer } from "../../core/gateway/gateway-peer.js";
 import { announcementOf } from "../../core/gateway/offered.js";
-import { overlaps, parseCidr } from "../../core/network/cidr.js";
+import { refuseLoop } from "../../core/gateway/refuse-loop.js";
 import type { PacketBatch, PacketPort, PortItems } from "../../core/packet-port.js";
-import { Channel, closeCodes } from "../../io/gateway/channel.js";
 import { resolveServer } from "../../io/server-names.js";
 import type { Learned } from "../../io/state/store.js";
-import { dial, type MakeTcpSocket } from "../../io/tcp/sockets.js";
+import type { MakeTcpSocket } from "../../io/tcp/sockets.js";
+import { PortCounts } from "../port-counts.js";
 import { Readiness } from "../readiness.js";
 import { roundTrip } from "../round-trip.js";
+import { GatewayConnection, type Opened } from "./gateway-connection.js";
+import { GatewayDialling } from "./gateway-dialling.js";
 
 /** What the network's device gets of the gateway. */
 export interface Assignment {
@@ -68,19 +65,6 @@ export interface GatewayCarrierOptions {
   deadMs?: number;
 }
 
-interface Living {
-  channel: Channel;
-  parseHello: ClientDialect["parseHello"];
-  endpoint: string;
-  cipher: string | undefined;
-  /** Absent: the gateway has not said hello yet. */
-  hello?: GatewayHello;
-}
-
-const redial = { firstMs: 500, maxMs: 30_000 };
-/** A connection that lasted so long was a good one, milliseconds. */
-const goodMs = 10_000;
-const helloMs = 15_000;
 const nothingGoes =
   "nothing goes by way of the gateway but what is sent to it; name prefixes with --route, or send everything: vpnctl exit-node use gateway";
 
@@ -90,31 +74,37 @@ export class GatewayCarrier implements Carrier {
   #options: GatewayCarrierOptions;
   readonly #log: Logger;
   readonly #peer = new GatewayPeer(Date.now());
-  readonly #stopping = new AbortController();
+  readonly #dialling: GatewayDialling;
+  readonly #counts = new PortCounts();
   #port: PacketPort | undefined;
   #filter: EngineFilter | undefined;
   /** The last one that was taken: what the gateway said stays true while it is away. */
   #hello: GatewayHello | undefined;
   /** Where it was looked up, newest first. */
   #endpoints: readonly string[] = [];
-  #living: Living | undefined;
+  #living: GatewayConnection | undefined;
   #resume: string;
   #reason: Reason | undefined;
-  /** Ends what waits for the connection's end. */
-  #ended: () => void = () => {};
-  #dialling: Promise<void> = Promise.resolve();
-  /** Of the connection that there is, or is attempted, or waited for. */
-  #attempt = new AbortController();
   #stopped: Promise<void> | undefined;
   #toldState: CarrierView["state"] | undefined;
   readonly #readiness = new Readiness();
-  #notConnected = { packets: 0, bytes: 0 };
 
   constructor(options: GatewayCarrierOptions) {
     this.#options = options;
     this.#log = options.log.child({ network: options.network });
     const { resume } = options.learned;
     this.#resume = typeof resume === "string" ? resume : "";
+    this.#dialling = new GatewayDialling({
+      gateway: () => this.#options.gateway,
+      headers: () => this.#headers(),
+      makeSocket: options.makeSocket,
+      resolve: options.resolve ?? resolveServer,
+      onEndpoints: (endpoints) => {
+        this.#endpoints = endpoints;
+      },
+      onOpened: (opened) => this.#opened(opened),
+      onFailure: (reason) => this.#fail(reason),
+    });
   }
 
   async start(): Promise<void> {
@@ -126,7 +116,7 @@ export class GatewayCarrier implements Carrier {
     this.#applyFilter();
     port.onPackets = (batch) => this.#send(batch);
     port.start();
-    this.#dialling = this.#dialAll();
+    this.#dialling.start();
     this.#tellState();
   }
 
@@ -163,21 +153,7 @@ export class GatewayCarrier implements Carrier {
   }
 
   view(): CarrierView {
-    const counters = this.#port?.counters() ?? {
-      rxBytes: 0,
-      txBytes: 0,
-      rxPackets: 0,
-      txPackets: 0,
-      drops: {},
-    };
-    const { packets, bytes } = this.#notConnected;
-    const drops = packets === 0 ? counters.drops : { ...counters.drops, "not-connected": packets };
-    const traffic = {
-      rxBytes: counters.rxBytes,
-      rxPackets: counters.rxPackets,
-      txBytes: Math.max(0, counters.txBytes - bytes),
-      txPackets: Math.max(0, counters.txPackets - packets),
-    };
+    const { traffic, counters } = this.#counts.view(this.#port?.counters(), 0);
     const features = this.#port?.features();
     const state = this.#state();
     const encrypted = this.#options.gateway.url.startsWith("wss:");
@@ -186,8 +162,8 @@ export class GatewayCarrier implements Carrier {
       state,
       ...(this.#reason !== undefined && state !== "up" && { reason: this.#reason }),
       servers: [],
-      peers: [this.#peer.view(traffic, this.#options.mtu, this.#living?.channel.rttSeconds, this.#endpoints)],
-      counters: { ...counters, drops },
+      peers: [this.#peer.view(traffic, this.#options.mtu, this.#living?.rttSeconds, this.#endpoints)],
+      counters,
       unknownDestinations: [],
       ciphers: [],
       ...(features !== undefined && {
@@ -208,7 +184,7 @@ export class GatewayCarrier implements Carrier {
   }
 
   ping(virtualIp: string, timeoutSeconds: number): Promise<number> {
-    return roundTrip(virtualIp, timeoutSeconds, (answered) => this.#living?.channel.ping(answered));
+    return roundTrip(virtualIp, timeoutSeconds, (answered) => this.#living?.ping(answered));
   }
 
   /** Other routes disturb nothing; anything else takes another connection. */
@@ -220,7 +196,7 @@ export class GatewayCarrier implements Carrier {
     try {
       const living = this.#living;
       if (living?.hello !== undefined) {
-        this.#refuseLoop(living.endpoint);
+        refuseLoop(living.endpoint, gateway.routes);
         await this.#options.assign(this.#assignment(living.hello));
       }
     } catch (error) {
@@ -229,8 +205,8 @@ export class GatewayCarrier implements Carrier {
     }
     const { gateway: had, token: hadToken, nodeName: hadName } = before;
     if (gateway.proxy === had.proxy && token === hadToken && nodeName === hadName) return this.onChange();
-    this.#end({ code: "settings", message: "it connects anew, with other settings" });
-    this.#attempt.abort(new VpnError("cancelled", "the settings changed"));
+    this.#living?.end({ code: "settings", message: "it connects anew, with other settings" });
+    this.#dialling.again();
   }
 
   #notes(encrypted: boolean): string[] {
@@ -253,83 +229,21 @@ export class GatewayCarrier implements Carrier {
   }
 
   async #stop(): Promise<void> {
-    const stopped = new VpnError("cancelled", "the network was stopped");
-    this.#stopping.abort(stopped);
-    this.#attempt.abort(stopped);
-    this.#end({ code: "stopped", message: "the network was stopped" });
-    await this.#dialling;
+    const stopped = this.#dialling.stop();
+    this.#living?.end({ code: "stopped", message: "the network was stopped" });
+    await stopped;
     await this.#port?.stop();
   }
 
   #send(batch: PacketBatch): void {
     const living = this.#living;
     if (living?.hello === undefined || batch.items === "frames") {
-      this.#notConnected.packets += batch.ends.length;
-      this.#notConnected.bytes += batch.data.length;
+      this.#counts.unsent(batch);
       batch.release();
       return;
     }
     const { data, ends, items } = batch;
-    if (!living.channel.send({ data, ends, items, release: () => batch.release() })) this.#port?.pause();
-  }
-
-  async #dialAll(): Promise<void> {
-    for (let failures = 0; !this.#stopping.signal.aborted; ) {
-      this.#attempt = new AbortController();
-      const { signal } = this.#attempt;
-      const began = performance.now();
-      const error = await this.#dialOnce(signal);
-      if (this.#stopping.signal.aborted) return;
-      if (signal.aborted) {
-        failures = 0;
-        continue;
-      }
-      failures = error === undefined && performance.now() - began > goodMs ? 1 : failures + 1;
-      if (error !== undefined) this.#fail(reasonOf(error));
-      await delay(backoffMs(redial, failures, Math.random()), undefined, { signal, ref: false }).catch(
-        () => {},
-      );
-    }
-  }
-
-  /** Connects, and returns when the connection is over; with an error when there was none. */
-  async #dialOnce(signal: AbortSignal): Promise<VpnError | undefined> {
-    const { gateway, makeSocket, resolve = resolveServer } = this.#options;
-    const { url, proxy } = gateway;
-    const hop = firstHop(gateway);
-    let error = new VpnError("failed", `${hop} has no address`, { hint: "check the name and DNS" });
-    const endpoints = await resolve(hop);
-    if (endpoints.length > 0) this.#endpoints = endpoints;
-    for (const endpoint of endpoints) {
-      if (signal.aborted) return error;
-      try {
-        this.#refuseLoop(endpoint);
-        const dialect = clientDialect(gateway);
-        const over = new Promise<void>((resolve) => {
-          this.#ended = resolve;
-        });
-        await dialGateway(
-          {
-            url,
-            ...(proxy !== undefined && { proxy }),
-            connect: (signal) => dial(makeSocket, endpoint, signal),
-            headers: this.#headers(),
-            subprotocols: dialect.subprotocols,
-            signal,
-          },
-          (socket, cipher) => {
-            const channel = this.#channel(socket, dialect);
-            this.#living = { channel, parseHello: dialect.parseHello, endpoint, cipher };
-            this.#expectHello();
-          },
-        );
-        await over;
-        return undefined;
-      } catch (thrown) {
-        error = VpnError.from(thrown);
-      }
-    }
-    return error;
+    if (!living.send({ data, ends, items, release: () => batch.release() })) this.#port?.pause();
   }
 
   #headers(): Record<string, string> {
@@ -341,46 +255,32 @@ export class GatewayCarrier implements Carrier {
     };
   }
 
-  #channel(socket: ConstructorParameters<typeof Channel>[0], { codec }: ClientDialect): Channel {
+  #opened(opened: Opened): GatewayConnection {
     const { pingMs = 5_000, deadMs = 15_000 } = this.#options;
-    const channel = new Channel(socket, {
-      codec,
+    const connection: GatewayConnection = new GatewayConnection(opened, {
       pingMs,
       deadMs,
-      events: {
-        onItems: (items, data, ends) => {
-          if (this.#living?.hello !== undefined) this.#port?.write(data, ends, items);
-        },
-        onControl: (message) => this.#onControl(message),
-        onDrain: () => this.#port?.resume(),
-        onEnd: (reason) => {
-          if (this.#living?.channel === channel) this.#end(reason);
-        },
+      onHello: (hello) => this.#take(connection, hello),
+      onItems: (items, data, ends) => this.#port?.write(data, ends, items),
+      onDrain: () => this.#port?.resume(),
+      onEnd: (reason) => {
+        if (this.#living === connection) this.#lost(connection, reason);
       },
     });
-    return channel;
+    this.#living = connection;
+    return connection;
   }
 
-  #expectHello(): void {
-    const living = this.#living;
-    const timer = setTimeout(() => {
-      if (this.#living !== living || living?.hello !== undefined) return;
-      this.#end({ code: "silent", message: "the gateway opened the connection and said nothing" });
-    }, helloMs);
-    timer.unref();
-  }
-
-  #onControl(message: Uint8Array): void {
-    const living = this.#living;
-    const hello = living?.parseHello(message);
-    if (living === undefined || living.hello !== undefined || hello === undefined) return;
+  /** Gives the device what the gateway said; the connection is good if that can be. */
+  #take(connection: GatewayConnection, hello: GatewayHello): void {
     this.#options.assign(this.#assignment(hello)).then(
-      () => this.#welcome(living, hello),
+      () => {
+        if (this.#living === connection) this.#welcome(connection, hello);
+      },
       (error: unknown) => {
-        if (this.#living !== living) return;
-        const { message: text } = VpnError.from(error);
+        if (this.#living !== connection) return;
         this.#log.error({ err: error }, "the gateway's addresses cannot be used");
-        this.#end({ code: "addresses", message: text });
+        connection.end({ code: "addresses", message: VpnError.from(error).message });
       },
     );
   }
@@ -391,9 +291,8 @@ export class GatewayCarrier implements Carrier {
   }
 
   /** Packets flow from here on. */
-  #welcome(living: Living, hello: GatewayHello): void {
-    if (this.#living !== living) return;
-    living.hello = hello;
+  #welcome(living: GatewayConnection, hello: GatewayHello): void {
+    living.accept(hello);
     this.#hello = hello;
     this.#reason = undefined;
     if (hello.resume !== this.#resume) {
@@ -410,16 +309,11 @@ export class GatewayCarrier implements Carrier {
     );
   }
 
-  /** The connection is over, if there is one. */
-  #end(reason: Reason): void {
-    const living = this.#living;
-    if (living === undefined) return;
+  #lost({ endpoint }: GatewayConnection, reason: Reason): void {
     this.#living = undefined;
-    living.channel.close(closeCodes.normal, "");
     this.#port?.resume();
-    this.#log.info({ endpoint: living.endpoint, reason }, "the gateway is gone");
+    this.#log.info({ endpoint, reason }, "the gateway is gone");
     this.#fail(reason);
-    this.#ended();
   }
 
   #fail(reason: Reason): void {
@@ -446,24 +340,4 @@ export class GatewayCarrier implements Carrier {
       message,
     });
   }
-
-  /** A way to the gateway by way of the gateway would never come up. */
-  #refuseLoop(endpoint: string): void {
-    const address = endpoint.slice(0, endpoint.lastIndexOf(":")).replace(/^\[|\]$/g, "");
-    const target = parseCidr(`${address}/${address.includes(":") ? 128 : 32}`);
-    const taken = this.#options.gateway.routes.find((route) => {
-      const prefix = parseCidr(route);
-      return prefix !== undefined && target !== undefined && overlaps(prefix, target);
-    });
-    if (taken === undefined) return;
-    throw new VpnError("failed", `${endpoint} is inside ${taken}, which goes by way of the gateway itself`, {
-      hint: "name prefixes around it with --route",
-    });
-  }
-}
-
-function reasonOf(error: VpnError): Reason {
-  if (error.fields.reason === "quota") return { code: "quota", message: error.message };
-  const code = error.code === "not-permitted" ? "wrong-token" : "unreachable";
-  return { code, message: error.message };
 }

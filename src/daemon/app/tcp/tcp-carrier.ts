@@ -13,7 +13,7 @@ import type {
 import type { Endpoint } from "../../core/engine.js";
 import type { EngineFilter } from "../../core/filter/engine-filter.js";
 import { linkFilter } from "../../core/filter/link-filter.js";
-import { type SigningKey, signingKey } from "../../core/keys/ed25519.js";
+import { signingKey } from "../../core/keys/ed25519.js";
 import type { PskEpoch } from "../../core/keys/psk-ring.js";
 import type { PacketBatch, PacketPort, PortItems } from "../../core/packet-port.js";
 import type { Announcement } from "../../core/routes/announcement.js";
@@ -21,13 +21,13 @@ import { type LinkHello, nonceBytes } from "../../core/tcp/hello.js";
 import { LinkPeer } from "../../core/tcp/link-peer.js";
 import { openLinkWarning, type TcpOptions, tcpLinkText } from "../../core/tcp/options.js";
 import { resolveServer } from "../../io/server-names.js";
-import { Connection } from "../../io/tcp/connection.js";
 import type { MakeTcpSocket } from "../../io/tcp/sockets.js";
+import { PortCounts } from "../port-counts.js";
 import { Readiness } from "../readiness.js";
 import { roundTrip } from "../round-trip.js";
 import { LinkAnnouncements } from "./link-announcements.js";
-import { LinkCounts } from "./link-counts.js";
-import { type Candidate, LinkWay, reasonOf } from "./link-way.js";
+import { LinkEnds, type Living } from "./link-ends.js";
+import { LinkWay, reasonOf } from "./link-way.js";
 
 export interface TcpCarrierOptions {
   /** Label, for logs. */
@@ -53,13 +53,6 @@ export interface TcpCarrierOptions {
   deadMs?: number;
 }
 
-/** Who has the key has so long to show who it is, milliseconds. */
-const showMs = 5_000;
-
-interface Living extends Candidate {
-  connection: Connection;
-}
-
 export class TcpCarrier implements Carrier {
   onChange: () => void = () => {};
   onEvent: (event: CarrierEvent) => void = () => {};
@@ -68,10 +61,10 @@ export class TcpCarrier implements Carrier {
   readonly announcements?: () => AnnouncedPeer[];
   readonly #options: TcpCarrierOptions;
   readonly #log: Logger;
-  readonly #key: SigningKey;
   readonly #peer: LinkPeer;
   readonly #announcements = new LinkAnnouncements(() => this.onChange());
-  readonly #counts = new LinkCounts();
+  readonly #counts = new PortCounts();
+  readonly #ends: LinkEnds;
   readonly #items: PortItems;
   #tcp: TcpOptions;
   #nodeName: string;
@@ -81,11 +74,7 @@ export class TcpCarrier implements Carrier {
   #filter: EngineFilter | undefined;
   /** The other end's address that the port's filter was made for. */
   #filteredFor: string | undefined;
-  #living: Living | undefined;
-  /** Has the key, but has not shown yet that it is the end that the link has already. */
-  #waiting: Living | undefined;
   #reason: Reason | undefined;
-  #freed: () => void = () => {};
   #stopped: Promise<void> | undefined;
   #toldState: CarrierView["state"] | undefined;
   readonly #readiness = new Readiness();
@@ -97,8 +86,28 @@ export class TcpCarrier implements Carrier {
     this.#psks = options.psks;
     this.#log = options.log.child({ network: options.network });
     this.#items = options.tcp.tap ? "frames" : "packets";
-    this.#key = signingKey(options.nodeSeed);
     this.#peer = new LinkPeer(options.tcp, options.virtualIp, Date.now());
+    const { pingMs = 5_000, deadMs = 15_000 } = options;
+    this.#ends = new LinkEnds({
+      hello: () => this.#hello(),
+      key: signingKey(options.nodeSeed),
+      pingMs,
+      deadMs,
+      nodeKey: () => this.#peer.nodeKey,
+      events: {
+        onUse: (living) => this.#use(living),
+        onItems: (items, data, ends) => {
+          if (this.#peer.wantsAddress) this.#learn(data.subarray(0, ends[0] ?? 0));
+          this.#port?.write(data, ends, items);
+        },
+        onPeer: (peer) => this.#met(peer),
+        onIdentity: (nodeKey) => this.#identified(nodeKey),
+        onControl: (data) => this.#onControl(data),
+        onDrain: () => this.#port?.resume(),
+        onLost: (living, reason) => this.#lost(living, reason),
+        onThird: () => this.#counts.drop("second-connection"),
+      },
+    });
     if (!options.tcp.tap) {
       this.announce = (what) => {
         if (this.#announcements.set(what)) this.#tellAnnouncement();
@@ -134,7 +143,7 @@ export class TcpCarrier implements Carrier {
 
   view(): CarrierView {
     const { tls } = this.#tcp;
-    const connection = this.#living?.connection;
+    const connection = this.#ends.living?.connection;
     const { traffic, ...counted } = this.#counts.view(this.#port?.counters(), connection?.leftOut ?? 0);
     const features = this.#port?.features();
     const crypto = tls ? `OpenSSL ${process.versions.openssl}` : "none";
@@ -159,9 +168,9 @@ export class TcpCarrier implements Carrier {
 
   setPsks(psks: readonly PskEpoch[]): void {
     this.#psks = psks;
-    const epoch = this.#living?.epoch;
+    const epoch = this.#ends.living?.epoch;
     if (epoch === undefined || psks.some(({ id }) => id === epoch.id)) return;
-    this.#end({ code: "psk", message: "its PSK is accepted no more" });
+    this.#ends.end({ code: "psk", message: "its PSK is accepted no more" });
   }
 
   async reconfigure({ tcp = this.#tcp, nodeName }: LiveSettings): Promise<void> {
@@ -170,7 +179,7 @@ export class TcpCarrier implements Carrier {
     const reason = { code: "changed", message: "the link's settings were changed" };
     if (had.role === tcp.role && had.address === tcp.address) {
       // The name is told at the beginning of a connection.
-      this.#end(reason);
+      this.#ends.end(reason);
       return;
     }
     await this.#close(reason);
@@ -195,7 +204,7 @@ export class TcpCarrier implements Carrier {
   }
 
   async ping(virtualIp: string, timeoutSeconds: number): Promise<number> {
-    const connection = this.#living?.connection;
+    const connection = this.#ends.living?.connection;
     if (connection !== undefined && connection.peer === undefined) {
       const hint = `measure with packets instead: ping ${virtualIp}`;
       throw new VpnError("failed", `${virtualIp} is not vpnd and answers no probes`, { hint });
@@ -205,7 +214,7 @@ export class TcpCarrier implements Carrier {
 
   #state(): CarrierView["state"] {
     if (this.#port === undefined) return "connecting";
-    return this.#tcp.role === "listen" || this.#living !== undefined ? "up" : "connecting";
+    return this.#tcp.role === "listen" || this.#ends.living !== undefined ? "up" : "connecting";
   }
 
   async #open(tcp: TcpOptions): Promise<void> {
@@ -216,8 +225,11 @@ export class TcpCarrier implements Carrier {
       psks: () => this.#psks,
       makeSocket,
       resolve,
-      taken: () => this.#living !== undefined,
-      onCandidate: (candidate) => this.#take(candidate),
+      taken: () => this.#ends.living !== undefined,
+      onCandidate: (candidate) => {
+        if (candidate.cipher !== undefined) this.#counts.handshake("ok");
+        return this.#ends.take(candidate);
+      },
       onFailure: (endpoint, error) => this.#failed(endpoint, error),
       onDrop: (reason) => this.#counts.drop(reason),
     });
@@ -230,9 +242,7 @@ export class TcpCarrier implements Carrier {
   async #close(reason: Reason): Promise<void> {
     const closing = this.#way?.close();
     this.#way = undefined;
-    this.#waiting?.connection.close();
-    this.#waiting = undefined;
-    this.#end(reason);
+    this.#ends.close(reason);
     await closing;
   }
 
@@ -243,7 +253,7 @@ export class TcpCarrier implements Carrier {
   }
 
   #send(batch: PacketBatch): void {
-    const living = this.#living;
+    const living = this.#ends.living;
     if (living === undefined) {
       this.#counts.unsent(batch);
       batch.release();
@@ -252,37 +262,10 @@ export class TcpCarrier implements Carrier {
     if (!living.connection.send(batch)) this.#port?.pause();
   }
 
-  /** Resolves when the link is free again. */
-  async #take(candidate: Candidate): Promise<void> {
-    if (candidate.cipher !== undefined) this.#counts.handshake("ok");
-    if (this.#living !== undefined) {
-      this.#hear(candidate);
-      return;
-    }
-    const freed = new Promise<void>((resolve) => {
-      this.#freed = resolve;
-    });
-    this.#use(this.#connect(candidate));
-    await freed;
-  }
-
-  /** Lets who has the key show that it is the link's other end, whose old connection is dead. */
-  #hear(candidate: Candidate): void {
-    this.#waiting?.connection.close();
-    const waiting = this.#connect(candidate);
-    this.#waiting = waiting;
-    const giveUp = (): void => {
-      if (this.#waiting !== waiting) return;
-      this.#waiting = undefined;
-      waiting.connection.close();
-    };
-    setTimeout(giveUp, showMs).unref();
-  }
-
-  #connect(candidate: Candidate): Living {
-    const { virtualIp, mtu, pingMs = 5_000, deadMs = 15_000 } = this.#options;
+  #hello(): LinkHello {
+    const { virtualIp, mtu } = this.#options;
     const { tap } = this.#tcp;
-    const hello: LinkHello = {
+    return {
       nonce: new Uint8Array(randomBytes(nonceBytes)),
       tap,
       supers: !tap,
@@ -290,56 +273,9 @@ export class TcpCarrier implements Carrier {
       virtualIp: virtualIp.slice(0, virtualIp.indexOf("/")),
       name: this.#nodeName,
     };
-    const isLiving = (): boolean => this.#living?.connection === connection;
-    const connection: Connection = new Connection(candidate.stream, {
-      hello,
-      key: this.#key,
-      binding: candidate.binding,
-      pingMs,
-      deadMs,
-      events: {
-        onItems: (items, data, ends) => {
-          if (!isLiving()) return;
-          if (this.#peer.wantsAddress) this.#learn(data.subarray(0, ends[0] ?? 0));
-          this.#port?.write(data, ends, items);
-        },
-        onPeer: (peer) => {
-          if (isLiving()) this.#met(peer);
-        },
-        onIdentity: (nodeKey) => (isLiving() ? this.#identified(nodeKey) : this.#decide(connection, nodeKey)),
-        onControl: (data) => {
-          if (isLiving()) this.#onControl(data);
-        },
-        onDrain: () => {
-          if (isLiving()) this.#port?.resume();
-        },
-        onEnd: (reason) => {
-          if (isLiving()) this.#end(reason);
-          else if (this.#waiting?.connection === connection) this.#waiting = undefined;
-        },
-      },
-    });
-    return { ...candidate, connection };
-  }
-
-  /** Somebody with the key, while there is another end: that one again, or a third. */
-  #decide(connection: Connection, nodeKey: string): void {
-    const waiting = this.#waiting;
-    if (waiting?.connection !== connection) return;
-    this.#waiting = undefined;
-    if (nodeKey !== this.#peer.nodeKey && this.#living !== undefined) {
-      this.#counts.drop("second-connection");
-      connection.refuse();
-      return;
-    }
-    this.#end({ code: "replaced", message: "the other end connected again" });
-    this.#use(waiting);
-    if (connection.peer !== undefined) this.#met(connection.peer);
-    this.#identified(nodeKey);
   }
 
   #use(living: Living): void {
-    this.#living = living;
     this.#reason = undefined;
     const { endpoint, cipher, epoch } = living;
     this.#log.info({ endpoint, cipher }, "link is up");
@@ -364,7 +300,7 @@ export class TcpCarrier implements Carrier {
   }
 
   #tellAnnouncement(): void {
-    const living = this.#living;
+    const living = this.#ends.living;
     if (living?.connection.peer === undefined) return;
     const message = this.#announcements.message();
     if (message !== undefined) living.connection.tell(message);
@@ -379,18 +315,12 @@ export class TcpCarrier implements Carrier {
     this.#change(() => this.#peer.learn(item));
   }
 
-  /** The connection is over, if there is one. */
-  #end(reason: Reason): void {
-    const living = this.#living;
-    if (living === undefined) return;
-    this.#living = undefined;
-    living.connection.close();
-    this.#counts.drop("too-big-for-frame", living.connection.leftOut);
+  #lost({ connection, endpoint }: Living, reason: Reason): void {
+    this.#counts.drop("too-big-for-frame", connection.leftOut);
     this.#port?.choose(this.#items);
     this.#port?.resume();
-    this.#log.info({ endpoint: living.endpoint, reason }, "link is down");
+    this.#log.info({ endpoint, reason }, "link is down");
     this.#fail(reason);
-    this.#freed();
   }
 
   #fail(reason: Reason): void {
@@ -404,7 +334,7 @@ export class TcpCarrier implements Carrier {
     const shook = this.#tcp.role === "listen" || reason.code === "wrong-psk";
     if (this.#tcp.tls && shook) this.#counts.handshake(reason.code);
     if (this.#tcp.role === "listen") this.#log.warn({ endpoint, reason }, "link refused");
-    if (this.#living === undefined) this.#fail(reason);
+    if (this.#ends.living === undefined) this.#fail(reason);
   }
 
   #change(change: () => CarrierEvent[]): void {
@@ -437,7 +367,7 @@ export class TcpCarrier implements Carrier {
   }
 
   #mtuNotes(): string[] {
-    const theirs = this.#living?.connection.peer?.mtu;
+    const theirs = this.#ends.living?.connection.peer?.mtu;
     const { mtu } = this.#options;
     if (theirs === undefined || theirs === mtu) return [];
     return [`the other end's device has an MTU of ${theirs}, this one ${mtu}: give both the same with --mtu`];

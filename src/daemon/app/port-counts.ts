@@ -1,11 +1,11 @@
-import type { CarrierView } from "../../core/carrier.js";
-import type { CarrierDrop } from "../../core/carrier-drops.js";
-import type { EngineCounters } from "../../core/engine.js";
-import type { PacketBatch } from "../../core/packet-port.js";
-import type { Traffic } from "../../core/tcp/link-peer.js";
+import type { CarrierView } from "../core/carrier.js";
+import type { CarrierDrop } from "../core/carrier-drops.js";
+import type { EngineCounters } from "../core/engine.js";
+import type { PacketBatch } from "../core/packet-port.js";
+import type { Traffic } from "../core/tcp/link-peer.js";
 
-/** What a link counts beside what its packet port does. */
-export class LinkCounts {
+/** What a carrier counts beside what its packet port does. */
+export class PortCounts {
   readonly #drops = new Map<CarrierDrop, number>();
   readonly #handshakes: Record<string, number> = {};
   /** Of the device, but nobody was there to get it. */
