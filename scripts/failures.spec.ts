@@ -14,7 +14,7 @@ describe("suite", () => {
   it("fails then", () => { throw new Error("follows\\nmore"); });
 });`;
 
-test("what failed is told with its reason, the first of a file in full", () => {
+test("what failed is told with its reason, the first of a suite in full", () => {
   const folder = mkdtempSync(join(tmpdir(), "failures-"));
   writeFileSync(join(folder, "a.test.cjs"), suite);
   const { NODE_TEST_CONTEXT: _, ...env } = process.env;
@@ -23,10 +23,10 @@ test("what failed is told with its reason, the first of a file in full", () => {
   const { stdout } = spawnSync(process.execPath, args, { cwd: folder, env, encoding: "utf8" });
   rmSync(folder, { recursive: true });
   assert.deepEqual(stdout.trimEnd().split("\n"), [
-    "a.test.cjs: fails first",
+    "a.test.cjs: suite: fails first",
     "    Error: reason",
     ...Array.from({ length: 29 }, () => "    more"),
-    "a.test.cjs: fails then",
+    "a.test.cjs: suite: fails then",
     "    Error: follows",
   ]);
 });
