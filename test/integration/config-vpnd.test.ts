@@ -4,6 +4,7 @@ import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:
 import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
 import { VpnError } from "../../src/common/errors.js";
+import { GatewayService } from "../../src/common/gen/vpnd/v1/gateway_pb.js";
 import { KeyService } from "../../src/common/gen/vpnd/v1/key_pb.js";
 import { NetworkService } from "../../src/common/gen/vpnd/v1/network_pb.js";
 import type { Connection } from "../../src/common/grpc/client.js";
@@ -93,6 +94,66 @@ test("a declared network is joined by itself, and is the config's", { skip }, as
   assert.equal(await nodeKey("office"), key);
   assert.ok(!again.output.includes("5a5a5a"), "a key is in the log");
   await stop(again);
+});
+
+test("a gateway is declared by its section, which has the say", { skip }, async () => {
+  const before = bench.snapshot();
+  const gateway = (more: string): void =>
+    write("vpnd.toml", `[gateway]\n${more === "" ? "" : `listen = "0.0.0.0:8080"\n${more}\n`}`);
+  gateway("");
+  const vpnd = await start();
+  connection ??= bench.connect();
+  const service = connection.service(GatewayService);
+  const shown = async () => (await service.getGateway({})).gateway;
+  assert.deepEqual([(await shown())?.state, (await shown())?.declaredIn], ["off", ""]);
+
+  gateway("max_clients = 5");
+  await reload(vpnd, reloaded);
+  assert.equal((await shown())?.state, "error");
+  assert.match((await shown())?.reason?.message ?? "", /without users/);
+  await service.addGatewayUser({ name: "alice" });
+  await until(async () => (await shown())?.state === "up", "it comes up with its first user");
+  const where = `${config()}:2`;
+  assert.deepEqual([(await shown())?.declaredIn, (await shown())?.maxClients], [where, 5]);
+  const people = await vpnctlAs("root", bench, ["gateway", "clients"]);
+  assert.match(people.out, new RegExp(`up at 0\\.0\\.0\\.0:8080, 1 user, .*declared in ${where}$`, "m"));
+
+  const other = await vpnctlAs("root", bench, ["gateway", "start", "--path", "/other"]);
+  assert.equal(other.code, 1);
+  assert.match(other.err, new RegExp(`declared in ${where}, and can only be changed there`));
+  const stopped = await vpnctlAs("root", bench, ["gateway", "stop"]);
+  assert.match(stopped.out + stopped.err, new RegExp(`declared in ${where}: it comes back`));
+  assert.equal((await shown())?.state, "off");
+  await reload(vpnd, reloaded);
+  assert.equal((await shown())?.state, "off", "a stop by hand holds");
+  await service.startGateway({});
+  assert.deepEqual([(await shown())?.state, (await shown())?.maxClients], ["up", 5]);
+
+  gateway('path = "/tunnel"');
+  await reload(vpnd, reloaded);
+  assert.deepEqual([(await shown())?.state, (await shown())?.path], ["up", "/tunnel"]);
+  gateway('path = "no path"');
+  await reload(vpnd, /"msg":"config not reloaded/);
+  assert.equal((await shown())?.path, "/tunnel");
+  gateway("");
+  await reload(vpnd, reloaded);
+  assert.equal((await shown())?.state, "off");
+  gateway('path = "/again"');
+  await reload(vpnd, reloaded);
+  await service.stopGateway({});
+  await stop(vpnd);
+  assert.equal(bench.snapshot(), before);
+
+  const second = await start();
+  connection = bench.connect();
+  const now = async () => (await connection?.service(GatewayService).getGateway({}))?.gateway;
+  assert.deepEqual([(await now())?.state, (await now())?.path, (await now())?.users], ["up", "/again", 1]);
+  await stop(second);
+  gateway("");
+  const third = await start();
+  connection = bench.connect();
+  assert.equal((await connection.service(GatewayService).getGateway({})).gateway?.state, "off");
+  await stop(third);
 });
 
 test("a link over TCP is declared, encrypted and opened again by its section", { skip }, async () => {

@@ -9,3 +9,5 @@ export const logLevelSchema = z.enum(logLevels);
 export const endpointSchema = z
   .string()
   .refine((text) => parseEndpoint(text) !== undefined, { error: "is no ADDR:PORT" });
+
+export const absolutePathSchema = z.string().regex(/^\/[^\0]*$/, { error: "must be an absolute path" });

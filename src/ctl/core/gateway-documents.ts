@@ -12,6 +12,7 @@ export function gatewayJson(
     schema: "vpnctl.gateway/v1",
     state,
     reason: reasonJson(gateway.reason),
+    declaredIn: filled(gateway.declaredIn),
     users,
     ...(state === "off" ? {} : running(gateway)),
     notes: gateway.notes,

@@ -34,18 +34,20 @@ export function gatewayText(gateway: Gateway, at: Date, look: Look): string {
 
 /** One line on how it is. */
 export function headline(gateway: Gateway): string {
-  const { state, listen, path, open, users, clients } = gateway;
-  if (state === "off") return "gateway: off\n";
+  const { state, listen, path, open, users, clients, declaredIn } = gateway;
+  const declared = declaredIn === "" ? "" : `, declared in ${declaredIn}`;
+  if (state === "off") return `${printable(`gateway: off${declared}`)}\n`;
   const why = reasonText(gateway.reason);
   if (state !== "up")
-    return `${printable(`gateway: ${state} at ${listen}${why === "" ? "" : `: ${why}`}`)}\n`;
+    return `${printable(`gateway: ${state} at ${listen}${declared}${why === "" ? "" : `: ${why}`}`)}\n`;
   const here = clients.filter((client) => client.state === "up").length;
   const who = open
     ? "open to all"
     : users === 0
       ? "without users"
       : `${users} ${users === 1 ? "user" : "users"}`;
-  return `gateway: up at ${listen}${path === "/" ? "" : ` ${path}`}, ${who}, ${here} of ${gateway.maxClients} clients\n`;
+  const where = `${listen}${path === "/" ? "" : ` ${path}`}`;
+  return `${printable(`gateway: up at ${where}, ${who}, ${here} of ${gateway.maxClients} clients${declared}`)}\n`;
 }
 
 export function usersText(users: readonly GatewayUser[], look: Look): string {

@@ -68,7 +68,7 @@ export class Daemon {
 
   /** @param stop aborts a start that is under way */
   async start(stop: AbortSignal): Promise<void> {
-    const { stateDir, socket, readAccess, metrics, metricsPerPeer, gatewayTls } = this.#config.settings;
+    const { stateDir, socket, readAccess, metrics, metricsPerPeer } = this.#config.settings;
     const log = this.#log;
     const group = this.#group();
     const threads = threadsFor(this.#config.settings.threads, availableParallelism());
@@ -124,7 +124,6 @@ export class Daemon {
       door,
       forwarding: networks.forwarding,
       platform: this.#native,
-      ...(gatewayTls !== undefined && { tls: gatewayTls }),
       networks: () => networks.all().map(nearNetwork),
       log,
       now: Date.now,
@@ -152,7 +151,7 @@ export class Daemon {
     await observers.start();
     await networks.restore(this.#config.networks);
     stop.throwIfAborted();
-    await gateway.restore();
+    await gateway.restore(this.#config.settings.gateway);
     this.#undo.push(followNetworks(killSwitch, networks));
     this.#undo.push(exitNode.follow(networks));
     this.#undo.push(followInto(gateway, networks));
@@ -180,6 +179,7 @@ export class Daemon {
       source: this.#source,
       started: this.#config,
       declared: networks.declared,
+      gateway,
       chooseCrypto: (choice) => this.#native.chooseCrypto(choice),
       onBegin: () => this.#service.reloading(),
       onEnd: () => this.#service.reloaded(),

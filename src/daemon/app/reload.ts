@@ -6,6 +6,7 @@ import { vpndSchema } from "../core/config/schema.js";
 import type { CryptoChoice } from "../core/engine.js";
 import { type ConfigSource, type LoadedConfig, loadConfig } from "../io/config/load.js";
 import type { DeclaredNetworks } from "./declared-networks.js";
+import type { Gateway } from "./gateway/gateway.js";
 
 /** What a reload reaches. */
 export interface ReloadParts {
@@ -13,6 +14,7 @@ export interface ReloadParts {
   /** What this vpnd was started with. */
   started: LoadedConfig;
   declared: DeclaredNetworks;
+  gateway: Pick<Gateway, "apply">;
   /** Throws VpnError when this machine cannot have it so. */
   chooseCrypto: (choice: CryptoChoice) => string;
   /** Called around each reload, whatever comes of it. */
@@ -72,7 +74,7 @@ export class Reloader {
   }
 
   async #once(): Promise<void> {
-    const { source, started, declared, chooseCrypto, log } = this.#parts;
+    const { source, started, declared, gateway, chooseCrypto, log } = this.#parts;
     const next = await loadConfig(source);
     chooseCrypto(next.settings.crypto);
     const live = changedKeys(keys, "live", this.#current.entries, next.entries);
@@ -80,7 +82,8 @@ export class Reloader {
     this.#current = next;
     log.level = next.settings.logLevel;
     const networks = await declared.apply(next.networks, true);
-    log.info({ files: next.files, changed: live, networks }, "config reloaded");
+    const gatewayChanged = await gateway.apply(next.settings.gateway);
+    log.info({ files: next.files, changed: live, networks, gatewayChanged }, "config reloaded");
     if (restart.length > 0) log.warn({ keys: restart }, "these keys take effect when vpnd is restarted");
   }
 }

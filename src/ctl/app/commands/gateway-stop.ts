@@ -3,7 +3,7 @@ import { printChange } from "../gateway.js";
 
 const gatewayStop: CtlCommand<{ readonly dryRun?: boolean }, []> = async (context, { dryRun = false }) => {
   const answer = await withApi(context, (api) => api.gateway.stopGateway({ dryRun }, unaryOptions(context)));
-  printChange(context, { ...answer, notes: [] }, dryRun, "the gateway does not run");
+  printChange(context, answer, dryRun, "the gateway does not run");
   return 0;
 };
 

@@ -27,8 +27,8 @@ export function gatewayService(
       return { ...change, gateway: await gatewayMessage(gateway) };
     },
     async stopGateway({ dryRun }) {
-      const { already, plan } = await gateway.stop(dryRun);
-      return { already, plan, gateway: await gatewayMessage(gateway) };
+      const change = await gateway.stop(dryRun);
+      return { ...change, gateway: await gatewayMessage(gateway) };
     },
     async getGateway() {
       return { gateway: await gatewayMessage(gateway) };
@@ -75,12 +75,11 @@ export function gatewayService(
 }
 
 async function gatewayMessage(gateway: Gateway): Promise<MessageInitShape<typeof GatewaySchema>> {
-  const { state, reason, options, users, clients, refused, notes } = await gateway.view();
+  const { state, reason, options, declaredIn = "", users, clients, refused, notes } = await gateway.view();
   return {
     ...options,
-    state,
+    ...{ state, declaredIn, users },
     ...(reason !== undefined && { reason }),
-    users,
     clients: clients.map((client) => clientMessage(client, gateway.users.quotaOf(client.user)?.left)),
     refused: counts(refused),
     notes,

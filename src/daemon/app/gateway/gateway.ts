@@ -1,15 +1,11 @@
 /** The gateway of this machine: whether it is to run, and how. Whether it does is `Life`'s, for whom `GatewayUsers`'. */
 import { randomBytes } from "node:crypto";
+import { isDeepStrictEqual } from "node:util";
 import type { Logger } from "pino";
 import { VpnError } from "../../../common/errors.js";
 import type { Reason } from "../../core/carrier.js";
-import { clientDevices } from "../../core/gateway/nat.js";
-import {
-  type AskedGateway,
-  checkGatewayOptions,
-  type GatewayOptions,
-  refuseStrangers,
-} from "../../core/gateway/options.js";
+import type { DeclaredGateway, GatewaySettings } from "../../core/config/gateway-section.js";
+import { type AskedGateway, type GatewayOptions, refuseStrangers } from "../../core/gateway/options.js";
 import type { Trace } from "../../core/system/footprint.js";
 import { closeCodes } from "../../io/gateway/channel.js";
 import type { GatewayStore } from "../../io/gateway/store.js";
@@ -19,10 +15,11 @@ import { ChangeFeed } from "../change-feed.js";
 import { Mutex } from "../mutex.js";
 import type { Forwarding } from "../routes/forwarding.js";
 import type { ClientView } from "./client.js";
+import { Declaration } from "./declaration.js";
 import { GatewayUsers } from "./gateway-users.js";
 import { Life } from "./life.js";
 import type { GatewayPlatform } from "./platform.js";
-import { sharedDevice } from "./shared-slots.js";
+import { footprintOf, stepsToStart, stepsToStop } from "./steps.js";
 import { type NearNetwork, Surroundings } from "./surroundings.js";
 
 export interface GatewayParts {
@@ -30,8 +27,6 @@ export interface GatewayParts {
   door: SystemDoor;
   forwarding: Forwarding;
   platform: GatewayPlatform;
-  /** Of the config; absent: the gateway does no TLS itself. */
-  tls?: TlsFiles;
   /** Of this vpnd. */
   networks: () => NearNetwork[];
   log: Logger;
@@ -43,6 +38,8 @@ export interface GatewayView {
   state: "off" | "up" | "error";
   reason?: Reason;
   options?: GatewayOptions;
+  /** "FILE:LINE"; absent: the config does not declare it. */
+  declaredIn?: string;
   users: number;
   clients: ClientView[];
   /** Connections that were not served, by reason. */
@@ -64,27 +61,61 @@ export class Gateway {
   readonly #surroundings: Surroundings;
   readonly #mutex = new Mutex();
   readonly #life: Life;
+  readonly #declaration = new Declaration();
+  #tls: TlsFiles | undefined;
 
   constructor(parts: GatewayParts) {
     this.#parts = parts;
     const onChange = (): void => this.feed.changed();
-    this.users = new GatewayUsers({ ...parts, onChange, onRevoked: (name) => this.#cutOff(name) });
-    this.#surroundings = new Surroundings({ ...parts, tls: parts.tls !== undefined });
-    const exclusive = (work: () => Promise<void>): Promise<void> => this.#mutex.run(work);
-    const { users } = this;
-    this.#life = new Life({ ...parts, surroundings: this.#surroundings, users, exclusive, onChange });
+    this.users = new GatewayUsers({
+      ...parts,
+      onChange: () => {
+        onChange();
+        // It may have waited for the first.
+        this.#life.hurry();
+      },
+      onRevoked: (name) => this.#cutOff(name),
+    });
+    this.#surroundings = new Surroundings({ ...parts, tls: () => this.#tls !== undefined });
+    this.#life = new Life({
+      ...parts,
+      tls: () => this.#tls,
+      surroundings: this.#surroundings,
+      users: this.users,
+      exclusive: (work) => this.#mutex.run(work),
+      onChange,
+    });
   }
 
-  /** Brings back one that ran before. Never throws: what fails is shown as its state. */
-  restore(): Promise<void> {
+  /** Brings back one that ran before, or that the config declares. Never throws: what fails is shown as its state. */
+  restore(settings: GatewaySettings): Promise<void> {
     return this.#mutex.run(async () => {
       const { store, log } = this.#parts;
+      this.#tls = settings.tls;
       try {
         await this.users.load();
+        if (settings.declared !== undefined) return void (await this.#follow(settings.declared, false));
         const stored = await store.load();
-        if (stored !== undefined) await this.#life.upInBackground(stored.options, stored.resumeKey);
+        if (stored === undefined) return;
+        if (!stored.declared) return await this.#life.upInBackground(stored.options, stored.resumeKey);
+        await store.forget();
+        log.info("the gateway does not run: the config no longer declares it");
       } catch (error) {
         log.error({ err: error }, "the gateway cannot be brought back");
+      }
+    });
+  }
+
+  /** Makes it as the config has it now. Never throws. @returns whether anything was done */
+  apply({ declared, tls }: GatewaySettings): Promise<boolean> {
+    return this.#mutex.run(async () => {
+      const tlsChanged = !isDeepStrictEqual(tls, this.#tls);
+      this.#tls = tls;
+      try {
+        return await this.#follow(declared, tlsChanged);
+      } catch (error) {
+        this.#parts.log.error({ err: error }, "cannot make the gateway as the config declares it");
+        return true;
       }
     });
   }
@@ -92,21 +123,22 @@ export class Gateway {
   async view(): Promise<GatewayView> {
     const users = this.users.count;
     const life = this.#life.now;
-    if (life.state === "off") return { state: "off", users, clients: [], refused: {}, notes: [] };
+    const { origin } = this.#declaration;
+    const always = { users, ...(origin !== undefined && { declaredIn: origin }) };
+    const idle = { ...always, clients: [], refused: {}, notes: [] };
+    if (life.state === "off") return { state: "off", ...idle };
     const { options } = life;
-    if (life.state === "error") {
-      return { state: "error", reason: life.reason, options, users, clients: [], refused: {}, notes: [] };
-    }
+    if (life.state === "error") return { state: "error", reason: life.reason, options, ...idle };
     const { service, notes } = life;
     const refused = Object.fromEntries(service.refused);
-    return { state: "up", options, users, clients: await service.clients(), refused, notes };
+    return { state: "up", options, ...always, clients: await service.clients(), refused, notes };
   }
 
   /** @throws VpnError `usage` for bad options, `conflict` when it runs with others, `failed` or `conflict` when it cannot */
-  start(asked: AskedGateway, dryRun: boolean): Promise<GatewayChange> {
-    const options = checkGatewayOptions(asked);
+  async start(asked: AskedGateway, dryRun: boolean): Promise<GatewayChange> {
     return this.#mutex.run(async () => {
       await this.users.load();
+      const options = this.#declaration.optionsOf(asked);
       const life = this.#life.now;
       if (life.state !== "off" && JSON.stringify(life.options) === JSON.stringify(options)) {
         if (life.state === "up") return { already: true, plan: [], notes: life.notes };
@@ -116,11 +148,12 @@ export class Gateway {
         });
       }
       refuseStrangers(options, this.users.count);
-      if (dryRun) return { already: false, ...(await this.#plan(options)) };
+      if (dryRun) return { already: false, ...(await stepsToStart(options, this.#surroundings)) };
       const resumeKey = (await this.#storedKey()) ?? new Uint8Array(randomBytes(32));
       await this.#life.down();
       const notes = await this.#life.up(options, resumeKey);
-      await this.#parts.store.save({ options, resumeKey }).catch(async (error: unknown) => {
+      const declared = this.#declaration.origin !== undefined;
+      await this.#parts.store.save({ options, resumeKey, declared }).catch(async (error: unknown) => {
         await this.#life.down();
         throw error;
       });
@@ -129,15 +162,16 @@ export class Gateway {
     });
   }
 
-  /** It does not run any more, nor after a restart. Users stay. */
+  /** It does not run any more, nor after a restart, unless the config declares it. Users stay. */
   stop(dryRun: boolean): Promise<GatewayChange> {
     return this.#mutex.run(async () => {
       const already = this.#life.now.state === "off";
-      if (dryRun) return { already, plan: already ? [] : this.#planStop(), notes: [] };
+      const { notes } = this.#declaration;
+      if (dryRun) return { already, plan: stepsToStop(this.#life.now, this.#surroundings), notes };
       await this.#parts.store.forget();
       await this.#life.down();
       this.feed.changed();
-      return { already, plan: [], notes: [] };
+      return { already, plan: [], notes };
     });
   }
 
@@ -181,14 +215,7 @@ export class Gateway {
 
   /** Its devices and its port; the rest is in the journal. */
   footprint(): Trace[] {
-    const life = this.#life.now;
-    if (life.state !== "up") return [];
-    const { devices } = life.service;
-    const detail = `${devices} devices of gateway clients, mtu ${life.options.mtu}`;
-    return [
-      { kind: "device", name: clientDevices, detail, network: "", present: devices > 0 },
-      { kind: "socket", name: `tcp ${life.options.listen}`, detail: "gateway", network: "", present: true },
-    ];
+    return footprintOf(this.#life.now);
   }
 
   /** @throws VpnError `conflict` for the network that clients get to */
@@ -211,6 +238,40 @@ export class Gateway {
     });
   }
 
+  /** @param tlsChanged it has another certificate than it runs with @returns whether anything was done */
+  async #follow(declared: DeclaredGateway | undefined, tlsChanged: boolean): Promise<boolean> {
+    const { store, log } = this.#parts;
+    const life = this.#life.now;
+    const running = life.state === "off" ? undefined : life.options;
+    const consequence = this.#declaration.follow(declared, running, tlsChanged);
+    const stored = await this.#storedKey();
+    const resumeKey = stored ?? new Uint8Array(randomBytes(32));
+    switch (consequence.do) {
+      case "nothing":
+        if (declared !== undefined || running === undefined || !tlsChanged) return false;
+        await this.#life.down();
+        await this.#life.upInBackground(running, resumeKey);
+        return true;
+      case "stop":
+        await store.forget();
+        await this.#life.down();
+        log.info("gateway stopped: the config no longer declares it");
+        break;
+      case "keep":
+        await store.save({ options: consequence.wanted.options, resumeKey, declared: true });
+        break;
+      case "restart": {
+        const { options } = consequence.wanted;
+        await this.#life.down();
+        await store.save({ options, resumeKey, declared: true });
+        if (consequence.up) await this.#life.upInBackground(options, resumeKey);
+        log.info({ declared: this.#declaration.origin }, "the gateway is as the config declares it");
+      }
+    }
+    this.feed.changed();
+    return true;
+  }
+
   async #cutOff(user: string): Promise<number> {
     const farewell = { code: closeCodes.policy, text: "the token was revoked" };
     return (await this.#life.service?.kick((client) => client.user === user, farewell)) ?? 0;
@@ -219,21 +280,5 @@ export class Gateway {
   /** One that runs goes on with the same key, so that clients keep their addresses. A file that makes no sense has none. */
   async #storedKey(): Promise<Uint8Array | undefined> {
     return (await this.#parts.store.load().catch(() => undefined))?.resumeKey;
-  }
-
-  async #plan(options: GatewayOptions): Promise<{ plan: string[]; notes: string[] }> {
-    const { plan, notes } = await this.#surroundings.plan(options);
-    const name = options.isolation === "shared" ? `device ${sharedDevice}` : `devices ${clientDevices}`;
-    const devices = `create ${name} (tun) for up to ${options.maxClients} clients`;
-    return { plan: [...plan, devices, `listen on ${options.listen}`], notes };
-  }
-
-  #planStop(): string[] {
-    const life = this.#life.now;
-    const where =
-      life.state === "up"
-        ? [`listen on ${life.options.listen} no more`, `remove devices ${clientDevices}`]
-        : [];
-    return [...where, ...this.#surroundings.planUndo()];
   }
 }

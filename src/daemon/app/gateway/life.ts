@@ -2,7 +2,7 @@
 import type { Logger } from "pino";
 import { VpnError } from "../../../common/errors.js";
 import type { Reason } from "../../core/carrier.js";
-import type { GatewayOptions } from "../../core/gateway/options.js";
+import { type GatewayOptions, refuseStrangers } from "../../core/gateway/options.js";
 import type { TlsFiles } from "../../io/gateway/tls-files.js";
 import type { GatewayUsers } from "./gateway-users.js";
 import type { GatewayPlatform } from "./platform.js";
@@ -11,8 +11,8 @@ import type { Surroundings } from "./surroundings.js";
 
 export interface LifeParts {
   platform: GatewayPlatform;
-  /** Of the config; absent: the gateway does no TLS itself. */
-  tls?: TlsFiles;
+  /** Of the config; undefined: the gateway does no TLS itself. */
+  tls: () => TlsFiles | undefined;
   surroundings: Surroundings;
   users: GatewayUsers;
   /** Nothing else is done to the gateway meanwhile. */
@@ -24,11 +24,17 @@ export interface LifeParts {
 export type LifeState =
   | { state: "off" }
   | { state: "up"; options: GatewayOptions; service: GatewayService; notes: string[] }
-  | { state: "error"; options: GatewayOptions; reason: Reason; retry: NodeJS.Timeout };
+  | {
+      state: "error";
+      options: GatewayOptions;
+      reason: Reason;
+      retry: NodeJS.Timeout;
+      again: () => Promise<void>;
+    };
 
 const retryMs = 10_000;
 
-/** All but `now` and `service` are to be called under the gateway's mutex. */
+/** All but `now`, `service` and `hurry` are to be called under the gateway's mutex. */
 export class Life {
   readonly #parts: LifeParts;
   #now: LifeState = { state: "off" };
@@ -48,7 +54,10 @@ export class Life {
 
   /** @returns notes for people @throws VpnError; nothing is left then */
   async up(options: GatewayOptions, resumeKey: Uint8Array): Promise<string[]> {
-    const { platform, tls, surroundings, users, onChange, log } = this.#parts;
+    const { platform, surroundings, users, onChange, log } = this.#parts;
+    const tls = this.#parts.tls();
+    // After the last one was revoked nobody gets in, which is no danger.
+    refuseStrangers(options, users.never ? 0 : 1);
     const { into, notes } = await surroundings.bringAbout(options);
     try {
       const service = await GatewayService.start({
@@ -79,16 +88,23 @@ export class Life {
     } catch (thrown) {
       const { code, message } = VpnError.from(thrown);
       log.error({ err: thrown }, "the gateway does not run");
-      const again = (): void =>
-        void exclusive(async () => {
+      const again = (): Promise<void> =>
+        exclusive(async () => {
           if (this.#now.state === "error" && this.#now.retry === retry)
             await this.upInBackground(options, resumeKey);
         });
-      const retry = setTimeout(again, retryMs);
+      const retry = setTimeout(() => void again(), retryMs);
       retry.unref();
-      this.#now = { state: "error", options, reason: { code, message }, retry };
+      this.#now = { state: "error", options, reason: { code, message }, retry, again };
     }
     onChange();
+  }
+
+  /** If it did not come up: what it waited for may be there now. Waits for the gateway's mutex. */
+  hurry(): void {
+    if (this.#now.state !== "error") return;
+    clearTimeout(this.#now.retry);
+    void this.#now.again();
   }
 
   async down(): Promise<void> {

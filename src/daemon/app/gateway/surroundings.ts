@@ -19,8 +19,8 @@ export interface NearNetwork {
 export interface SurroundingsParts {
   door: SystemDoor;
   forwarding: Forwarding;
-  /** The gateway does TLS itself. */
-  tls: boolean;
+  /** Whether the gateway does TLS itself. */
+  tls: () => boolean;
   /** Of this vpnd: clients get only to the one that is asked for. */
   networks: () => NearNetwork[];
   log: Logger;
@@ -121,7 +121,7 @@ export class Surroundings {
     const devices = there ? [...lans, into.device] : lans;
     const notes = [
       ...(options.fanqiang ? [fanqiangNote] : options.open ? [openNote] : []),
-      ...(isLocal(options.listen) || tls ? [] : [plainNote]),
+      ...(isLocal(options.listen) || tls() ? [] : [plainNote]),
     ];
     const asItIs = { guarded6: [], turnOn6: false };
     if (options.subnets.length < 2 || (await door.readSetting(forwardingKey6)) === "1")

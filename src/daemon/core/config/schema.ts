@@ -1,9 +1,12 @@
 import { z } from "zod";
 import { about } from "../../../common/config/keys.js";
-import { endpointSchema, logLevelSchema } from "../../../common/config/values.js";
+import {
+  absolutePathSchema as absolute,
+  endpointSchema,
+  logLevelSchema,
+} from "../../../common/config/values.js";
 import { cryptoChoices, maxThreads } from "../engine.js";
-
-const absolute = z.string().regex(/^\/[^\0]*$/, { error: "must be an absolute path" });
+import { gatewaySection } from "./gateway-schema.js";
 
 /** A network that is joined because the config says so. */
 const network = z
@@ -207,21 +210,7 @@ export const vpndSchema = z.strictObject({
     })
     .prefault({})
     .register(about, { text: "What moves the packets." }),
-  gateway: z
-    .strictObject({
-      tls_cert: absolute.optional().register(about, {
-        text: "Certificate of a gateway that does TLS itself (PEM, with those between it and its authority). Read again when it changes.",
-        reload: "restart",
-        example: '"/etc/letsencrypt/live/vpn.example.net/fullchain.pem"',
-      }),
-      tls_key: absolute.optional().register(about, {
-        text: "Its key. Without both the gateway speaks plain HTTP, for a web server in front of it.",
-        reload: "restart",
-        example: '"/etc/letsencrypt/live/vpn.example.net/privkey.pem"',
-      }),
-    })
-    .prefault({})
-    .register(about, { text: "The WebSocket gateway; how it is run is said by vpnctl gateway start." }),
+  gateway: gatewaySection,
   network: z.record(z.string(), network).default({}),
 });
 

@@ -22,6 +22,7 @@ test("without files the defaults hold", () => {
     logLevel: "info",
     crypto: "auto",
     threads: "auto",
+    gateway: {},
     networks: [],
   });
 });

@@ -7,6 +7,8 @@ import type { CryptoChoice } from "../engine.js";
 import { checkJoinOptions, type JoinOptions, makeConfig, type NetworkConfig } from "../network/config.js";
 import { checkOverlap } from "../network/overlap.js";
 import { carrierOf, secretFilesOf } from "./carrier-section.js";
+import { type GatewaySettings, gatewaySettings } from "./gateway-section.js";
+import { inWordsOfFile } from "./problem.js";
 import { type NetworkSection, type VpndFile, vpndSchema } from "./schema.js";
 
 /** A network that the config declares. */
@@ -38,8 +40,7 @@ export interface Settings {
   crypto: CryptoChoice;
   /** Packet threads of each network. */
   threads: number | "auto";
-  /** Paths of the gateway's certificate and key; absent: it does no TLS itself. */
-  gatewayTls?: { cert: string; key: string };
+  gateway: GatewaySettings;
   networks: DeclaredNetwork[];
 }
 
@@ -60,21 +61,17 @@ export function evaluateSettings(entries: readonly Entry[]): EvaluatedSettings {
   for (const [name, section] of Object.entries(value.network)) {
     const origin = originOf(evaluated.entries, ["network", name]);
     const options = joinOptions(name, section);
-    if (options instanceof VpnError) problems.push(problemOf(options, name, origin));
+    if (options instanceof VpnError) problems.push(inWordsOfFile(options, `network ${name}`, origin));
     else networks.push({ options, ...secretFilesOf(section), up: section.up, origin });
   }
   problems.push(...collisions(networks));
-  const { tls_cert: cert, tls_key: key } = value.gateway;
-  if ((cert === undefined) !== (key === undefined)) {
-    const [given, missing] = cert === undefined ? ["tls_key", "tls_cert"] : ["tls_cert", "tls_key"];
-    const origin = originOf(evaluated.entries, ["gateway", given]);
-    problems.push({ origin, message: `gateway: ${given} without ${missing}`, hint: "give both, or neither" });
-  }
-  const settings = problems.length === 0 ? toSettings(value, networks) : undefined;
+  const gateway = gatewaySettings(value.gateway, evaluated.entries);
+  problems.push(...gateway.problems);
+  const settings = problems.length === 0 ? toSettings(value, networks, gateway.settings) : undefined;
   return { settings, problems, entries: evaluated.entries };
 }
 
-function toSettings(file: VpndFile, networks: DeclaredNetwork[]): Settings {
+function toSettings(file: VpndFile, networks: DeclaredNetwork[], gateway: GatewaySettings): Settings {
   const { listen } = file.metrics;
   return {
     stateDir: file.state_dir,
@@ -87,13 +84,9 @@ function toSettings(file: VpndFile, networks: DeclaredNetwork[]): Settings {
     logLevel: file.log.level,
     crypto: file.engine.crypto,
     threads: file.engine.threads,
-    ...tlsOf(file.gateway),
+    gateway,
     networks,
   };
-}
-
-function tlsOf({ tls_cert: cert, tls_key: key }: VpndFile["gateway"]): Pick<Settings, "gatewayTls"> {
-  return cert === undefined || key === undefined ? {} : { gatewayTls: { cert, key } };
 }
 
 /** What `vpnctl join` with the same words would ask for, or what is wrong with it. */
@@ -123,16 +116,8 @@ function collisions(networks: readonly DeclaredNetwork[]): Problem[] {
       checkOverlap(config, before, []);
       before.push(config);
     } catch (error) {
-      problems.push(problemOf(VpnError.from(error), options.network, origin));
+      problems.push(inWordsOfFile(VpnError.from(error), `network ${options.network}`, origin));
     }
   }
   return problems;
-}
-
-/** The error speaks of flags; in a file they are keys. */
-function problemOf(error: VpnError, network: string, origin: Origin): Problem {
-  const hint = (error.hint ?? "see docs/config.md").replace(/--([a-z-]+)/g, (_, flag: string) =>
-    flag.replaceAll("-", "_"),
-  );
-  return { origin, message: `network ${network}: ${error.message}`, hint };
 }

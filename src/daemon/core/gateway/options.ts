@@ -69,6 +69,18 @@ export interface AskedGateway {
   isolation: string;
 }
 
+/** Nothing is said of how the gateway is to be. */
+export function asksNothing(asked: AskedGateway): boolean {
+  const { listen, path, open, subnets, mtu, maxClients, keepSeconds, allow, allowHost, allowClients } = asked;
+  const { dns, fanqiang, padding, workers, into, noInternet, anySource, isolation } = asked;
+  const said = [listen, path, open, mtu, maxClients, allowHost, allowClients, fanqiang, padding];
+  const more = [workers, into, noInternet, anySource, isolation];
+  const lists = [subnets, allow, dns];
+  return (
+    keepSeconds === undefined && ![...said, ...more].some(Boolean) && lists.every((one) => one.length === 0)
+  );
+}
+
 const defaults = { listen: "127.0.0.1:8080", mtu: 1500, maxClients: 1000, keepSeconds: 300 } as const;
 const mostClients = 16_384;
 const mostWorkers = 64;

@@ -12,12 +12,15 @@ const fileSchema = z.strictObject({
   version: z.literal(1),
   options: gatewayOptionsSchema,
   resumeKey: keySchema,
+  declared: z.boolean().default(false),
 });
 
 export interface StoredGateway {
   options: GatewayOptions;
   /** Of resume tokens. */
   resumeKey: Uint8Array;
+  /** It is there because the config declares it. */
+  declared: boolean;
 }
 
 export class GatewayStore {
@@ -37,12 +40,13 @@ export class GatewayStore {
     if (text === undefined) return undefined;
     const { success, data } = fileSchema.safeParse(json(text));
     if (!success) throw damaged(this.#file, "start the gateway anew: vpnctl gateway start");
-    return { options: data.options, resumeKey: Buffer.from(data.resumeKey, "hex") };
+    const { options, resumeKey, declared } = data;
+    return { options, resumeKey: Buffer.from(resumeKey, "hex"), declared };
   }
 
   /** @throws VpnError `failed` */
-  save({ options, resumeKey }: StoredGateway): Promise<void> {
-    const file = { version: 1, options, resumeKey: Buffer.from(resumeKey).toString("hex") };
+  save({ options, resumeKey, declared }: StoredGateway): Promise<void> {
+    const file = { version: 1, options, resumeKey: Buffer.from(resumeKey).toString("hex"), declared };
     return writeFileAtomic(this.#file, `${JSON.stringify(file, undefined, 1)}\n`);
   }
 
