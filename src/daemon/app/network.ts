@@ -1,14 +1,12 @@
 import { uptime } from "node:os";
 import type { Logger } from "pino";
 import { VpnError } from "../../common/errors.js";
-import type { Carrier, CarrierEvent, Reason } from "../core/carrier.js";
+import type { Carrier, CarrierEvent } from "../core/carrier.js";
 import { noRules } from "../core/filter/rules.js";
 import { parseCidr } from "../core/network/cidr.js";
 import { hasPsk, type NetworkConfig } from "../core/network/config.js";
-import { networkItems } from "../core/network/items.js";
 import { checkOverlap } from "../core/network/overlap.js";
 import { type Routing, withoutPeer } from "../core/routes/routing.js";
-import type { Item } from "../core/system/items.js";
 import { hostSubnets } from "../io/host-subnets.js";
 import type { NetworkSecrets, StateStore, StoredNetwork } from "../io/state/store.js";
 import type { PlannedStep, SystemDoor } from "../io/system/door.js";
@@ -17,12 +15,14 @@ import { Mutex } from "./mutex.js";
 import type { NameZones } from "./names/name-zones.js";
 import { NetworkNames } from "./names/network-names.js";
 import { NetworkDisk } from "./network-disk.js";
+import { type Ground, NetworkGround } from "./network-ground.js";
+import { type Life, NetworkLife } from "./network-life.js";
 import { NetworkTeller } from "./network-teller.js";
-import type { CarrierInput, MakeCarrier, Platform } from "./platform.js";
+import type { MakeCarrier, Platform } from "./platform.js";
 import { PskKeeper } from "./psk-keeper.js";
 import type { Forwarding } from "./routes/forwarding.js";
 import { NetworkRoutes } from "./routes/network-routes.js";
-import { openUdpSockets, type UdpSockets } from "./sockets.js";
+import { liveSettings } from "./settings/live-settings.js";
 
 export interface NetworkParts {
   door: SystemDoor;
@@ -45,21 +45,6 @@ export interface NetworkParts {
   others: (name: string) => NetworkConfig[];
 }
 
-/**
- * Where a network is in its life. `starting` has pieces that nobody else may use yet; `error` has none, and tries again
- * when its timer fires; only `running` has a carrier.
- */
-export type Life =
-  | { state: "down" }
-  | { state: "starting" }
-  | { state: "running"; carrier: Carrier; stopped: AbortController }
-  | { state: "error"; reason: Reason; retry?: NodeJS.Timeout };
-
-const pingIntervalMs = 5_000;
-const deadAfterMs = 15_000;
-const firstRetryMs = 10_000;
-const lastRetryMs = 300_000;
-
 /** One network: its device, addresses, sockets and carrier. All changes run under `exclusive`. */
 export class Network {
   config: NetworkConfig;
@@ -67,17 +52,13 @@ export class Network {
   readonly routes: NetworkRoutes;
   readonly names: NetworkNames;
   readonly filter: FilterKeeper;
-  /** Milliseconds since 1970 of the last change of state. */
-  since: number;
   /** False once it was left: whoever waited for it must look again. */
   joined = true;
   readonly #parts: NetworkParts;
   readonly #mutex = new Mutex();
   readonly #disk: NetworkDisk;
-  /** What `#assign` brought about. */
-  #assigned = "";
-  #retryMs = firstRetryMs;
-  #life: Life = { state: "down" };
+  readonly #ground: NetworkGround;
+  readonly #life: NetworkLife;
   readonly #teller: NetworkTeller;
 
   /** @param kept it is on disk already, and so is what it learns from now on */
@@ -86,11 +67,20 @@ export class Network {
     const disk = new NetworkDisk(parts.store, stored.learned, kept, parts.log);
     this.config = stored.config;
     this.#disk = disk;
+    this.#life = new NetworkLife(parts.now, parts.onChange);
+    this.#ground = new NetworkGround({
+      door: parts.door,
+      platform: parts.platform,
+      threads: parts.threads,
+      config: () => this.config,
+      others: () => parts.others(name),
+      onPort: (port) => this.#keepPort(port),
+    });
     this.psks = new PskKeeper(stored, {
       save: (secrets) => disk.saveSecrets(name, secrets),
       onChange: (psks) => {
         this.carrier?.setPsks?.(psks);
-        const { state } = this.#life;
+        const { state } = this.life;
         this.#teller.key(this.fingerprint, state === "running" ? "up" : state);
         parts.onChange();
       },
@@ -121,7 +111,6 @@ export class Network {
     });
     this.#teller = new NetworkTeller((event) => parts.onEvent(event), this.psks.fingerprint);
     this.#parts = parts;
-    this.since = parts.now();
   }
 
   get name(): string {
@@ -129,7 +118,12 @@ export class Network {
   }
 
   get life(): Life {
-    return this.#life;
+    return this.#life.current;
+  }
+
+  /** Milliseconds since 1970 of the last change of state. */
+  get since(): number {
+    return this.#life.since;
   }
 
   get secrets(): NetworkSecrets {
@@ -164,7 +158,7 @@ export class Network {
   }
 
   get carrier(): Carrier | undefined {
-    return this.#life.state === "running" ? this.#life.carrier : undefined;
+    return this.#life.carrier;
   }
 
   exclusive<T>(work: () => Promise<T>): Promise<T> {
@@ -172,39 +166,38 @@ export class Network {
   }
 
   /** The changes to the machine that `start` would make. @throws VpnError as `start` */
-  async plan(): Promise<string[]> {
-    return this.#parts.door.plan(await this.#items());
+  plan(): Promise<string[]> {
+    return this.#ground.plan();
   }
 
   /** Its changes to the machine, or, while it is not up, those that `start` would make. @throws VpnError as `start` */
-  async steps(): Promise<PlannedStep[]> {
-    const applied = await this.#parts.door.applied(this.name);
-    return applied.length > 0 ? applied : this.#parts.door.pending(await this.#items());
+  steps(): Promise<PlannedStep[]> {
+    return this.#ground.steps();
   }
 
   planStop(): string[] {
-    return this.#parts.door.planUndo(this.name);
+    return this.#ground.planRemoval();
   }
 
   /** Brings it up; on failure nothing is left of it. Call under `exclusive`. */
   async start(): Promise<Carrier> {
-    if (this.#life.state === "running") return this.#life.carrier;
-    this.#enter({ state: "starting" });
+    if (this.carrier !== undefined) return this.carrier;
+    this.#life.enter({ state: "starting" });
     try {
-      const carrier = await this.#bringUp();
+      const carrier = await this.#ground.build((ground) => this.#bringUp(ground));
       carrier.onChange = () => {
         this.names.poke();
         this.filter.look();
         this.#parts.onChange();
         this.routes.poke();
       };
-      this.#enter({ state: "running", carrier, stopped: new AbortController() });
+      this.#life.enter({ state: "running", carrier, stopped: new AbortController() });
       this.routes.start(carrier);
       this.names.start(carrier);
       this.filter.look();
       return carrier;
     } catch (error) {
-      this.#enter({ state: "down" });
+      this.#life.enter({ state: "down" });
       throw VpnError.from(error, "failed");
     }
   }
@@ -216,7 +209,7 @@ export class Network {
   }
 
   async #halt(): Promise<void> {
-    const life = this.#life;
+    const { life } = this;
     await this.names.stop();
     await this.routes.stop();
     if (life.state === "running") {
@@ -226,9 +219,8 @@ export class Network {
       });
     }
     this.filter.release();
-    await this.#parts.door.undo(this.name);
-    this.#assigned = "";
-    this.#enter({ state: "down" });
+    await this.#ground.remove();
+    this.#life.enter({ state: "down" });
     await this.#disk.settled();
   }
 
@@ -247,12 +239,12 @@ export class Network {
 
   /** Follows a started carrier: it may still find out that it can't work. */
   watch(carrier: Carrier): void {
-    const life = this.#life;
+    const { life } = this;
     if (life.state !== "running") return;
     const { stopped } = life;
     carrier.ready(stopped.signal).then(
       () => {
-        this.#retryMs = firstRetryMs;
+        this.#life.worked();
         this.#parts.log.info({ network: this.name, virtualIp: this.config.asked.virtualIp }, "network is up");
         this.#parts.onChange();
       },
@@ -288,20 +280,8 @@ export class Network {
   /** Settings that its carrier changes while it lives. Call under `exclusive`; on failure it stays what it was. */
   async adapt(config: NetworkConfig, secrets: NetworkSecrets): Promise<void> {
     const had = this.config;
-    const tell = async (
-      { asked, nodeName }: NetworkConfig,
-      { password }: Pick<NetworkSecrets, "password">,
-    ): Promise<void> => {
-      const { iex, tcp, postgres, gateway } = asked;
-      await this.carrier?.reconfigure?.({
-        iex,
-        nodeName,
-        ...(tcp && { tcp }),
-        ...(postgres && { postgres }),
-        ...(gateway && { gateway }),
-        ...(gateway && password !== undefined && { token: password }),
-      });
-    };
+    const tell = async (...now: Parameters<typeof liveSettings>): Promise<void> =>
+      this.carrier?.reconfigure?.(liveSettings(...now));
     await tell(config, secrets);
     try {
       await this.#parts.store.change({ config, secrets, learned: this.#disk.learned });
@@ -368,85 +348,31 @@ export class Network {
   retire(): void {
     this.joined = false;
     this.psks.stop();
-    this.#enter({ state: "down" });
+    this.#life.enter({ state: "down" });
     if (this.#disk.wasKept) this.#teller.left();
   }
 
-  async #items() {
-    const { door, others } = this.#parts;
-    checkOverlap(this.config, others(this.name), await door.localPrefixes());
-    const exists = this.config.asked.device !== "" && (await door.hasLink(this.config.device));
-    return networkItems(this.config, exists);
-  }
-
-  async #bringUp(): Promise<Carrier> {
-    const { door, platform, makeCarrier, threads, log } = this.#parts;
-    const { listenPort } = this.config.asked;
-    const { tunFd } = await door.apply(this.name, await this.#items());
-    if (tunFd === undefined) throw new VpnError("internal", "the device was not opened");
-    // Whoever makes the engine gives it the descriptors; until then they are ours to close.
-    let owned = [tunFd];
+  async #bringUp(ground: Ground): Promise<Carrier> {
+    const { makeCarrier, log } = this.#parts;
+    const carrier = makeCarrier({
+      config: this.config,
+      secrets: this.secrets,
+      psks: this.psks.epochs(),
+      learned: this.#disk.learned,
+      onLearned: (learned) => this.#disk.learn(this.name, learned),
+      ...ground,
+    });
+    carrier.onEvent = (event) => this.#teller.event(event);
     try {
-      const { port, sockets } = this.#openSockets(listenPort !== 0);
-      owned = [tunFd, ...sockets.map((socket) => socket.fd)];
-      await this.#keepPort(port);
-      const { mtu } = this.config;
-      const carrier = makeCarrier({
-        config: this.config,
-        secrets: this.secrets,
-        psks: this.psks.epochs(),
-        learned: this.#disk.learned,
-        onLearned: (learned) => this.#disk.learn(this.name, learned),
-        engine: (identity) => {
-          const timing = { pingIntervalMs, deadAfterMs };
-          const engine = platform.createMeshEngine({ identity, tunFd, mtu, sockets, threads, ...timing });
-          owned = [];
-          return engine;
-        },
-        assign: (assignment) => this.#assign(assignment),
-        port: (items) => {
-          const made = platform.createPacketPort({ tunFd, mtu, items });
-          owned = [];
-          return made;
-        },
-      });
-      carrier.onEvent = (event) => this.#teller.event(event);
-      try {
-        this.filter.use(carrier);
-        await carrier.start();
-      } catch (error) {
-        this.filter.release();
-        await carrier.stop().catch(() => {});
-        throw error;
-      }
-      log.info({ network: this.name, device: this.config.device, port }, "network started");
-      return carrier;
+      this.filter.use(carrier);
+      await carrier.start();
     } catch (error) {
-      for (const fd of owned) platform.closeFd(fd);
-      await door.undo(this.name);
+      this.filter.release();
+      await carrier.stop().catch(() => {});
       throw error;
     }
-  }
-
-  /** A part of its own, taken back with the network; as it is already, nothing is touched. */
-  async #assign({ addresses, mtu, routes }: Parameters<CarrierInput["assign"]>[0]): Promise<void> {
-    const { device } = this.config;
-    const items: Item[] = [
-      { kind: "link", device, mtu },
-      ...addresses.map((address): Item => ({ kind: "address", device, address })),
-      ...routes.map((prefix): Item => ({ kind: "route", device, prefix })),
-    ];
-    const key = JSON.stringify(items);
-    if (key === this.#assigned) return;
-    this.#assigned = "";
-    await this.#parts.door.apply(`${this.name}/assigned`, items);
-    this.#assigned = key;
-  }
-
-  /** UDP sockets are for a mesh only. */
-  #openSockets(fixed: boolean): UdpSockets {
-    if (this.config.carrier !== "mesh") return { port: this.config.port, sockets: [] };
-    return openUdpSockets(this.#parts.platform, this.config.port, fixed);
+    log.info({ network: this.name, device: this.config.device, port: this.config.port }, "network started");
+    return carrier;
   }
 
   async #keepPort(port: number): Promise<void> {
@@ -464,24 +390,15 @@ export class Network {
   /** Shows the error as its state, and tries again later. Call under `exclusive`, with nothing of it up. */
   retryLater(error: VpnError): void {
     const reason = { code: error.code, message: error.message };
-    const wait = this.#retryMs;
-    this.#retryMs = Math.min(wait * 2, lastRetryMs);
-    const again = (): void => {
+    const waitMs = this.#life.failed(reason, (due) => {
       void this.exclusive(async () => {
-        if (this.#life.state === "error" && this.#life.retry === retry) await this.startInBackground();
+        if (due()) await this.startInBackground();
       });
-    };
-    const retry = setTimeout(again, wait);
-    retry.unref();
-    this.#parts.log.error({ network: this.name, reason, retrySeconds: wait / 1000 }, "network does not work");
-    this.#enter({ state: "error", reason, retry });
+    });
+    this.#parts.log.error(
+      { network: this.name, reason, retrySeconds: waitMs / 1000 },
+      "network does not work",
+    );
     this.#teller.became("error", reason);
-  }
-
-  #enter(life: Life): void {
-    if (this.#life.state === "error") clearTimeout(this.#life.retry);
-    if (this.#life.state !== life.state) this.since = this.#parts.now();
-    this.#life = life;
-    this.#parts.onChange();
   }
 }
