@@ -285,6 +285,16 @@ labSuite<Scene>(
       },
     );
 
+    step("neighbours still learn the client's address", async ({ host, router }) => {
+      await router.ip("neigh", "flush", "dev", "lan");
+      // What peers send makes the router ask; only an answer, and no request of the client's own, makes it sure.
+      await waitFor(
+        async () => /REACHABLE/.test(await router.ip("neigh", "show", host.address, "dev", "lan")),
+        60_000,
+        "the router knows the client",
+      );
+    });
+
     step("the tunnel itself works as before, and LANs of the exit are not the Internet", async (scene) => {
       const { host, gw2 } = scene;
       await reachable(host, "10.70.0.3");

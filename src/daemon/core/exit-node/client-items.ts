@@ -75,24 +75,25 @@ export const validMarkKey = "net/ipv4/conf/all/src_valid_mark";
 
 /**
  * Where source addresses are checked strictly (rp_filter 1), an answer to vpnd would come from where nothing goes to any more. So it
- * gets vpnd's mark, and the check heeds it.
+ * gets vpnd's mark, and the check heeds it. The same check is made of whoever asks by ARP for this machine's address: neighbours, the
+ * router among them, would get no answer and soon send nothing here any more.
  */
 export function strictItems(): Item[] {
   const name = "vpnd-exit-node";
-  const where = { family: "inet", table: name };
-  const chain = { name: "prerouting", type: "filter", hook: "prerouting", prio: -150, policy: "accept" };
-  const ours = { match: { op: "==", left: { socket: { key: "mark" } }, right: socketMark } };
   const mark = { mangle: { key: { meta: { key: "mark" } }, value: socketMark } };
+  const ours = { match: { op: "==", left: { socket: { key: "mark" } }, right: socketMark } };
+  const table = (family: "inet" | "arp", hook: string, prio: number, expr: readonly object[]): Item => {
+    const where = { family, table: name };
+    const chain = { name: hook, type: "filter", hook, prio, policy: "accept" };
+    const commands = [
+      { add: { chain: { ...where, ...chain } } },
+      { add: { rule: { ...where, chain: hook, expr } } },
+    ];
+    return { kind: "nft-table", family, name, commands };
+  };
   return [
     { kind: "sysctl", key: validMarkKey, value: "1" },
-    {
-      kind: "nft-table",
-      family: "inet",
-      name,
-      commands: [
-        { add: { chain: { ...where, ...chain } } },
-        { add: { rule: { ...where, chain: chain.name, expr: [ours, mark] } } },
-      ],
-    },
+    table("inet", "prerouting", -150, [ours, mark]),
+    table("arp", "input", 0, [mark]),
   ];
 }

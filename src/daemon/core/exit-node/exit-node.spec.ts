@@ -5,7 +5,7 @@ import { noRouting, readRouting, withExit, withoutPeer } from "../routes/routing
 import { describeStep, ruleText } from "../system/describe.js";
 import type { Item } from "../system/items.js";
 import { innerAddress6, innerCidr6, isInternet, isPublic } from "./addresses.js";
-import { exceptionItems, guardItems, tunnelItems } from "./client-items.js";
+import { exceptionItems, guardItems, strictItems, tunnelItems } from "./client-items.js";
 import { admits } from "./offer.js";
 import { formatUse, parseUse, sameUse } from "./state.js";
 
@@ -60,6 +60,15 @@ test("vpnd's own packets and DHCP are left out of the guard, and a LAN's look-up
 test("the address comes before the route that needs it", () => {
   const kinds = tunnelItems("vpn-a", 6, "fd00::1/96").map((item) => item.kind);
   assert.deepEqual(kinds, ["address", "route"]);
+});
+
+test("under strict checks of sources, answers to vpnd and questions of neighbours get its mark", () => {
+  const steps = strictItems().map((item) =>
+    item.kind === "nft-table" ? `${item.family} ${JSON.stringify(item.commands)}` : item.kind,
+  );
+  assert.equal(steps.length, 3);
+  assert.match(steps[1] ?? "", /^inet .*"hook":"prerouting".*"socket".*"mangle"/);
+  assert.match(steps[2] ?? "", /^arp .*"hook":"input".*"expr":\[\{"mangle"/);
 });
 
 const use = { since: 1, network: "n", peers: [a, b], allowLan: true, servers: [] };

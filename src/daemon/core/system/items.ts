@@ -27,7 +27,7 @@ export type Item =
   /** A whole table of our own; `commands` are nft JSON commands that fill it, `more` is in nft's own language, for what its JSON gets wrong. */
   | {
       kind: "nft-table";
-      family: "inet" | "ip" | "ip6";
+      family: "inet" | "ip" | "ip6" | "arp";
       name: string;
       commands: readonly unknown[];
       more?: string;
