@@ -24,8 +24,11 @@ interface GatewayDocument {
 }
 
 const port = 8080;
-/** Another address of the "internet" host. */
-const elsewhere4 = "93.184.216.35";
+/** What the "internet" host has of a family: two addresses; and any address of a client. */
+const families = [
+  { near: internet4, far: "93.184.216.35", any: "0.0.0.0" },
+  { near: internet6, far: "2606:2800:220:1::35", any: "::" },
+] as const;
 const crowdProgram = [
   "--import",
   joinPath(repository, "node_modules/tsx/dist/loader.mjs"),
@@ -47,8 +50,52 @@ async function addressOf(client: Daemon): Promise<string> {
 
 /** How many datagrams came for ports where nobody listens. */
 async function closedPorts(host: Host): Promise<number> {
-  const { stdout } = await host.exec("cat", ["/proc/net/snmp"]);
-  return Number(/^Udp: \d+ (\d+)/m.exec(stdout)?.[1]);
+  const { stdout } = await host.exec("cat", ["/proc/net/snmp", "/proc/net/snmp6"]);
+  const [, four, six] = /^Udp: \d+ (\d+)[\s\S]*^Udp6NoPorts\s+(\d+)/m.exec(stdout) ?? [];
+  return Number(four) + Number(six);
+}
+
+/** What a client sees of the kernel's NAT in one family. */
+async function measureNat({ gateway, a, b, web }: Scene, { near, far, any }: (typeof families)[number]) {
+  await Promise.all([reachable(a.host, near), reachable(b.host, near)]);
+  const [one, otherPort, otherAddress, early, client, rival] = await Promise.all([
+    UdpPuppet.start(web, 7001, near),
+    UdpPuppet.start(web, 7002, near),
+    UdpPuppet.start(web, 7003, far),
+    UdpPuppet.start(web, 7004, far),
+    UdpPuppet.start(a.host, clientPort, any),
+    UdpPuppet.start(b.host, clientPort, any),
+  ]);
+  const outside = near.includes(":") ? gateway.host.address6 : gateway.host.address;
+  const seen = async (from: UdpPuppet, at: UdpPuppet, address: string, port: number, text: string) => {
+    from.send(address, port, text);
+    return at.receive(text);
+  };
+  const kept = { address: outside, port: clientPort };
+  assert.deepEqual(await seen(client, one, near, 7001, "first"), kept, "the port is kept");
+  assert.deepEqual(await seen(client, otherPort, near, 7002, "second"), kept, "for another port");
+  assert.deepEqual(await seen(client, otherAddress, far, 7003, "third"), kept, "for another address");
+  // Linux keeps in mind what came in vain, so that an end that speaks first spoils the port towards itself.
+  const before = await closedPorts(gateway.host);
+  early.send(outside, clientPort, "early");
+  const arrived = async () => (await closedPorts(gateway.host)) > before || undefined;
+  await waitFor(arrived, 30_000, "it came in vain");
+  const spoilt = await seen(client, early, far, 7004, "fourth");
+  assert.notEqual(spoilt.port, clientPort, "for an address that sent to the port before");
+
+  const rivalOne = await seen(rival, one, near, 7001, "rival");
+  assert.notEqual(rivalOne.port, clientPort, "that one is taken, towards this destination");
+  const rivalOther = await seen(rival, otherPort, near, 7002, "rival2");
+  assert.equal(rivalOther.port, rivalOne.port, "and stays what it is towards others");
+
+  // So far 7001 knows the rival, 7003 does not.
+  otherAddress.send(outside, rivalOne.port, "stranger");
+  one.send(outside, rivalOne.port, "answer");
+  assert.deepEqual(await rival.receive("answer"), { address: near, port: 7001 });
+  assert.equal(rival.received("stranger"), undefined, "an address that it never sent to");
+  await Promise.all(
+    [client, rival, one, otherPort, otherAddress, early].map(({ program }) => program.stop()),
+  );
 }
 
 /** What a connected UDP socket is told of a port where nobody listens; "silence" after two seconds. */
@@ -68,58 +115,16 @@ labSuite<Scene>(
     const [gateway, a, b] = await Promise.all(hosts.map(async (host) => vpnd(await host)));
     if (gateway === undefined || a === undefined || b === undefined) throw new Error("no daemons");
     const web = await internetHost(lab);
-    await web.ip("addr", "add", `${elsewhere4}/32`, "dev", "lo");
+    for (const { far } of families) await web.ip("addr", "add", far, "dev", "lo");
     await gateway.ok(["gateway", "start", "--open", "--listen", `0.0.0.0:${port}`]);
     await Promise.all([a.ok(join(gateway)), b.ok(join(gateway))]);
     return { gateway, a, b, web };
   },
   (step) => {
     step(
-      "kernel NAT: one port for all destinations, answers from where a packet went only, another port on a conflict",
-      async ({ gateway, a, b, web }) => {
-        await Promise.all([reachable(a.host, internet4), reachable(b.host, internet4)]);
-        const [one, otherPort, otherAddress, early, client, rival] = await Promise.all([
-          UdpPuppet.start(web, 7001, internet4),
-          UdpPuppet.start(web, 7002, internet4),
-          UdpPuppet.start(web, 7003, elsewhere4),
-          UdpPuppet.start(web, 7004, elsewhere4),
-          UdpPuppet.start(a.host, clientPort),
-          UdpPuppet.start(b.host, clientPort),
-        ]);
-        const outside = gateway.host.address;
-        const seen = async (from: UdpPuppet, at: UdpPuppet, address: string, port: number, text: string) => {
-          from.send(address, port, text);
-          return at.receive(text);
-        };
-        const kept = { address: outside, port: clientPort };
-        assert.deepEqual(await seen(client, one, internet4, 7001, "first"), kept, "the port is kept");
-        assert.deepEqual(await seen(client, otherPort, internet4, 7002, "second"), kept, "for another port");
-        assert.deepEqual(
-          await seen(client, otherAddress, elsewhere4, 7003, "third"),
-          kept,
-          "for another address",
-        );
-        // Linux keeps in mind what came in vain, so that an end that speaks first spoils the port towards itself.
-        const before = await closedPorts(gateway.host);
-        early.send(outside, clientPort, "early");
-        const arrived = async () => (await closedPorts(gateway.host)) > before || undefined;
-        await waitFor(arrived, 10_000, "it came in vain");
-        const spoilt = await seen(client, early, elsewhere4, 7004, "fourth");
-        assert.notEqual(spoilt.port, clientPort, "for an address that sent to the port before");
-
-        const rivalOne = await seen(rival, one, internet4, 7001, "rival");
-        assert.notEqual(rivalOne.port, clientPort, "that one is taken, towards this destination");
-        const rivalOther = await seen(rival, otherPort, internet4, 7002, "rival2");
-        assert.equal(rivalOther.port, rivalOne.port, "and stays what it is towards others");
-
-        // So far 7001 knows the rival, 7003 does not.
-        otherAddress.send(outside, rivalOne.port, "stranger");
-        one.send(outside, rivalOne.port, "answer");
-        assert.deepEqual(await rival.receive("answer"), { address: internet4, port: 7001 });
-        assert.equal(rival.received("stranger"), undefined, "an address that it never sent to");
-        await Promise.all(
-          [client, rival, one, otherPort, otherAddress, early].map(({ program }) => program.stop()),
-        );
+      "kernel NAT, both families: one port for all destinations, answers from where a packet went only, another port on a conflict",
+      async (scene) => {
+        for (const family of families) await measureNat(scene, family);
       },
     );
 
