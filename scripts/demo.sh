@@ -14,9 +14,9 @@ fresh() {
   for command in ip nft ping iperf3; do command -v "$command" >/dev/null || return 1; done
   compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || return 1
   [ -d node_modules ] || return 1
-  [ -f dist/daemon/app/main.js ] && [ -f dist/ctl/main.js ] && [ -f dist/iex/app/main.js ] || return 1
+  [ -f dist/daemon/main.js ] && [ -f dist/ctl/main.js ] && [ -f dist/iex/main.js ] || return 1
   compgen -G 'native/build/*.node' >/dev/null || compgen -G 'native/build/*/*.node' >/dev/null || return 1
-  [ -z "$(find src native/src native/napi package-lock.json -newer dist/daemon/app/main.js -type f -print -quit)" ]
+  [ -z "$(find src native/src native/napi package-lock.json -newer dist/daemon/main.js -type f -print -quit)" ]
 }
 fresh || scripts/setup.sh
 exec node --import tsx scripts/demo/main.ts "$@"

@@ -120,7 +120,7 @@ node=$(PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin command
 [ "$("$node" -p 'process.versions.node.split(".")[0]')" -ge 20 ] ||
   fail "$node is too old ($("$node" -v))" "install Node.js 20 or newer for the whole machine"
 command -v systemd-notify >/dev/null || fail "systemd-notify is missing" "install the package systemd"
-for file in dist/daemon/app/main.js dist/ctl/main.js dist/iex/app/main.js native/build/vpnd.node node_modules/.package-lock.json; do
+for file in dist/daemon/main.js dist/ctl/main.js dist/iex/main.js native/build/vpnd.node node_modules/.package-lock.json; do
   [ -e "$here/$file" ] || fail "$file is missing: the programs are not built" "run: scripts/setup.sh"
 done
 for entry in "${links[@]}" "${units[@]}"; do
@@ -154,7 +154,7 @@ keep_list() { printf '%s\n' "${fresh[@]}" >"$list.new" && mv "$list.new" "$list"
 make_folder "$prefix/lib"
 umask 022
 mkdir "$new" "$new/native" "$new/native/build"
-cp -a "$here/package.json" "$here/bin" "$here/dist" "$new/"
+cp -a "$here/package.json" "$here/bin" "$here/dist" "$here/migrations" "$new/"
 cp -a "$here/native/build/vpnd.node" "$new/native/build/"
 # Packages that run, not those that build: the lock file knows.
 "$node" - "$here" <<'JS' | while read -r folder; do

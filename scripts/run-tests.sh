@@ -22,7 +22,7 @@ esac
 
 if [ "$kind" != unit ]; then
   [ "$(id -u)" -eq 0 ] || fail "$kind tests need root: they make network namespaces and TUN devices" "run: sudo -E npm run test:$kind"
-  for program in daemon/app ctl iex/app; do
+  for program in daemon ctl iex; do
     [ -f "dist/$program/main.js" ] || fail "the programs are not built" "run: npm run build"
   done
 fi

@@ -1,6 +1,6 @@
 import { createRequire } from "node:module";
-import { fileURLToPath } from "node:url";
 import { VpnError } from "./errors.js";
+import { packageFile } from "./package-file.js";
 
 const require = createRequire(import.meta.url);
 let loaded: unknown;
@@ -11,9 +11,7 @@ let loaded: unknown;
  */
 export function loadAddon(): unknown {
   if (loaded !== undefined) return loaded;
-  // The same depth below the package from src/ and from dist/.
-  const path =
-    process.env.VPND_ADDON ?? fileURLToPath(new URL("../../native/build/vpnd.node", import.meta.url));
+  const path = process.env.VPND_ADDON ?? packageFile("native/build/vpnd.node");
   try {
     loaded = require(path);
     return loaded;

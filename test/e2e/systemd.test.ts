@@ -97,6 +97,8 @@ labSuite<Scene>(
   (step) => {
     step("the installer puts everything in place, and a second run changes nothing", async ({ host }) => {
       await host.ok(installer);
+      // What vpnd reads from its own package.
+      await host.ok("test", ["-e", "/usr/local/lib/vpnd/migrations/postgres"]);
       const first = await files(host);
       await host.ok("systemctl", ["start", "iexd"]);
       const pid = await host.property("iexd", "MainPID");

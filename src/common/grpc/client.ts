@@ -19,6 +19,11 @@ export type TypedClient<M extends MethodTable> = {
     : (request: Init<M[K]["input"]>, options?: CallOptions) => AsyncIterable<Shape<M[K]["output"]>>;
 };
 
+/** The methods of a service that answer with a stream, by name. */
+export type Streams<M extends MethodTable> = {
+  [K in keyof M as M[K]["methodKind"] extends "unary" ? never : K]: true;
+};
+
 /** One connection, shared by the clients of all services. */
 export class Connection {
   readonly #client: Client;
@@ -53,6 +58,26 @@ export class Connection {
     }
     // Built from the descriptor whose types M are.
     return methods as TypedClient<M>;
+  }
+
+  /** The same for a descriptor that the first call loads: reading one takes milliseconds, and most programs call few services. */
+  lazyService<M extends MethodTable>(
+    load: () => Promise<ServiceDesc<M>>,
+    streams: Streams<M>,
+  ): TypedClient<M> {
+    type Methods = Record<string, (...args: unknown[]) => never>;
+    let loaded: Promise<Methods> | undefined;
+    const methods = (): Promise<Methods> => {
+      loaded ??= load().then((desc) => this.service(desc) as Methods);
+      return loaded;
+    };
+    const caller = (name: string): unknown =>
+      name in streams
+        ? async function* (...args: unknown[]): AsyncGenerator {
+            yield* (await methods())[name]?.(...args) ?? [];
+          }
+        : async (...args: unknown[]): Promise<unknown> => (await methods())[name]?.(...args);
+    return new Proxy({}, { get: (_, name) => caller(String(name)) }) as TypedClient<M>;
   }
 
   close(): void {

@@ -1,5 +1,5 @@
-import stringWidth from "string-width";
 import { type Look, plain, stateColour } from "./look.js";
+import { textWidth } from "./text-width.js";
 
 export interface TableOptions {
   readonly look?: Look;
@@ -20,7 +20,7 @@ export function table(
 ): string {
   const look = options.look ?? plain;
   const clean = [header, ...rows].map((row) => row.map(printable));
-  const widths = header.map((_, column) => Math.max(...clean.map((row) => stringWidth(row[column] ?? ""))));
+  const widths = header.map((_, column) => Math.max(...clean.map((row) => textWidth(row[column] ?? ""))));
   const shown = fitting(header, widths, options.droppable ?? [], look.columns);
   return clean.map((row, index) => `${line(row, widths, shown, look.colour && index > 0)}\n`).join("");
 }
@@ -50,7 +50,7 @@ function line(
   return shown
     .map((column) => {
       const cell = row[column] ?? "";
-      const padded = cell + " ".repeat(Math.max(0, (widths[column] ?? 0) - stringWidth(cell)));
+      const padded = cell + " ".repeat(Math.max(0, (widths[column] ?? 0) - textWidth(cell)));
       return colour ? stateColour(cell, padded) : padded;
     })
     .join(" ".repeat(gap))

@@ -38,61 +38,73 @@ export interface Api {
   close(): void;
 }
 
-/** Connects to vpnd; gRPC is loaded here, so that commands which do not dial start fast. */
+/** Connects to vpnd; gRPC is loaded here, and a service by the first call of it, so that commands start fast. */
 export async function dial(socket: string): Promise<Api> {
   await probe(socket);
-  const [
-    grpc,
-    daemon,
-    event,
-    filter,
-    gateway,
-    exitNode,
-    key,
-    killSwitch,
-    log,
-    metrics,
-    network,
-    peer,
-    route,
-    settings,
-    stats,
-    system,
-  ] = await Promise.all([
-    import("../../common/grpc/client.js"),
-    import("../../common/gen/vpnd/v1/daemon_pb.js"),
-    import("../../common/gen/vpnd/v1/event_pb.js"),
-    import("../../common/gen/vpnd/v1/filter_pb.js"),
-    import("../../common/gen/vpnd/v1/gateway_pb.js"),
-    import("../../common/gen/vpnd/v1/exit_node_pb.js"),
-    import("../../common/gen/vpnd/v1/key_pb.js"),
-    import("../../common/gen/vpnd/v1/kill_switch_pb.js"),
-    import("../../common/gen/vpnd/v1/log_pb.js"),
-    import("../../common/gen/vpnd/v1/metrics_pb.js"),
-    import("../../common/gen/vpnd/v1/network_pb.js"),
-    import("../../common/gen/vpnd/v1/peer_pb.js"),
-    import("../../common/gen/vpnd/v1/route_pb.js"),
-    import("../../common/gen/vpnd/v1/settings_pb.js"),
-    import("../../common/gen/vpnd/v1/stats_pb.js"),
-    import("../../common/gen/vpnd/v1/system_pb.js"),
-  ]);
-  const connection = new grpc.Connection(`unix:${resolve(socket)}`);
+  const { Connection } = await import("../../common/grpc/client.js");
+  const connection = new Connection(`unix:${resolve(socket)}`);
   return {
-    daemon: connection.service(daemon.DaemonService),
-    events: connection.service(event.EventService),
-    filter: connection.service(filter.FilterService),
-    gateway: connection.service(gateway.GatewayService),
-    exitNode: connection.service(exitNode.ExitNodeService),
-    keys: connection.service(key.KeyService),
-    killSwitch: connection.service(killSwitch.KillSwitchService),
-    log: connection.service(log.LogService),
-    metrics: connection.service(metrics.MetricsService),
-    networks: connection.service(network.NetworkService),
-    peers: connection.service(peer.PeerService),
-    routes: connection.service(route.RouteService),
-    settings: connection.service(settings.SettingsService),
-    stats: connection.service(stats.StatsService),
-    system: connection.service(system.SystemService),
+    daemon: connection.lazyService(
+      async () => (await import("../../common/gen/vpnd/v1/daemon_pb.js")).DaemonService,
+      {},
+    ),
+    events: connection.lazyService(
+      async () => (await import("../../common/gen/vpnd/v1/event_pb.js")).EventService,
+      { watchEvents: true },
+    ),
+    filter: connection.lazyService(
+      async () => (await import("../../common/gen/vpnd/v1/filter_pb.js")).FilterService,
+      {},
+    ),
+    gateway: connection.lazyService(
+      async () => (await import("../../common/gen/vpnd/v1/gateway_pb.js")).GatewayService,
+      { watchGateway: true },
+    ),
+    exitNode: connection.lazyService(
+      async () => (await import("../../common/gen/vpnd/v1/exit_node_pb.js")).ExitNodeService,
+      {},
+    ),
+    keys: connection.lazyService(
+      async () => (await import("../../common/gen/vpnd/v1/key_pb.js")).KeyService,
+      {},
+    ),
+    killSwitch: connection.lazyService(
+      async () => (await import("../../common/gen/vpnd/v1/kill_switch_pb.js")).KillSwitchService,
+      {},
+    ),
+    log: connection.lazyService(async () => (await import("../../common/gen/vpnd/v1/log_pb.js")).LogService, {
+      queryLog: true,
+      followLog: true,
+      replayLog: true,
+    }),
+    metrics: connection.lazyService(
+      async () => (await import("../../common/gen/vpnd/v1/metrics_pb.js")).MetricsService,
+      {},
+    ),
+    networks: connection.lazyService(
+      async () => (await import("../../common/gen/vpnd/v1/network_pb.js")).NetworkService,
+      {},
+    ),
+    peers: connection.lazyService(
+      async () => (await import("../../common/gen/vpnd/v1/peer_pb.js")).PeerService,
+      { watchPeers: true, ping: true },
+    ),
+    routes: connection.lazyService(
+      async () => (await import("../../common/gen/vpnd/v1/route_pb.js")).RouteService,
+      {},
+    ),
+    settings: connection.lazyService(
+      async () => (await import("../../common/gen/vpnd/v1/settings_pb.js")).SettingsService,
+      {},
+    ),
+    stats: connection.lazyService(
+      async () => (await import("../../common/gen/vpnd/v1/stats_pb.js")).StatsService,
+      { watchStats: true },
+    ),
+    system: connection.lazyService(
+      async () => (await import("../../common/gen/vpnd/v1/system_pb.js")).SystemService,
+      {},
+    ),
     close: () => connection.close(),
   };
 }

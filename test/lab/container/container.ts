@@ -26,6 +26,7 @@ const parts = [
   "bin",
   "dist",
   "docs",
+  "migrations",
   "scripts",
   "systemd",
   "package.json",

@@ -1,11 +1,10 @@
 /** The schema in the database, brought to the version of this vpnd. */
 import { readdir, readFile } from "node:fs/promises";
-import { fileURLToPath } from "node:url";
 import { VpnError } from "../../../common/errors.js";
+import { packageFile } from "../../../common/package-file.js";
 import { DatabaseError, type WireConnection } from "../../../common/postgres/wire-connection.js";
 
-/** The same depth below the package from src/ and from dist/. */
-const folder = fileURLToPath(new URL("../../../../migrations/postgres/", import.meta.url));
+const folder = packageFile("migrations/postgres/");
 /** Of the advisory lock: one vpnd at a time. */
 const lockKey = 1_986_031_203;
 
