@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { must, waitFor } from "../lab/command.js";
 import type { GatewayAbuseReport } from "../lab/gateway-abuse.js";
 import type { GatewayClientsReport } from "../lab/gateway-clients.js";
+import type { GatewayCrashReport } from "../lab/gateway-crash.js";
 import { internet4, internetHost, internetRoutes } from "../lab/internet-host.js";
 import { type Host, repository } from "../lab/lab.js";
 import { Daemon, vpnd } from "../lab/programs.js";
@@ -150,9 +151,32 @@ labSuite<Scene>(
         assert.ok(devices <= 100, `${devices} devices`);
         const { clients = [] } = await gateway.json<GatewayDocument>(["gateway", "clients"]);
         assert.ok(clients.every(({ state }) => state === "away"));
+      },
+    );
+
+    step(
+      "a worker that breaks down ends its own clients' connections only, and starts again",
+      async ({ gateway }) => {
+        const { host, program: vpnd } = gateway;
+        const listeners = async (): Promise<number> => {
+          const { stdout } = await host.exec("ss", ["-Hltn", `sport = :${plainPort}`]);
+          return stdout.trim().split("\n").filter(Boolean).length;
+        };
+        assert.equal(await listeners(), 2);
+        process.kill(vpnd.pid, "SIGUSR1");
+        const args = [...program("gateway-crash.ts"), `ws://127.0.0.1:${plainPort}/`, internet4];
+        const { code, stdout, stderr } = await host.exec(process.execPath, args, { timeoutMs: 120_000 });
+        assert.equal(code, 0, stderr);
+        const report = JSON.parse(stdout) as GatewayCrashReport;
+        assert.equal(report.clients, 16, stdout);
+        assert.ok(report.lost > 0 && report.lost < 16, stdout);
+        assert.deepEqual([report.answered, report.same], [16 - report.lost, report.lost], stdout);
+        assert.equal([...vpnd.log.matchAll(/a thread of the gateway broke down/g)].length, 1);
+        assert.match(vpnd.log, /broken down on purpose/);
+        await waitFor(async () => (await listeners()) === 2 || undefined, 60_000, "it listens again");
         await gateway.ok(["gateway", "stop"]);
-        assert.doesNotMatch(await gateway.host.ip("-br", "link"), /vpngw-/);
-        await reachable(gateway.host, internet4);
+        assert.doesNotMatch(await host.ip("-br", "link"), /vpngw-/);
+        await reachable(host, internet4);
       },
     );
 

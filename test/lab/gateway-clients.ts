@@ -3,16 +3,8 @@
  * leave and come back with their tokens; with `hostile`, others send what no client would while one goes on pinging. Prints what came of it.
  */
 import { randomBytes } from "node:crypto";
-import { WebSocket } from "ws";
-import { ownCodec } from "../../src/common/gateway/codec.js";
-import {
-  type GatewayHello,
-  gatewayHeaders,
-  gatewayProtocol,
-  parseGatewayHello,
-} from "../../src/common/gateway/hello.js";
-import { echoed, echoRequest } from "../interop/ip-packet.js";
 import { waitFor } from "./command.js";
+import { type GatewayClient as Client, welcome } from "./gateway-client.js";
 
 export interface GatewayClientsReport {
   connected: number;
@@ -32,68 +24,6 @@ const deadlineMs = 60_000;
 /** So many connect at a time. */
 const together = 50;
 
-class Client {
-  hello: GatewayHello | undefined;
-  answered = 0;
-  code: number | undefined;
-  readonly #socket: WebSocket;
-  #sequence = 0;
-
-  constructor(url: string, resume = "") {
-    this.#socket = new WebSocket(url, [gatewayProtocol], {
-      headers: resume === "" ? {} : { [gatewayHeaders.resume]: resume },
-      perMessageDeflate: false,
-    });
-    this.#socket.on("error", () => {});
-    this.#socket.on("close", (code) => {
-      this.code = code;
-    });
-    this.#socket.on("message", (message) => {
-      if (!(message instanceof Buffer)) return;
-      ownCodec.decode(message, {
-        onItems: (items, data, ends) => {
-          let from = 0;
-          for (const end of ends) {
-            const item = Buffer.from(data.subarray(items === "supers" ? from + 10 : from, end));
-            if (echoed(item) !== undefined) this.answered += 1;
-            from = end;
-          }
-        },
-        onControl: (control) => {
-          this.hello = parseGatewayHello(control) ?? this.hello;
-        },
-      });
-    });
-  }
-
-  get address(): string {
-    return this.hello?.addresses[0] ?? "";
-  }
-
-  ready(): Promise<unknown> {
-    return waitFor(
-      () => this.hello !== undefined || this.code !== undefined,
-      deadlineMs,
-      "a client is welcome",
-    );
-  }
-
-  ping(to: string): void {
-    this.#sequence += 1;
-    const packet = echoRequest(this.address.replace(/\/.*/, ""), to, this.#sequence, Buffer.alloc(56));
-    for (const message of ownCodec.encode("packets", packet, [packet.length])) this.send(message);
-  }
-
-  send(message: Buffer | string): void {
-    this.#socket.send(message, () => {});
-  }
-
-  async leave(): Promise<void> {
-    this.#socket.close();
-    await waitFor(() => this.code !== undefined, deadlineMs, "a client has left");
-  }
-}
-
 async function inGroups<T>(count: number, make: (index: number) => Promise<T>): Promise<T[]> {
   const done: T[] = [];
   for (let from = 0; from < count; from += together) {
@@ -101,12 +31,6 @@ async function inGroups<T>(count: number, make: (index: number) => Promise<T>): 
     done.push(...(await Promise.all(group)));
   }
   return done;
-}
-
-async function welcome(url: string, resume = ""): Promise<Client> {
-  const client = new Client(url, resume);
-  await client.ready();
-  return client;
 }
 
 /** Pings until all have an answer. */
