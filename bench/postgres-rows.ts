@@ -158,7 +158,7 @@ async function idle(
   const named = columns.map((column) => `p.${column}`).join(", ");
   await reader.prepare(
     "one",
-    `SELECT ${named} FROM vpnd.fetch(2, $1::integer, $2::bigint, $3::bigint, 64) p`,
+    `SELECT ${named} FROM vpnd.fetch_${writer.node}(2, $1::bigint, $2::bigint, 64) p`,
   );
   const notified: number[] = [];
   const read: number[] = [];
@@ -171,7 +171,7 @@ async function idle(
     const notify = writer.connection.script("NOTIFY bench, '1'");
     await heard;
     notified.push((performance.now() - start) / 1000);
-    await reader.fetch("one", [String(writer.node), String(writer.session), String(behind)], () => {});
+    await reader.fetch("one", [String(writer.session), String(behind)], () => {});
     read.push((performance.now() - start) / 1000);
     await Promise.all([written, notify]);
   }

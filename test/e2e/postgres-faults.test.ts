@@ -278,5 +278,22 @@ labSuite<Scene>(
         assert.equal(await sql("SELECT period FROM vpnd.network"), "00:10:00");
       },
     );
+
+    step("--max-size holds however fast the log grows", async ({ second, a, b, one }) => {
+      const sizes =
+        "SELECT coalesce(sum(pg_total_relation_size(('vpnd.' || name)::regclass)), 0) FROM vpnd.part";
+      const kept = async (): Promise<number> => Number(await second.sql(sizes, one.name)) / (1 << 20);
+      const { sentSha256, receivedSha256 } = await copyFile(
+        a.host,
+        b.host,
+        one.addresses.b,
+        48_000_000,
+        120_000,
+      );
+      assert.equal(receivedSha256, sentSha256);
+      // By its time the part that is filled would stay for minutes.
+      await waitFor(async () => (await kept()) < 17, 40_000, "the log fits into its bound", kept);
+      assert.equal((await ping(a.host, one.addresses.b, { count: 3 })).received, 3);
+    });
   },
 );

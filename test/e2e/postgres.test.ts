@@ -183,7 +183,7 @@ labSuite<Scene>(
           "SELECT count(*) FROM vpnd.packet",
           "SELECT count(*) FROM vpnd.log",
           "SELECT * FROM vpnd.node",
-          "SELECT vpnd.fetch(1, 2, 1, 0, 10)",
+          "SELECT vpnd.fetch_2(1, 1, 0, 10)",
           "INSERT INTO vpnd.packet_1 (sender, session, seq, sent, kind, payload) VALUES (1, 1, 1, now(), 2, '')",
           "SELECT vpnd.open_session('default', '10.9.0.66', 'x', '', true, NULL, NULL)",
           "SELECT vpnd.add_member('default', 'nobody', '10.9.0.66')",
@@ -233,7 +233,7 @@ labSuite<Scene>(
         for (const text of [
           "SELECT count(*) FROM vpnd.packet",
           `DELETE FROM vpnd.packet_${node}`,
-          "SELECT * FROM vpnd.fetch(1, 2, 1, 0, 10)",
+          "SELECT * FROM vpnd.fetch_2(1, 1, 0, 10)",
           "SELECT vpnd.keep('default', '1 minute', 1)",
           "INSERT INTO vpnd.packet_1 (sender, session, seq, sent, kind, payload) VALUES (1, 1, 1, now(), 2, '')",
         ]) {
@@ -340,6 +340,10 @@ labSuite<Scene>(
       async ({ database }) => {
         const node = await database.sql("SELECT id FROM vpnd.node WHERE name = 'alpha'");
         await addOldPart(database, node);
+        const reading = `SELECT count(*) FROM vpnd.fetch_${node}(${node}, 1, 0, 1); SELECT count(*) FROM vpnd.others(${node})`;
+        const locked = "SELECT count(*) FROM pg_locks WHERE relation = 'vpnd.old'::regclass";
+        const answers = await database.sql(`BEGIN; ${reading}; ${locked}; COMMIT`);
+        assert.equal(answers.split("\n").at(-1), "0", "who reads new packets locks old parts");
         await database.sql(`SELECT vpnd.tidy(${node})`);
         assert.equal(await database.sql("SELECT closed FROM vpnd.part WHERE name = 'old'"), "t");
         assert.equal(await database.sql("SELECT count(*) FROM pg_indexes WHERE tablename = 'old'"), "4");

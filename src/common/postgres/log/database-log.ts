@@ -27,6 +27,10 @@ const mostRows = 256;
 /** Of one stream that is followed. */
 const rowsAtOnce = 100;
 const pollMs = 500;
+/** What becomes visible now is no older. */
+const oldestMicros = 60_000_000n;
+/** Longer ago than any log is old. */
+const mostSeconds = 1e9;
 /** Where the newest packets are looked for first, seconds: nobody waits for a whole log to be sorted. */
 const windows = [60, 3600, 86_400];
 
@@ -87,7 +91,7 @@ export class DatabaseLog {
     await this.#said(() => this.#connection.script("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"));
     try {
       await this.#loadKeys(query.network);
-      yield* this.#cursor(recordsStatement(await this.#narrowed(query)));
+      yield* this.#cursor(recordsStatement(await this.#narrowed(await this.#dated(query))));
     } finally {
       await this.#connection.script("ROLLBACK").catch(() => {});
     }
@@ -102,22 +106,24 @@ export class DatabaseLog {
     const heads = new Map<string, bigint>();
     const first: LogRecord[] = [];
     await this.#said(() => this.#connection.script("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"));
-    for (const { key, head } of await this.#heads(query.network)) heads.set(key, head);
+    for (const { key, head } of await this.#heads(query.network, false)) heads.set(key, head);
+    // What comes later is in parts of the log that end later: others need not be looked at.
+    const since = { micros: (await this.#now()) - oldestMicros };
     await this.#loadKeys(query.network);
     if (limit > 0) {
-      for await (const some of this.#cursor(recordsStatement(await this.#narrowed(query))))
+      for await (const some of this.#cursor(recordsStatement(await this.#narrowed(await this.#dated(query)))))
         first.push(...some);
     }
     await this.#said(() => this.#connection.script("COMMIT"));
     yield first;
     while (!signal.aborted) {
-      const now = await this.#heads(query.network);
+      const now = await this.#heads(query.network, true);
       // A session that begins has a key of its own.
       if (now.some(({ key }) => !heads.has(key))) await this.#loadKeys(query.network);
       for (const { key, stream, head } of now) {
         if (!heads.has(key)) heads.set(key, 0n);
         for (let behind = heads.get(key) ?? 0n; behind < head; ) {
-          const records = await this.#rows(streamStatement(rest, stream, behind, rowsAtOnce));
+          const records = await this.#rows(streamStatement({ ...rest, since }, stream, behind, rowsAtOnce));
           const last = records.at(-1)?.seq ?? head;
           // By now there may be newer ones than the head; and what comes last may not match.
           behind = records.length < rowsAtOnce && last < head ? head : last;
@@ -131,7 +137,7 @@ export class DatabaseLog {
 
   /** Rows of a view, as many as the query's limit says. @throws VpnError */
   async view(view: LogView, query: LogQuery): Promise<ViewRow[]> {
-    const rows = await this.ask(viewStatement(view, query));
+    const rows = await this.ask(viewStatement(view, await this.#dated(query)));
     return rows.map((values) => viewRow(view, values));
   }
 
@@ -190,9 +196,22 @@ export class DatabaseLog {
     return records;
   }
 
-  /** The last number of each stream that may still grow. */
-  async #heads(network: string): Promise<{ key: string; stream: LogStream; head: bigint }[]> {
-    const rows = await this.ask({ sql: "SELECT * FROM vpnd.heads($1::text)", parameters: [network] });
+  /** By the database's clock, microseconds since 1970. */
+  async #now(): Promise<bigint> {
+    const [row] = await this.ask({
+      sql: "SELECT (extract(epoch FROM now()) * 1000000)::bigint",
+      parameters: [],
+    });
+    return BigInt(row?.[0] ?? 0);
+  }
+
+  /** The last number of each stream that may still grow. @param lately of those alone that have grown within the last minute */
+  async #heads(
+    network: string,
+    lately: boolean,
+  ): Promise<{ key: string; stream: LogStream; head: bigint }[]> {
+    const sql = "SELECT * FROM vpnd.heads($1::text, $2::boolean)";
+    const rows = await this.ask({ sql, parameters: [network, String(lately)] });
     return rows.map(([sender, session, receiver, head]) => ({
       key: `${session}/${receiver}`,
       stream: { sender: sender ?? "", session: session ?? "", receiver: receiver ?? null },
@@ -204,12 +223,26 @@ export class DatabaseLog {
     this.#keys = await sessionKeys(this, network, this.#psks);
   }
 
+  /** With times instead of ages: so the database knows which parts of the log it can leave alone, and does not lock them all. */
+  async #dated(query: LogQuery): Promise<LogQuery> {
+    const { since, until, ...rest } = query;
+    const now = await this.#now();
+    const bounded = (seconds: number): number => Math.max(-mostSeconds, Math.min(seconds, mostSeconds));
+    const dated = (time: LogTime): LogTime =>
+      "micros" in time ? time : { micros: now - BigInt(Math.round(bounded(time.secondsAgo) * 1_000_000)) };
+    return {
+      ...rest,
+      ...(since !== undefined && { since: dated(since) }),
+      ...(until !== undefined && { until: dated(until) }),
+    };
+  }
+
   /** The same packets, looked for in a shorter time. */
   async #narrowed(query: LogQuery): Promise<LogQuery> {
     const { limit, since, until } = query;
     if (limit === undefined || since !== undefined || until !== undefined) return query;
     for (const secondsAgo of windows) {
-      const narrow = { ...query, since: { secondsAgo } };
+      const narrow = await this.#dated({ ...query, since: { secondsAgo } });
       const [row] = await this.ask(countStatement(narrow, limit));
       if (Number(row?.[0]) >= limit) return narrow;
     }

@@ -1,59 +1,28 @@
 /** One attempt to use the database: three connections, a session of this node, and packets both ways until something ends it. */
-import { randomBytes } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { VpnError } from "../../../common/errors.js";
-import { type ConnectOptions, connectDatabase } from "../../../common/postgres/connect.js";
-import { type Fault, faultOf } from "../../../common/postgres/faults.js";
-import { formatLogPolicy, parseLogPolicy } from "../../../common/postgres/log-policy.js";
-import { type PayloadKeys, payloadKeys, saltBytes } from "../../../common/postgres/seal.js";
-import { DatabaseError, type WireConnection } from "../../../common/postgres/wire-connection.js";
+import type { Fault } from "../../../common/postgres/faults.js";
+import { parseLogPolicy } from "../../../common/postgres/log-policy.js";
 import type { Endpoint } from "../../core/engine.js";
-import { networkChannel, nodeChannel, parseWake } from "../../core/postgres/channels.js";
-import type { Cursor, Nodes, OtherRow } from "../../core/postgres/nodes.js";
+import { networkChannel, parseWake } from "../../core/postgres/channels.js";
 import type { LogRules } from "../../core/postgres/options.js";
 import { migrate } from "../../io/postgres/migrate.js";
-import { LogReader, type LogReaderEvents } from "./log-reader.js";
-import { LogWriter, type LogWriterEvents } from "./log-writer.js";
+import { LogReader } from "./log-reader.js";
+import { LogTidying } from "./log-tidying.js";
+import { LogWriter } from "./log-writer.js";
+import { keep, type Opened, openSession, type SessionOptions } from "./open-session.js";
+import { otherRow } from "./other-row.js";
+import { begin, type Connections, connectAll } from "./session-connections.js";
+import { answerMs, faultFrom, inTime, renewed, replaced, SessionFault, silent } from "./session-faults.js";
 
-export interface SessionOptions {
-  connect: Omit<ConnectOptions, "applicationName">;
-  /** Name in the database. */
-  network: string;
-  /** Own address, without prefix length. */
-  address: string;
-  /** Whether packets to an address may come here. */
-  takes: (destination: Uint8Array) => boolean;
-  nodeName: string;
-  /** Who this vpnd is, whatever its name. */
-  nodeKey: Uint8Array;
-  fast: boolean;
-  /** What the network's owner wants. */
-  rules: LogRules;
-  /** Payloads are encrypted with it; undefined: they are not. */
-  psk: Uint8Array | undefined;
-  nodes: Nodes;
-  events: LogReaderEvents & LogWriterEvents & { onOthers(rows: readonly OtherRow[]): readonly Cursor[] };
-}
-
-/** How often a node says that it lives and looks who else does; and how long an answer may take. */
+/** How often a node says that it lives and looks who else does. */
 const tickMs = 5_000;
-const answerMs = 10_000;
-const tidyMs = 60_000;
 /** How often is read when nothing is notified. */
 const pollMs = 50;
 /** What is under way when a session ends may take so long. */
 const goodbyeMs = 1_000;
 /** After so long packets travel in the next part of vpnd.transit: as long as any is looked for. */
 const turnMs = 10_000;
-
-/** It cannot go on, or not begin. */
-export class SessionFault extends Error {
-  override readonly name = "SessionFault";
-
-  constructor(readonly fault: Fault) {
-    super(fault.message);
-  }
-}
 
 export class DatabaseSession {
   readonly writer: LogWriter;
@@ -63,12 +32,15 @@ export class DatabaseSession {
   readonly #options: SessionOptions;
   readonly #connections: Connections;
   readonly #me: number;
+  /** Number of the network in the database. */
+  readonly #network: number;
   /** Number of the session. */
   readonly id: bigint;
   readonly #session: string;
   /** What is kept, as it was when the session was opened. */
   readonly #log: string;
   readonly #over = new AbortController();
+  readonly #tidying: LogTidying;
   readonly #ended: Promise<Fault>;
   #end: (error: unknown) => void = () => {};
   #looking: Promise<void> | undefined;
@@ -82,13 +54,17 @@ export class DatabaseSession {
     this.endpoint = connections.endpoint;
     this.cipher = connections.cipher;
     this.#me = opened.node;
+    this.#network = opened.network;
     this.#session = opened.session;
     this.id = BigInt(opened.session);
     this.#log = opened.log;
     const place = { me: opened.node, nodes };
     const { keys } = opened;
+    const connect = { ...options.connect, applicationName: "vpnd tidy" };
+    this.#tidying = new LogTidying(connect, opened.node, this.#over.signal);
     this.writer = new LogWriter(connections.write, {
       ...place,
+      onLogged: (bytes) => this.#tidying.grew(bytes),
       session: this.id,
       keep: parseLogPolicy(opened.log) ?? 1,
       ...(keys && { key: keys.key }),
@@ -101,7 +77,7 @@ export class DatabaseSession {
       for (const one of connections.all) one.onEnd = end;
       this.writer.onFail = end;
       this.reader.onFail = end;
-      this.#live(opened.network).catch(end);
+      this.#live().catch(end);
     });
   }
 
@@ -162,18 +138,17 @@ export class DatabaseSession {
         String(this.#me),
         this.#session,
       ]);
-      await listen.script(`NOTIFY ${networkChannel(this.#connections.network)}`);
+      await listen.script(`NOTIFY ${networkChannel(this.#network)}`);
     };
     await Promise.race([goodbye().catch(() => {}), delay(goodbyeMs, undefined, { ref: false })]);
     for (const one of all) one.destroy(new Error("the network was stopped"));
   }
 
   /** Signs of life, both ways, until it is over. */
-  async #live(network: number): Promise<never> {
+  async #live(): Promise<never> {
     const { listen } = this.#connections;
-    this.#connections.network = network;
     listen.onNotification = (channel, payload) => {
-      const session = channel === networkChannel(network) ? undefined : parseWake(payload);
+      const session = channel === networkChannel(this.#network) ? undefined : parseWake(payload);
       if (session !== undefined) this.#deaf = false;
       const cursor = session === undefined ? undefined : this.#options.nodes.cursor(session);
       // Of a session that is not known yet, or something about who is there.
@@ -183,15 +158,14 @@ export class DatabaseSession {
     const { signal } = this.#over;
     for (let at = 0; ; at += tickMs) {
       await delay(tickMs, undefined, { signal, ref: false });
-      const alive = await inTime(
-        listen.run("SELECT vpnd.alive($1::integer, $2::bigint)", [String(this.#me), this.#session]),
-      );
-      const log = alive[0]?.[0];
+      const alive = "SELECT vpnd.alive($1::integer, $2::bigint), vpnd.share($1::integer)";
+      const [row] = await inTime(listen.run(alive, [String(this.#me), this.#session]));
+      const [log, share] = row ?? [];
       if (log == null) throw new SessionFault(replaced);
       if (log !== this.#log) await this.renew();
       // What is found by looking was notified, and not heard: the queue of notifications is full, or the like.
       if (await this.#look()) void this.#listenNoMore();
-      if (at % tidyMs === 0) void this.#tidy();
+      this.#tidying.tick(share == null ? undefined : Number(share));
       if (at % turnMs === 0) await this.#turn();
       if (this.writer.oldestMs > answerMs) throw new SessionFault(silent);
     }
@@ -243,165 +217,4 @@ export class DatabaseSession {
     for (const cursor of unread) this.reader.read(cursor);
     return unread.length > 0;
   }
-
-  /** On a connection of its own, because it may take long; what fails is for the next time. */
-  async #tidy(): Promise<void> {
-    const { signal } = this.#over;
-    const options = { ...this.#options.connect, applicationName: "vpnd tidy" };
-    try {
-      const { connection } = await connectDatabase(options, signal);
-      await connection.run("SELECT vpnd.tidy($1::integer)", [String(this.#me)]);
-      await connection.run("SELECT vpnd.tidy_transit($1::integer), vpnd.fit_period($1::integer)", [
-        String(this.#me),
-      ]);
-      connection.end();
-    } catch {
-      // Most likely what the other connections will say too.
-    }
-  }
-}
-
-interface Connections {
-  write: WireConnection;
-  read: WireConnection;
-  listen: WireConnection;
-  all: readonly WireConnection[];
-  endpoint: Endpoint;
-  cipher: string | undefined;
-  network: number;
-}
-
-interface Opened {
-  network: number;
-  node: number;
-  session: string;
-  /** What is kept. */
-  log: string;
-  keys: PayloadKeys | undefined;
-}
-
-/** No fault: the next session is to be opened at once. */
-export const renewed: Fault = { code: "renewed", message: "what is kept of packets changes", lasting: false };
-const replaced: Fault = { code: "replaced", message: "another vpnd is this node now", lasting: false };
-const silent: Fault = { code: "silent", message: "the database does not answer any more", lasting: false };
-
-async function connectAll(options: SessionOptions, signal: AbortSignal): Promise<Connections> {
-  const { connect, network } = options;
-  const name = (what: string): ConnectOptions => ({ ...connect, applicationName: `vpnd ${network} ${what}` });
-  const first = await connectDatabase(name("write"), signal);
-  // The others go to the same server, whichever it was.
-  const made = [first.connection];
-  try {
-    for (const what of ["read", "listen"]) {
-      const same = { ...name(what), resolve: async () => [first.endpoint] };
-      made.push((await connectDatabase(same, signal)).connection);
-    }
-  } catch (error) {
-    for (const one of made) one.destroy(new Error("given up"));
-    throw error;
-  }
-  const [write = first.connection, read = first.connection, listen = first.connection] = made;
-  const { endpoint, cipher } = first;
-  return { write, read, listen, all: made, endpoint, cipher, network: 0 };
-}
-
-async function openSession(connection: WireConnection, options: SessionOptions): Promise<Opened> {
-  const { network, address, nodeName, nodeKey, fast, rules, psk } = options;
-  // Of this session alone, so that no key is ever used twice.
-  const salt = psk === undefined ? undefined : randomBytes(saltBytes);
-  const keys = psk === undefined || salt === undefined ? undefined : payloadKeys(psk, network, salt);
-  const call =
-    "vpnd.open_session($1::text, $2::inet, $3::text, $4::bytea, $5::boolean, $6::bytea, $7::bytea)";
-  const open = async (): Promise<(string | null)[]> => {
-    const mark = [salt ?? null, keys?.check ?? null].map((bytes) => bytes && hexOf(bytes));
-    const who = [network, address, nodeName, hexOf(nodeKey), String(!fast)];
-    const [row] = await connection.run(`SELECT * FROM ${call}`, [...who, ...mark]);
-    return row ?? [];
-  };
-  await keep(connection, network, rules);
-  const [networkId, node, session, holder, log] = await open();
-  if (holder != null) {
-    const hint = "choose another --vip, or wait until that node has been silent for 20 s";
-    const message = `virtual IP ${address} is held by ${holder}`;
-    throw new SessionFault({ code: "conflict", message, hint, lasting: true });
-  }
-  if (networkId == null || node == null || session == null || log == null) {
-    throw new Error("the database opened no session");
-  }
-  return { network: Number(networkId), node: Number(node), session, log, keys };
-}
-
-const hexOf = (bytes: Uint8Array): string => `\\x${Buffer.from(bytes).toString("hex")}`;
-
-async function keep(
-  connection: WireConnection,
-  network: string,
-  { retentionSeconds, maxBytes, log }: LogRules,
-): Promise<void> {
-  if (retentionSeconds === undefined && maxBytes === undefined && log === undefined) return;
-  await connection.run(
-    "SELECT vpnd.keep($1::text, make_interval(secs => $2::double precision), $3::bigint, $4::text)",
-    [
-      network,
-      retentionSeconds === undefined ? null : String(retentionSeconds),
-      maxBytes === undefined ? null : String(maxBytes),
-      log === undefined ? null : formatLogPolicy(log),
-    ],
-  );
-}
-
-async function begin(
-  { write, read, listen }: Connections,
-  opened: Opened,
-  { fast }: SessionOptions,
-): Promise<void> {
-  // Whatever the server does by default, packets are on its disk before anybody sees them.
-  const [now] = await write.run("SHOW synchronous_commit");
-  if (fast) await write.script("SET synchronous_commit = off");
-  else if (now?.[0] === "off") await write.script("SET synchronous_commit = on");
-  await LogReader.prepare(read);
-  await listen.script(`LISTEN ${nodeChannel(opened.node)}`);
-  await listen.script(`LISTEN ${networkChannel(opened.network)}`);
-  await listen.script(`NOTIFY ${networkChannel(opened.network)}`);
-}
-
-async function inTime<T>(work: Promise<T>): Promise<T> {
-  const timer = new AbortController();
-  const late = delay(answerMs, undefined, { signal: timer.signal, ref: false }).then(() => {
-    throw new SessionFault(silent);
-  });
-  late.catch(() => {});
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    timer.abort();
-    work.catch(() => {});
-  }
-}
-
-function otherRow(values: (string | null)[]): OtherRow {
-  const [node, address, name, session, age, over, durable, head, salt, check] = values;
-  return {
-    node: Number(node),
-    address: address ?? "",
-    name: name ?? "",
-    ...(session != null && { session: BigInt(session) }),
-    age: Number(age ?? 0),
-    over: over === "t",
-    durable: durable !== "f",
-    head: BigInt(head ?? 0),
-    salt: bytesOf(salt),
-    check: bytesOf(check),
-  };
-}
-
-/** Of a bytea in text form. */
-const bytesOf = (text: string | null | undefined): Uint8Array | null =>
-  text == null ? null : Buffer.from(text.slice(2), "hex");
-
-function faultFrom(error: unknown): Fault {
-  if (error instanceof SessionFault) return error.fault;
-  if (error instanceof DatabaseError) return faultOf(error.refusal);
-  const { message, hint } = VpnError.from(error);
-  return { code: "unreachable", message, lasting: false, ...(hint !== undefined && { hint }) };
 }

@@ -1,6 +1,6 @@
 import { columns } from "../../../common/postgres/columns.js";
 import { seqOf } from "../../../common/postgres/row.js";
-import type { WireConnection } from "../../../common/postgres/wire-connection.js";
+import { DatabaseError, type WireConnection } from "../../../common/postgres/wire-connection.js";
 import { Incoming, type Refusal } from "../../core/postgres/incoming.js";
 import type { Cursor, Nodes } from "../../core/postgres/nodes.js";
 
@@ -23,7 +23,8 @@ export interface LogReaderOptions {
 
 /** Rows of one question. */
 const mostRows = 256;
-const statement = "fetch";
+/** What a statement names is not there: a part of the log was dropped the moment that it was to be read. */
+const partGone = "42P01";
 /** Without such a pause nothing can have become too old, milliseconds. */
 const pauseMs = 1_000;
 
@@ -36,6 +37,8 @@ export class LogReader {
   readonly #incoming = new Incoming();
   /** Sessions that are being read; true: there is more by now. */
   readonly #reading = new Map<bigint, boolean>();
+  /** Senders whose statement is there. */
+  readonly #prepared = new Set<number>();
 
   constructor(connection: WireConnection, options: LogReaderOptions) {
     this.#connection = connection;
@@ -46,9 +49,6 @@ export class LogReader {
   static async prepare(connection: WireConnection): Promise<void> {
     // Planning anew would take longer than the question does.
     await connection.script("SET plan_cache_mode = force_generic_plan");
-    const named = columns.map((column) => `p.${column}`).join(", ");
-    const call = "vpnd.fetch($1::integer, $2::integer, $3::bigint, $4::bigint, $5::integer)";
-    await connection.prepare(statement, `SELECT ${named} FROM ${call} p`);
   }
 
   /** Reads all there is. */
@@ -72,8 +72,8 @@ export class LogReader {
       const before = cursor.behind;
       let rows = 0;
       let first = 0n;
-      const parameters = [me, sender, session, before, mostRows].map(String);
-      await this.#connection.fetch(statement, parameters, (row) => {
+      const parameters = [me, session, before, mostRows].map(String);
+      await this.#fetch(sender, parameters, (row) => {
         if (rows === 0) first = seqOf(row);
         rows += 1;
         this.#row(row, cursor);
@@ -81,6 +81,24 @@ export class LogReader {
       this.#deliver();
       if (rows > 0) this.#noticeStale(cursor, before, first);
       if (rows < mostRows && this.#reading.get(session) !== true) return;
+    }
+  }
+
+  /** Each sender's packets have a function of their own. */
+  async #fetch(sender: number, parameters: readonly string[], onRow: (row: Buffer) => void): Promise<void> {
+    const statement = `fetch_${sender}`;
+    const fetch = (): Promise<void> => this.#connection.fetch(statement, parameters, onRow);
+    if (!this.#prepared.has(sender)) {
+      this.#prepared.add(sender);
+      const named = columns.map((column) => `p.${column}`).join(", ");
+      const call = `vpnd.${statement}($1::integer, $2::bigint, $3::bigint, $4::integer)`;
+      await this.#connection.prepare(statement, `SELECT ${named} FROM ${call} p`);
+    }
+    try {
+      await fetch();
+    } catch (error) {
+      if (!(error instanceof DatabaseError) || error.refusal.code !== partGone) throw error;
+      await fetch();
     }
   }
 

@@ -19,6 +19,8 @@ export interface LogWriterOptions {
   keep: LogPolicy;
   /** Payloads are encrypted with it. */
   key?: Uint8Array;
+  /** So many bytes more are in the log. */
+  onLogged(bytes: number): void;
   nodes: Nodes;
   events: LogWriterEvents;
 }
@@ -103,8 +105,8 @@ export class LogWriter {
 
   /** What fails is not written again: whether it is in the log may not be known, and nothing may be in it twice. */
   async #write(batch: RowBatch): Promise<void> {
-    const { receivers, unknown } = batch;
-    const { session, nodes, events } = this.#options;
+    const { receivers, unknown, log } = batch;
+    const { session, nodes, events, onLogged } = this.#options;
     try {
       const copied = this.#copy(batch);
       // In a transaction of its own behind it: with it in one, all writers of the database would wait for each other.
@@ -113,6 +115,7 @@ export class LogWriter {
       );
       if (notify.length > 0) this.#connection.script(notify.join(";")).catch(() => {});
       await copied;
+      onLogged(log?.length ?? 0);
       this.#outgoing.recycle(batch);
       for (const [node, { bytes, packets }] of receivers) nodes.sent(node, bytes, packets);
       if (unknown > 0) events.onUnknown(unknown);

@@ -23,9 +23,11 @@ import { resolveServer } from "../../io/server-names.js";
 import type { MakeTcpSocket } from "../../io/tcp/sockets.js";
 import { Readiness } from "../readiness.js";
 import { roundTrip } from "../round-trip.js";
-import { DatabaseSession, renewed, SessionFault, type SessionOptions } from "./database-session.js";
+import { DatabaseSession } from "./database-session.js";
 import { LogAnnouncements, type LogPeer } from "./log-announcements.js";
 import { LogPings } from "./log-pings.js";
+import type { SessionOptions } from "./open-session.js";
+import { renewed, SessionFault } from "./session-faults.js";
 
 export interface PostgresCarrierOptions {
   /** Label, for logs; and the network's name in the database, unless the URL has another. */
