@@ -29,14 +29,20 @@ const Destinations& destinations() {
   return out;
 }
 
+const std::shared_ptr<HubDirectory>& directory() {
+  static const auto out = std::make_shared<HubDirectory>();
+  return out;
+}
+
 // Each for all inputs, for its thread and memory take longer than an input; what is late of an input has ids of that one's clients.
 struct Running {
-  explicit Running(bool shared) {
+  // directory: null if each client has its device.
+  explicit Running(const std::shared_ptr<HubDirectory>& directory) {
     std::string error;
     hub = PortHub::make(destinations(), [] {}, error);
     EXPECT(hub);
     int fds[2] = {-1, -1};
-    if (shared) EXPECT(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) == 0 && hub->share(fds[0], error));
+    if (directory) EXPECT(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) == 0 && hub->share(fds[0], error, directory));
     far = fds[1];
     hub->start();
   }
@@ -45,8 +51,13 @@ struct Running {
 };
 
 const Running& running(bool shared) {
-  static const Running own(false), all(true);
+  static const Running own(nullptr), all(directory());
   return shared ? all : own;
+}
+// With another queue of the shared device, and no clients.
+const Running& other_queue() {
+  static const Running out(directory());
+  return out;
 }
 
 class Gateway {
@@ -87,8 +98,8 @@ class Gateway {
     for (const auto& [other, fd] : far_) check_device(other, fd);
   }
   // What comes from the Internet for the client. With an address of its own it may get a changed packet.
-  void arrive(uint32_t id, View packet) {
-    const int fd = far_of(id);
+  void arrive(uint32_t id, View packet, bool elsewhere) {
+    const int fd = shared_ && elsewhere ? other_queue().far : far_of(id);
     if (fd < 0 || packet.empty()) return;
     sent_[id].emplace(packet.begin(), packet.end());
     [[maybe_unused]] const ssize_t n = ::send(fd, packet.data(), packet.size(), MSG_NOSIGNAL);
@@ -159,10 +170,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       case 0: gateway.come(id, items); break;
       case 1: gateway.go(id, what & 64); break;
       case 2: gateway.mode(id, in.u8()); break;
-      case 3: gateway.arrive(id, in.piece()); break;
+      case 3: gateway.arrive(id, in.piece(), what & 128); break;
       case 4: {
         const Bytes item = almost_right(in, static_cast<uint8_t>(id));
-        gateway.arrive(id, View(item).subspan(sizeof(VnetHeader)));
+        gateway.arrive(id, View(item).subspan(sizeof(VnetHeader)), what & 128);
         break;
       }
       case 5: gateway.take(); break;

@@ -4,6 +4,7 @@
 #include "client_device.h"
 #include "hub.h"
 #include "kernel_flows.h"
+#include "tun.h"
 #include "values.h"
 
 namespace vpnd::face {
@@ -54,6 +55,13 @@ void set_up(const Napi::CallbackInfo& info) {
   }
 }
 
+// detachQueue(tunFd)
+void detach(const Napi::CallbackInfo& info) {
+  const auto fd = read_number(info.Env(), info[0], "tunFd", 0, INT32_MAX);
+  if (!fd) return;
+  if (const int error = detach_tun_queue(static_cast<int>(*fd))) throw_system_error(info.Env(), error, "detach_tun_queue");
+}
+
 void remove_all(const Napi::CallbackInfo& info) {
   const auto group = read_number(info.Env(), info[0], "group", 1, INT32_MAX);
   if (!group) return;
@@ -73,6 +81,7 @@ void forget(const Napi::CallbackInfo& info) {
 
 void export_client_devices(Napi::Env env, Napi::Object exports) {
   exports.Set("setUpClientDevice", Napi::Function::New<set_up>(env, "setUpClientDevice"));
+  exports.Set("detachQueue", Napi::Function::New<detach>(env, "detachQueue"));
   exports.Set("deleteDevices", Napi::Function::New<remove_all>(env, "deleteDevices"));
   exports.Set("forgetFlows", Napi::Function::New<forget>(env, "forgetFlows"));
 }

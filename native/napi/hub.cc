@@ -1,11 +1,14 @@
 #include "hub.h"
 
+#include <unistd.h>
+
 #include <utility>
 
 #include "arguments.h"
 #include "handler.h"
 #include "live.h"
 #include "port_values.h"
+#include "tun.h"
 #include "values.h"
 
 namespace vpnd::face {
@@ -50,7 +53,7 @@ void PortHub::define(Napi::Env env, Napi::Object exports) {
                                       InstanceMethod<&PortHub::set_mode>("setMode"), InstanceMethod<&PortHub::choose>("choose"),
                                       InstanceMethod<&PortHub::write>("write"), InstanceMethod<&PortHub::give_back>("giveBack"),
                                       InstanceMethod<&PortHub::memory>("memory"), InstanceMethod<&PortHub::counters>("counters"),
-                                      InstanceMethod<&PortHub::responds>("responds")}));
+                                      InstanceMethod<&PortHub::shared_drops>("sharedDrops"), InstanceMethod<&PortHub::responds>("responds")}));
 }
 
 PortHub::PortHub(const Info& info) : Napi::ObjectWrap<PortHub>(info) {
@@ -105,12 +108,15 @@ void PortHub::start(const Info&) {
 
 void PortHub::stop(const Info&) { end(); }
 
-// share(tunFd)
+// share(device)
 void PortHub::share(const Info& info) {
-  const auto tun = read_number(info.Env(), info[0], "tunFd", 0, kMaxFd);
-  if (!tun || !hub_) return;
+  const auto device = read_text(info.Env(), info[0], "device", 15);
+  if (!device || !hub_) return;
+  TunDevice queue;
+  if (const int failed = open_tun_queue(*device, queue)) return throw_system_error(info.Env(), failed, "open_tun_queue", *device);
   std::string error;
-  if (hub_->share(static_cast<int>(*tun), error)) return;
+  if (hub_->share(queue.fd, error, HubDirectory::of(*device))) return;
+  close(queue.fd);
   Napi::Error::New(info.Env(), "cannot share the device: " + error).ThrowAsJavaScriptException();
 }
 
@@ -189,6 +195,12 @@ Napi::Value PortHub::counters(const Info& info) {
   if (!client || !hub_) return info.Env().Undefined();
   const auto now = hub_->info(*client);
   return now ? Napi::Value(port_counters_object(info.Env(), *now)) : info.Env().Undefined();
+}
+
+// sharedDrops() -> by reason
+Napi::Value PortHub::shared_drops(const Info& info) {
+  const auto now = hub_ ? hub_->shared_info() : std::nullopt;
+  return now ? port_drops_object(info.Env(), *now) : Napi::Object::New(info.Env());
 }
 
 Napi::Value PortHub::responds(const Info& info) { return Napi::Boolean::New(info.Env(), !hub_ || hub_->responds()); }

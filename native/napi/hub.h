@@ -30,6 +30,7 @@ class PortHub : public Napi::ObjectWrap<PortHub> {
   void give_back(const Info& info);
   Napi::Value memory(const Info& info);
   Napi::Value counters(const Info& info);
+  Napi::Value shared_drops(const Info& info);
   Napi::Value responds(const Info& info);
 
   static void deliver(napi_env env, napi_value callback, void* context, void* data);
@@ -42,7 +43,7 @@ class PortHub : public Napi::ObjectWrap<PortHub> {
   bool ended_ = false;
 };
 
-// setUpClientDevice({ name, mtu, group, addresses }), deleteDevices(group), forgetFlows(addresses)
+// setUpClientDevice({ name, mtu, group, addresses }), detachQueue(tunFd), deleteDevices(group), forgetFlows(addresses)
 void export_client_devices(Napi::Env env, Napi::Object exports);
 
 }  // namespace vpnd::face

@@ -68,17 +68,21 @@ Napi::Array expose_batches(Napi::Env env, std::span<BatchMemory::One> batches, c
   return out;
 }
 
+Napi::Object port_drops_object(Napi::Env env, const PortInfo& info) {
+  Napi::Object out = Napi::Object::New(env);
+  for (size_t i = 0; i < port_drop_names.size(); i++) {
+    if (info.drops[i] != 0) out.Set(port_drop_names[i], static_cast<double>(info.drops[i]));
+  }
+  return out;
+}
+
 Napi::Object port_counters_object(Napi::Env env, const PortInfo& info) {
   Napi::Object out = Napi::Object::New(env);
   out.Set("rxBytes", static_cast<double>(info.rx_bytes));
   out.Set("txBytes", static_cast<double>(info.tx_bytes));
   out.Set("rxPackets", static_cast<double>(info.rx_packets));
   out.Set("txPackets", static_cast<double>(info.tx_packets));
-  Napi::Object drops = Napi::Object::New(env);
-  for (size_t i = 0; i < port_drop_names.size(); i++) {
-    if (info.drops[i] != 0) drops.Set(port_drop_names[i], static_cast<double>(info.drops[i]));
-  }
-  out.Set("drops", drops);
+  out.Set("drops", port_drops_object(env, info));
   return out;
 }
 

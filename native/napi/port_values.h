@@ -23,6 +23,9 @@ bool batch_arguments(napi_env env, const Batch& batch, napi_value (&out)[kBatchA
 // [{ data: Uint8Array, ends: Uint32Array }] of batches; whoever still looks at a stopped port's memory keeps it by `held`.
 Napi::Array expose_batches(Napi::Env env, std::span<BatchMemory::One> batches, const std::shared_ptr<void>& held);
 
+// How many, by reason; without zeros.
+Napi::Object port_drops_object(Napi::Env env, const PortInfo& info);
+
 // { rxBytes, txBytes, rxPackets, txPackets, drops }
 Napi::Object port_counters_object(Napi::Env env, const PortInfo& info);
 

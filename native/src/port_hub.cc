@@ -161,6 +161,8 @@ void PortHub::stop() {
   if (impl_->thread.joinable()) impl_->thread.join();
   for (const auto& [id, client] : impl_->clients) {
     if (client->has_device) close(client->tun.fd());
+    // Before this is gone: threads of other hubs may be about to wake it.
+    else impl_->shared->remove(*client);
   }
   impl_->clients.clear();
   if (impl_->shared) close(impl_->shared->tun().fd());
@@ -168,12 +170,14 @@ void PortHub::stop() {
   close(impl_->epoll_fd);
 }
 
-bool PortHub::share(int tun_fd, std::string& error) {
+bool PortHub::share(int tun_fd, std::string& error, std::shared_ptr<HubDirectory> directory) {
   if (impl_->started || impl_->stopped || impl_->shared) {
     error = "it is too late for that";
     return false;
   }
-  impl_->shared = std::make_unique<SharedDevice>(tun_fd, impl_->batches, *impl_->memory, impl_->mutex, impl_->on_ready);
+  if (!directory) directory = std::make_shared<HubDirectory>();
+  const auto wake = [fd = impl_->wake_fd] { wake_up(fd); };
+  impl_->shared = std::make_unique<SharedDevice>(tun_fd, std::move(directory), SharedDevice::Parts{impl_->batches, *impl_->memory, impl_->mutex, impl_->on_ready, wake});
   epoll_event event{};
   event.events = EPOLLIN;
   event.data.u64 = kShared;
@@ -242,7 +246,10 @@ void PortHub::write(uint32_t id, std::span<uint8_t> data, std::span<const uint32
   client->writer.write(data, ends);
 }
 
-uint64_t PortHub::strays() const { return impl_->shared ? impl_->shared->strays() : 0; }
+std::optional<PortInfo> PortHub::shared_info() const {
+  if (!impl_->shared) return std::nullopt;
+  return impl_->shared->info();
+}
 
 std::optional<PortInfo> PortHub::info(uint32_t id) const {
   const HubClient* client = impl_->find(id);

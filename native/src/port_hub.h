@@ -6,6 +6,7 @@
 
 #include "destinations.h"
 #include "hub_batches.h"
+#include "hub_directory.h"
 #include "port_counters.h"
 
 namespace vpnd {
@@ -34,10 +35,11 @@ class PortHub {
   PortHub& operator=(const PortHub&) = delete;
 
   // Before start(): all clients have this device, and are told apart by their sources, which are addresses then. A client that is
-  // paused has a backlog of its own. False: `error` says why, and the descriptor is still the caller's.
-  bool share(int tun_fd, std::string& error);
-  // Packets of the shared device that were for no client.
-  uint64_t strays() const;
+  // paused has a backlog of its own. directory: common to hubs that have a queue of the device each; null: this one has it alone.
+  // False: `error` says why, and the descriptor is still the caller's.
+  bool share(int tun_fd, std::string& error, std::shared_ptr<HubDirectory> directory = nullptr);
+  // Why packets of the shared device went to no client; empty: there is no such device.
+  std::optional<PortInfo> shared_info() const;
 
   void start();
   // Ends the thread and closes all devices.

@@ -15,18 +15,27 @@ constexpr int kMaxInARow = 512;  // packets, before anybody else has a turn
 
 }  // namespace
 
-SharedDevice::SharedDevice(int fd, HubBatches& batches, HubMemory& memory, std::mutex& mutex, const std::function<void()>& on_ready)
-    : tun_(fd), batches_(batches), memory_(memory), mutex_(mutex), on_ready_(on_ready), buffer_(std::make_unique_for_overwrite<uint8_t[]>(kMaxItem)) {}
+SharedDevice::SharedDevice(int fd, std::shared_ptr<HubDirectory> directory, Parts parts)
+    : tun_(fd),
+      directory_(std::move(directory)),
+      batches_(parts.batches),
+      memory_(parts.memory),
+      mutex_(parts.mutex),
+      on_ready_(parts.on_ready),
+      inbox_(std::move(parts.wake)),
+      buffer_(std::make_unique_for_overwrite<uint8_t[]>(kMaxItem)) {}
 
 bool SharedDevice::add(uint32_t id, HubClient& client) {
   for (const Prefix& one : client.sources) {
-    if (one.length != one.address.bits() || members_.contains(one.address)) return false;
+    if (one.length != one.address.bits()) return false;
   }
+  if (!directory_->add(client.sources, id, inbox_)) return false;
   for (const Prefix& one : client.sources) members_[one.address] = {id, &client};
   return true;
 }
 
 void SharedDevice::remove(HubClient& client) {
+  directory_->remove(client.sources);
   for (const Prefix& one : client.sources) members_.erase(one.address);
   std::erase_if(filling_, [&](const Member& member) { return member.client == &client; });
   std::erase(resumed_, &client);
@@ -41,6 +50,8 @@ bool SharedDevice::resume(HubClient& client) {
 }
 
 bool SharedDevice::serve() noexcept {
+  // The device's next packets may be of the same flows.
+  if (!take_in()) return true;
   bool alive = true;
   for (int i = 0; i < kMaxInARow; i++) {
     VnetHeader header;
@@ -60,6 +71,7 @@ bool SharedDevice::serve() noexcept {
 }
 
 void SharedDevice::flush() noexcept {
+  if (!take_in()) return;
   while (has_resumed() && find_spare()) {
     const std::lock_guard lock(mutex_);
     // The last one may have gone meanwhile.
@@ -81,34 +93,57 @@ bool SharedDevice::has_resumed() const noexcept {
   return !resumed_.empty();
 }
 
-// One packet. False: the hub is ending.
+// One packet of the device. False: the hub is ending.
 bool SharedDevice::deliver(const VnetHeader& header, View packet) noexcept {
   IpHeader ip;
   if (!parse_ip(packet, ip)) {
-    strays_.add();
+    counters_.drop(PortDrop::malformed_packet);
     return true;
   }
+  const Given given = give(ip.destination, std::nullopt, header, packet);
+  if (given != Given::nobody) return given == Given::taken;
+  switch (directory_->hand_over(ip.destination, header, packet)) {
+    case HubDirectory::Outcome::handed_over: break;
+    case HubDirectory::Outcome::nobody: counters_.drop(PortDrop::no_client); break;
+    case HubDirectory::Outcome::full: counters_.drop(PortDrop::queue_full); break;
+  }
+  return true;
+}
+
+// What other hubs read for clients of this one. False: the hub is ending.
+bool SharedDevice::take_in() noexcept {
+  const HubInbox::Packets& packets = inbox_.take_all();
+  for (const HubInbox::Packet& one : packets.all) {
+    const View packet = packets.of(one);
+    IpHeader ip;
+    // Meanwhile the address may be somebody else's.
+    const Given given = parse_ip(packet, ip) ? give(ip.destination, one.client, one.header, packet) : Given::nobody;
+    if (given == Given::ending) return false;
+    if (given == Given::nobody) counters_.drop(PortDrop::no_client);
+  }
+  return true;
+}
+
+// To whoever has the address, or to this one only.
+SharedDevice::Given SharedDevice::give(const Address& destination, std::optional<uint32_t> id, const VnetHeader& header, View packet) noexcept {
   while (true) {
     {
       const std::lock_guard lock(mutex_);
-      const auto found = members_.find(ip.destination);
-      if (found == members_.end()) {
-        strays_.add();
-        return true;
-      }
+      const auto found = members_.find(destination);
+      if (found == members_.end() || (id && *id != found->second.id)) return Given::nobody;
       HubClient& client = *found->second.client;
       if (client.mode == PortHub::Mode::discard) {
         client.counters.drop(PortDrop::no_client);
-        return true;
+        return Given::taken;
       }
       // Behind what waits already, for the order's sake.
       if (client.mode == PortHub::Mode::pause || !client.backlog.empty()) {
         if (!client.backlog.add(header, packet)) client.counters.drop(PortDrop::queue_full);
-        return true;
+        return Given::taken;
       }
-      if (put(found->second, header, packet)) return true;
+      if (put(found->second, header, packet)) return Given::taken;
     }
-    if (!find_spare()) return false;
+    if (!find_spare()) return Given::ending;
   }
 }
 

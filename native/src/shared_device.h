@@ -1,17 +1,27 @@
-// hot: One device for all clients of a port hub: what comes out of it goes to whoever has the destination.
+// hot: One device for all clients of a port hub: what comes out of it goes to whoever has the destination. Other hubs may have other
+// queues of the same device; then each may read what is for clients of another.
 #pragma once
 #include <functional>
 #include <unordered_map>
 
 #include "hub_client.h"
+#include "hub_directory.h"
 
 namespace vpnd {
 
 // Batches are filled for several clients at a time, so that packets that come by turns do not make a batch each.
 class SharedDevice {
  public:
-  // mutex: the hub's, which protects its clients.
-  SharedDevice(int fd, HubBatches& batches, HubMemory& memory, std::mutex& mutex, const std::function<void()>& on_ready);
+  // What the hub lends.
+  struct Parts {
+    HubBatches& batches;
+    HubMemory& memory;
+    std::mutex& mutex;  // protects its clients
+    const std::function<void()>& on_ready;
+    std::function<void()> wake;  // has the thread call flush() soon
+  };
+  // directory: of all hubs that share the device.
+  SharedDevice(int fd, std::shared_ptr<HubDirectory> directory, Parts parts);
 
   const Tun& tun() const { return tun_; }
 
@@ -27,35 +37,42 @@ class SharedDevice {
 
   // Hands over what the device has, up to a limit. False: the device is gone.
   bool serve() noexcept;
-  // Hands over what waited.
+  // Hands over what waited, and what other hubs read.
   void flush() noexcept;
-  // Packets for nobody.
-  uint64_t strays() const { return strays_.get(); }
+
+  // For any thread: packets that were for no client, or did not get to the hub of theirs.
+  PortInfo info() const { return port_info(counters_); }
 
  private:
   struct Member {
     uint32_t id = 0;
     HubClient* client = nullptr;
   };
-  struct AddressHash {
-    size_t operator()(const Address& a) const { return hash_bytes(a.bytes.data(), a.bytes.size(), a.family); }
+  enum class Given : uint8_t {
+    taken,   // or dropped, and counted
+    nobody,  // of this hub has the address
+    ending,  // the hub
   };
 
   bool deliver(const VnetHeader& header, View packet) noexcept;
+  bool take_in() noexcept;
+  Given give(const Address& destination, std::optional<uint32_t> client, const VnetHeader& header, View packet) noexcept;
   bool put(const Member& member, const VnetHeader& header, View packet) noexcept;
   bool has_resumed() const noexcept;
   bool find_spare() noexcept;
   void publish() noexcept;
 
   const Tun tun_;
+  const std::shared_ptr<HubDirectory> directory_;
   HubBatches& batches_;
   HubMemory& memory_;
   std::mutex& mutex_;
   const std::function<void()>& on_ready_;
+  HubInbox inbox_;
   std::unordered_map<Address, Member, AddressHash> members_;
   std::vector<Member> filling_;  // who has an open batch
   std::vector<HubClient*> resumed_;
-  Counter strays_;
+  PortCounters counters_;
   // The thread's.
   int spare_ = -1;  // a batch for whoever needs one; -1: none
   bool ready_ = false;  // a batch was put

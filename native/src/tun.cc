@@ -54,6 +54,18 @@ int open_tun(const TunRequest& request, TunDevice& out) {
   return 0;
 }
 
+int open_tun_queue(const std::string& name, TunDevice& out) {
+  out = {};
+  if (if_nametoindex(name.c_str()) == 0) return ENODEV;
+  return open_tun({.name = name, .multi_queue = true}, out);
+}
+
+int detach_tun_queue(int fd) {
+  ifreq request{};
+  request.ifr_flags = IFF_DETACH_QUEUE;
+  return ioctl(fd, TUNSETQUEUE, &request) == 0 ? 0 : errno;
+}
+
 Tun::Tun(int fd) : fd_(fd) {
   ifreq interface{};
   if (ioctl(fd, TUNGETIFF, &interface) != 0 || !(interface.ifr_flags & IFF_VNET_HDR)) return;

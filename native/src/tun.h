@@ -24,6 +24,12 @@ struct TunRequest {
 // Returns 0, or an errno value with `out.fd` -1. An existing persistent device of the other kind (TUN against TAP) is EINVAL.
 int open_tun(const TunRequest& request, TunDevice& out);
 
+// A queue more of a device that was made for several; nothing else is made. Returns as open_tun, ENODEV if there is no such device.
+int open_tun_queue(const std::string& name, TunDevice& out);
+
+// The descriptor's queue is none of the device's any more: no packets come to it, and it only keeps the device. 0 or an errno value.
+int detach_tun_queue(int fd);
+
 // What the kernel may hand over and take in one piece. Each was asked for and granted.
 struct TunOffloads {
   bool vnet = false;      // each packet has a header before it (vnet_header.h); without it there are no offloads

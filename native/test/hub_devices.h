@@ -19,7 +19,8 @@ struct HubDevices {
 
   static constexpr uint32_t kShared = 1000;
 
-  explicit HubDevices(Destinations where = {{}, {}}, bool shared_ = false) : shared(shared_) {
+  // directory: of several hubs with queues of the same shared device.
+  explicit HubDevices(Destinations where = {{}, {}}, bool shared_ = false, std::shared_ptr<HubDirectory> directory = nullptr) : shared(shared_) {
     std::string error;
     hub = PortHub::make(std::move(where),
                         [this] {
@@ -29,7 +30,7 @@ struct HubDevices {
                         },
                         error);
     CHECK(hub != nullptr);
-    if (shared) CHECK(hub->share(make_device(kShared), error));
+    if (shared) CHECK(hub->share(make_device(kShared), error, std::move(directory)));
     hub->start();
   }
   ~HubDevices() {
@@ -94,6 +95,8 @@ struct HubDevices {
     return out;
   }
   uint64_t dropped(uint32_t id, PortDrop reason) const { return hub->info(id)->drops[static_cast<size_t>(reason)]; }
+
+  uint64_t strays(PortDrop reason) const { return hub->shared_info()->drops[static_cast<size_t>(reason)]; }
 
   const bool shared;
   std::unique_ptr<PortHub> hub;

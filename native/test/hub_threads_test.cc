@@ -103,7 +103,66 @@ void bustle(bool shared) {
   kernel.join();
 }
 
+// Clients move between hubs, whose queues have packets for all of them; nobody gets another's, and who is there gets some.
+void move_about() {
+  const auto directory = std::make_shared<HubDirectory>();
+  HubDevices first({{}, {}}, true, directory), second({{}, {}}, true, directory);
+  const std::array<HubDevices*, 2> hubs{&first, &second};
+  std::array<uint32_t, kClients> at{};
+  const auto come = [&](uint32_t host, uint32_t where, uint32_t id) {
+    hubs[where]->add(id, own_sources(host));
+    hubs[where]->hub->set_mode(id, PortHub::Mode::read);
+    at[host] = where;
+  };
+  // A client's id is its host's number and, above, how often it moved.
+  std::array<uint32_t, kClients> ids{};
+  for (uint32_t host = 0; host < kClients; host++) come(host, host & 1, ids[host] = host);
+  std::atomic<bool> over{false};
+  std::vector<std::thread> kernels;
+  for (const HubDevices* hub : hubs) {
+    kernels.emplace_back([&over, fd = hub->far.at(HubDevices::kShared)] {
+      for (uint32_t i = 0; !over; i++) {
+        const Bytes packet = packet_for(i % kClients, i & 8);
+        ::send(fd, packet.data(), packet.size(), MSG_NOSIGNAL);
+        if (i % 64 == 0) std::this_thread::yield();
+      }
+    });
+  }
+  std::array<size_t, kClients> seen{};
+  const auto look = [&] {
+    std::map<uint32_t, std::vector<Bytes>> taken;
+    for (HubDevices* hub : hubs) hub->take_ready(taken);
+    for (const auto& [id, packets] : taken) {
+      const uint32_t host = id % 256;
+      for (const Bytes& packet : packets) CHECK(packet == packet_for(host, packet[0] >> 4 == 6));
+      if (id == ids[host]) seen[host] += packets.size();
+    }
+  };
+  for (size_t round = 0; round < kRounds; round++) {
+    const auto host = static_cast<uint32_t>(pick(0, kClients - 1));
+    HubDevices& hub = *hubs[at[host]];
+    hub.hub->set_mode(ids[host], round & 2 ? PortHub::Mode::pause : PortHub::Mode::read);
+    hub.write(ids[host], packet_of(host, round & 1));
+    CHECK(hub.arrived(HubDevices::kShared) == std::vector<Bytes>{packet_of(host, round & 1)});
+    CHECK(hub.hub->shared_info().has_value());
+    look();
+    if (round % 5 != 0) continue;
+    hub.hub->remove(ids[host], true);
+    seen[host] = 0;
+    come(host, 1 - at[host], ids[host] += 256);
+  }
+  for (uint32_t host = 0; host < kClients; host++) hubs[at[host]]->hub->set_mode(ids[host], PortHub::Mode::read);
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (std::ranges::count(seen, 0u) > 0 && std::chrono::steady_clock::now() < end) look();
+  CHECK(std::ranges::count(seen, 0u) == 0);
+  // One ends while the other hands over to it.
+  second.hub->stop();
+  over = true;
+  for (std::thread& kernel : kernels) kernel.join();
+}
+
 }  // namespace
 
 TEST(hub_threads, "hub: while its thread reads, clients do all they may, each with a device") { bustle(false); }
 TEST(hub_threads_shared, "hub: while its thread reads, clients do all they may, with one device for all") { bustle(true); }
+TEST(hub_threads_queues, "hub: several with a queue of one device each, while clients move between them") { move_about(); }

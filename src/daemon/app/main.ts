@@ -5,7 +5,12 @@ import { ServiceManager } from "../../common/systemd/service-manager.js";
 import { socketMark } from "../core/system/mark.js";
 import { probeSocket } from "../io/api-socket.js";
 import { type ConfigReport, checkConfig, loadConfig, loadPlaces } from "../io/config/load.js";
-import { deleteClientDevices, forgetFlows, openClientDevice } from "../io/gateway/devices.js";
+import {
+  deleteClientDevices,
+  forgetFlows,
+  openClientDevice,
+  openSharedDevice,
+} from "../io/gateway/devices.js";
 import { createPortHub } from "../io/gateway/hub.js";
 import { chooseCrypto, closeFd, createMeshEngine, lockFile, makeSocket, openTun } from "../io/native.js";
 import { createPacketPort } from "../io/packet-port.js";
@@ -34,6 +39,7 @@ const native: Native = {
   createPacketPort,
   createPortHub,
   openClientDevice,
+  openSharedDevice,
   deleteClientDevices,
   forgetFlows,
 };

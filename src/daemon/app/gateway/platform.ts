@@ -6,6 +6,7 @@ import type { Platform } from "../platform.js";
 export interface GatewayPlatform extends Pick<Platform, "makeSocket" | "closeFd"> {
   createPortHub(destinations: HubDestinations): PortHub;
   openClientDevice(device: ClientDevice): { fd: number };
+  openSharedDevice(device: ClientDevice): { fd: number };
   deleteClientDevices(group: number): void;
   /** Makes the kernel forget connections that these addresses opened. */
   forgetFlows(sources: readonly string[]): void;

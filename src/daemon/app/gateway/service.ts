@@ -21,7 +21,7 @@ import { Clients } from "./clients.js";
 import { makeGrant } from "./grant.js";
 import { Metering, type MeteringParts } from "./metering.js";
 import type { GatewayPlatform } from "./platform.js";
-import { sharedDevice, sharedSlots } from "./shared-slots.js";
+import { SharedSlots, sharedDevice } from "./shared-slots.js";
 import { SlotKeeper } from "./slot-keeper.js";
 import { type SlotDevices, Slots } from "./slots.js";
 import type { ControlCalls, Farewell, StationSetup, Verdict } from "./station-calls.js";
@@ -93,11 +93,8 @@ export class GatewayService {
       onLost: (station) => this.#lost(station),
       log,
     });
-    const { isolation, mtu } = options;
-    this.#devices =
-      isolation === "shared"
-        ? sharedSlots
-        : new Slots({ plan: this.#plan, mtu, group: this.#group, platform });
+    const devices = { plan: this.#plan, mtu: options.mtu, group: this.#group, platform };
+    this.#devices = options.isolation === "shared" ? new SharedSlots(devices) : new Slots(devices);
     this.#metering = new Metering({
       clients: this.#clients,
       measure: () => this.#stations.measure(),
@@ -179,13 +176,10 @@ export class GatewayService {
   }
 
   #stationSetup(): StationSetup {
-    const { options, into, platform } = this.#parts;
+    const { options, into } = this.#parts;
     const { mtu, padding, anySource, isolation } = options;
     const destinations = destinationsOf(options, into);
-    const setup = { destinations, mtu, padding, anySource };
-    if (isolation !== "shared") return setup;
-    const device = { name: sharedDevice, mtu, group: this.#group, addresses: this.#plan.whole };
-    return { ...setup, sharedFd: platform.openClientDevice(device).fd };
+    return { destinations, mtu, padding, anySource, ...(isolation === "shared" && { sharedDevice }) };
   }
 
   async #open(): Promise<void> {

@@ -19,8 +19,8 @@ export interface StationSetup {
   padding: boolean;
   /** Clients may keep addresses of their own. */
   anySource: boolean;
-  /** The device of all clients, the station's from here; absent: each has its own. */
-  sharedFd?: number;
+  /** Name of the device that all clients have together; absent: each has its own. */
+  sharedDevice?: string;
 }
 
 /** How a client is served. */
@@ -68,6 +68,8 @@ export interface StationCalls {
   /** Closes the connection if there is one. */
   release(id: number, farewell: Farewell): Promise<Released>;
   measure(): Promise<Measured[]>;
+  /** Packets of the shared device that went to no client, by reason. */
+  strays(): Promise<Readonly<Record<string, number>>>;
   /** Connections from now on get this certificate. */
   renew(tls: TlsPair): Promise<void>;
   /** Says goodbye to all and listens no more; devices stay. */
@@ -87,7 +89,7 @@ export interface ControlCalls {
 
 /** A station as the control has it. */
 export interface StationHandle extends StationCalls {
-  /** To be called before `open`. */
+  /** To be called before `open`. @throws Error when it cannot have the shared device */
   prepare(): Promise<void>;
   /** Asks what moves packets for a sign of life; false: it owes one. */
   responds(): boolean;

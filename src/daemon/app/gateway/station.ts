@@ -39,23 +39,14 @@ export class Station implements StationHandle {
     this.#setup = setup;
     this.#control = control;
     this.#platform = platform;
-    this.#hub = this.#makeHub();
+    this.#hub = platform.createPortHub(setup.destinations);
     this.#hub.onBatch = (client, batch) => this.#send(client, batch);
-    this.#hub.start();
   }
 
-  async prepare(): Promise<void> {}
-
-  #makeHub(): PortHub {
-    const { destinations, sharedFd } = this.#setup;
-    try {
-      const hub = this.#platform.createPortHub(destinations);
-      if (sharedFd !== undefined) hub.share(sharedFd);
-      return hub;
-    } catch (error) {
-      if (sharedFd !== undefined) this.#platform.closeFd(sharedFd);
-      throw error;
-    }
+  async prepare(): Promise<void> {
+    const { sharedDevice } = this.#setup;
+    if (sharedDevice !== undefined) this.#hub.share(sharedDevice);
+    this.#hub.start();
   }
 
   async open(listenFd: number, tls: TlsPair | undefined): Promise<void> {
@@ -82,6 +73,10 @@ export class Station implements StationHandle {
       const rttSeconds = this.#sessions.get(id)?.channel.rttSeconds;
       return counters === undefined ? [] : { id, counters, ...(rttSeconds !== undefined && { rttSeconds }) };
     });
+  }
+
+  async strays(): Promise<Readonly<Record<string, number>>> {
+    return this.#hub.strays();
   }
 
   async renew(tls: TlsPair): Promise<void> {

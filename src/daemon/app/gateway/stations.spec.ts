@@ -29,6 +29,9 @@ class FakeStation implements StationHandle {
   async measure(): Promise<[]> {
     return [];
   }
+  async strays(): Promise<Record<string, number>> {
+    return { "no-client": this.opened.length };
+  }
   async renew(): Promise<void> {}
   async close(): Promise<void> {}
   async end(): Promise<void> {
@@ -90,6 +93,7 @@ test("several share the port, but first it is seen whether somebody else has it"
   );
   assert.deepEqual(closed, [0]);
   assert.deepEqual(fakes.flatMap(({ opened }) => opened).sort(), [1, 2]);
+  assert.deepEqual(await stations.strays(), { "no-client": 2 });
 });
 
 test("one that broke down is opened again, more than once if need be, with a socket of its own", {

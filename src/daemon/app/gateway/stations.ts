@@ -71,6 +71,14 @@ export class Stations {
     return (await Promise.all(this.#all.map((station) => station.measure()))).flat();
   }
 
+  /** As `StationCalls.strays`, of all of them; a thread that broke down takes what it counted with it. */
+  async strays(): Promise<Record<string, number>> {
+    const sum: Record<string, number> = {};
+    for (const strays of await Promise.all(this.#all.map((station) => station.strays())))
+      for (const [reason, count] of Object.entries(strays)) sum[reason] = (sum[reason] ?? 0) + count;
+    return sum;
+  }
+
   async renew(tls: TlsPair): Promise<void> {
     await Promise.all(this.#all.map((station) => station.renew(tls)));
   }

@@ -63,6 +63,10 @@ export class ThreadStation implements StationHandle {
     return this.#ask((calls) => calls.call("measure"), []);
   }
 
+  strays(): Promise<Readonly<Record<string, number>>> {
+    return this.#ask((calls) => calls.call("strays"), {});
+  }
+
   renew(tls: TlsPair): Promise<void> {
     return this.#ask((calls) => calls.call("renew", tls), undefined);
   }

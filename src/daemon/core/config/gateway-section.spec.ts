@@ -73,7 +73,7 @@ test("what cannot be meant is refused with its line, in words of the file", () =
     ['listen = 1\nkeep = "soon"', /^2: gateway: keep: "soon" cannot be read/],
     ['listen = 1\nkeep = "30d"', /keep is out of range/],
     ["listen = 1\nmtu = 100", /MTU 100 is out of range .*mtu 1280/],
-    ['listen = 1\nisolation = "shared"\nworkers = 2', /isolation tun/],
+    ["listen = 1\nworkers = 65", /65 are too many workers .*at most workers 64/],
     ["listen = 1\nno_internet = true", /nothing .*into NETWORK or allow CIDR/],
     ['listen = 1\nsubnets = ["10.0.0.0/8"]', /subnets/],
     ["listen = 1\nopen = 1", /open/],

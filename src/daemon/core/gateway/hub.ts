@@ -33,10 +33,11 @@ export interface PortHub {
   /** Set before `start`. When it throws, the batch is released. */
   onBatch: (client: number, batch: ClientBatch) => void;
   /**
-   * Before `start`: all clients have this device together, the hub's from here, and are told apart by their `sources`.
-   * @throws Error when it is no device; it is still the caller's then
+   * Before `start`: all clients have the device with this name together, and are told apart by their `sources`. Several hubs may
+   * have it, each in a thread of its own: a packet for a client gets to the client's hub, whichever the kernel gives it to.
+   * @throws Error with the system's code when there is no such device, or no queue of it left
    */
-  share(tunFd: number): void;
+  share(device: string): void;
   start(): void;
   /**
    * A client with its device, paused. The hub owns the descriptor from here.
@@ -54,6 +55,8 @@ export interface PortHub {
   write(client: number, data: Uint8Array, ends: Uint32Array, items: GatewayItems): void;
   /** rx: from the client, tx: to it. Undefined: there is no such client. */
   counters(client: number): EngineCounters | undefined;
+  /** Packets of the shared device that went to no client, by reason. */
+  strays(): Readonly<Record<string, number>>;
   responds(): boolean;
   /** Ends the thread and closes the devices. Idempotent. */
   stop(): void;

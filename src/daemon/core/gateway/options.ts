@@ -115,12 +115,6 @@ export function checkGatewayOptions(asked: AskedGateway): GatewayOptions {
   if (workers > mostWorkers)
     throw usage(`${workers} are too many workers`, `at most --workers ${mostWorkers}`);
   const isolation = isolationOf(asked.isolation);
-  if (isolation === "shared" && workers > 1) {
-    throw usage(
-      "one device for all clients is served by one thread",
-      "leave --workers out, or give each client its own: --isolation tun",
-    );
-  }
   return {
     listen: listenAddress(asked.listen === "" ? defaults.listen : asked.listen),
     path: urlPath(asked.path === "" ? "/" : asked.path),

@@ -64,7 +64,6 @@ test("options have defaults, and what is out of range is refused", () => {
     { listen: "here:1" },
     { listen: "127.0.0.1:0" },
     { isolation: "none" },
-    { isolation: "shared", workers: 2 },
     { path: "tunnel" },
     { path: "/a b" },
     { mtu: 1000 },

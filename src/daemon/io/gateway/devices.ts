@@ -4,6 +4,7 @@ import { closeFd, openTun } from "../native.js";
 
 /** What native/napi/client_devices.cc exports. */
 interface Addon {
+  detachQueue(tunFd: number): void;
   setUpClientDevice(options: {
     name: string;
     mtu: number;
@@ -31,9 +32,22 @@ export interface ClientDevice {
  * @throws VpnError as `openTun`, or Error with the system's code
  */
 export function openClientDevice(device: ClientDevice): { fd: number } {
-  const { fd } = openTun({ name: device.name });
+  return open(device, false);
+}
+
+/**
+ * The same for a TUN that hubs have together (`PortHub.share`). The descriptor keeps the device; no packets come to it.
+ * @throws as `openClientDevice`
+ */
+export function openSharedDevice(device: ClientDevice): { fd: number } {
+  return open(device, true);
+}
+
+function open(device: ClientDevice, shared: boolean): { fd: number } {
+  const { fd } = openTun({ name: device.name, multiQueue: shared });
   try {
     addon().setUpClientDevice(device);
+    if (shared) addon().detachQueue(fd);
   } catch (error) {
     closeFd(fd);
     throw error;

@@ -3,7 +3,7 @@ import type { GatewayItems } from "../../../common/gateway/codec.js";
 import type { ClientBatch, ClientMode, HubClient, HubDestinations, PortHub } from "../../core/gateway/hub.js";
 
 interface AddonHub {
-  share(tunFd: number): void;
+  share(device: string): void;
   start(): void;
   stop(): void;
   add(client: number, options: HubClient): void;
@@ -14,6 +14,7 @@ interface AddonHub {
   giveBack(index: number): void;
   memory(): { data: Uint8Array; ends: Uint32Array }[];
   counters(client: number): ReturnType<PortHub["counters"]>;
+  sharedDrops(): Record<string, number>;
   responds(): boolean;
 }
 
@@ -61,8 +62,8 @@ class NativePortHub implements PortHub {
     }
   }
 
-  share(tunFd: number): void {
-    this.#hub.share(tunFd);
+  share(device: string): void {
+    this.#hub.share(device);
   }
 
   start(): void {
@@ -92,6 +93,10 @@ class NativePortHub implements PortHub {
 
   counters(client: number): ReturnType<PortHub["counters"]> {
     return this.#hub.counters(client);
+  }
+
+  strays(): Record<string, number> {
+    return this.#hub.sharedDrops();
   }
 
   responds(): boolean {
