@@ -66,7 +66,7 @@ async function forgetPeak(daemon: Daemon): Promise<number> {
 async function flood(from: Daemon, to: string): Promise<void> {
   const count = Math.ceil(floodBytes / datagram);
   const command = `dd if=/dev/zero bs=${datagram} count=${count} status=none > /dev/udp/${to}/9`;
-  const result = await from.host.exec("bash", ["-c", command], { timeoutMs: 60_000 });
+  const result = await from.host.exec("bash", ["-c", command], { timeoutMs: 180_000 });
   assert.equal(result.code, 0, result.stderr);
 }
 

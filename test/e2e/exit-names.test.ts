@@ -96,7 +96,7 @@ labSuite<Scene>(
       const { stdout } = await stranger.host.exec("dig", [
         `@${vip.gw}`,
         "+tries=1",
-        "+time=3",
+        "+time=20",
         "www.example.com",
       ]);
       assert.match(stdout, /status: REFUSED/);

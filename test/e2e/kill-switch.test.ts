@@ -224,7 +224,12 @@ labSuite<Scene>(
         function end(error) { if (error) throw error; if (--left === 0) process.exit(0); }`;
       const { code, stderr } = await scene.host.exec(process.execPath, ["-e", send]);
       assert.equal(code, 0, stderr);
-      assert.equal((await counts(scene)).dhcp, 2);
+      await waitFor(
+        async () => (await counts(scene)).dhcp === 2,
+        20_000,
+        "both are seen",
+        () => counts(scene),
+      );
     });
 
     step("kill -9, clean-up, start", async (scene) => {

@@ -140,12 +140,14 @@ labSuite<Scene>(
       assert.ok(first && second && third);
       await third.ok(["leave"]);
       assert.doesNotMatch(await third.host.ip("-br", "link"), /vpn-/);
-      await first
-        .peer(vip(2), (peer) => peer.state !== "up", 15_000, "not up")
-        .catch(async (error) => {
-          // Purged already: no longer in the list at all.
-          if ((await first.peers()).peers.some((peer) => peer.virtualIp === vip(2))) throw error;
-        });
+      await waitFor(
+        async () => {
+          const { peers } = await first.peers();
+          return !peers.some((peer) => peer.virtualIp === vip(2) && peer.state === "up");
+        },
+        15_000,
+        "the first one sees that the third has left",
+      );
       assert.equal((await ping(first.host, vip(1))).received, 3);
     });
   },

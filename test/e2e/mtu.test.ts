@@ -133,18 +133,8 @@ labSuite<Scene>(
         [a, b4],
         [b, a4],
       ] as const) {
-        const cut = await from.host.exec("ping", [
-          "-n",
-          "-c",
-          "3",
-          "-i",
-          "0.2",
-          "-M",
-          "dont",
-          "-s",
-          "1360",
-          to,
-        ]);
+        const patient = ["-n", "-c", "3", "-i", "0.2", "-w", "20"];
+        const cut = await from.host.exec("ping", [...patient, "-M", "dont", "-s", "1360", to]);
         assert.match(cut.stdout, /3 received/, cut.stdout);
         const large = await ping(from.host, to, { size: 1360, dontFragment: true, count: 2 });
         assert.equal(large.received, 0);

@@ -29,7 +29,7 @@ interface Details {
 const vip = { a: "10.81.0.1", b: "10.81.0.2", c: "10.81.0.3", cAgain: "10.81.0.4" };
 
 async function dig(host: Host, server: string, ...args: string[]): Promise<string> {
-  const { stdout } = await host.exec("dig", [`@${server}`, "+tries=1", "+time=3", ...args]);
+  const { stdout } = await host.exec("dig", [`@${server}`, "+tries=1", "+time=20", ...args]);
   return stdout;
 }
 

@@ -1,5 +1,6 @@
 /** `vpnctl set` under traffic: another rendezvous server without a gap, another MTU, another port of a link. */
 import assert from "node:assert/strict";
+import { waitFor } from "../lab/command.js";
 import type { Host } from "../lab/lab.js";
 import type { Running } from "../lab/machine.js";
 import { type Daemon, iexd, iexPort, pskGenerate, vpnd } from "../lab/programs.js";
@@ -38,13 +39,22 @@ labSuite<Scene>(
       const c = await vpnd(await lab.publicHost("c"));
       await c.join({ iex: at(fresh), psk, vip: "10.61.0.3/24", name: "c" });
       await Promise.all([c.peerUp("10.61.0.1"), c.peerUp("10.61.0.2"), a.peerUp("10.61.0.2")]);
-      const network = await a.json<{ state: string; servers: { address: string; state: string }[] }>([
-        "network",
-      ]);
-      assert.equal(network.state, "up");
+      interface Network {
+        state: string;
+        servers: { address: string; state: string }[];
+      }
+      const { servers } = await waitFor(
+        async () => {
+          const network = await a.json<Network>(["network"]);
+          return network.state === "up" && network.servers.every(({ state }) => state === "up") && network;
+        },
+        20_000,
+        "the network and its server are up",
+        () => a.json<Network>(["network"]),
+      );
       assert.deepEqual(
-        network.servers.map(({ address, state }) => ({ address, state })),
-        [{ address: at(fresh), state: "up" }],
+        servers.map(({ address }) => address),
+        [at(fresh)],
       );
       assert.equal((await steady.goesOn()).ended, undefined);
       steady.stop();

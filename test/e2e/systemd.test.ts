@@ -147,7 +147,7 @@ labSuite<Scene>(
       const table = await host.ok("vpnctl", ["peers"], { user: "alice" });
       assert.match(table, /10\.60\.0\.2/);
       const watch =
-        "TERM=xterm timeout --foreground --preserve-status -s INT 3 vpnctl stats --watch --interval 1s";
+        "TERM=xterm timeout --foreground --preserve-status -s INT 6 vpnctl stats --watch --interval 1s";
       const screen = await host.exec("script", ["-qec", watch, "/dev/null"], { user: "alice" });
       assert.equal(screen.code, 130, screen.stdout);
       // biome-ignore lint/suspicious/noControlCharactersInRegex: the terminal's own
@@ -295,18 +295,19 @@ labSuite<Scene>(
     step("a stopped event loop is killed by the watchdog and comes back", async ({ host }) => {
       for (const unit of ["vpnd", "iexd"]) {
         await host.ok("mkdir", ["-p", `/run/systemd/system/${unit}.service.d`]);
-        const input = "[Service]\nWatchdogSec=3\n";
+        const input = "[Service]\nWatchdogSec=8\n";
         await host.ok("tee", [`/run/systemd/system/${unit}.service.d/test.conf`], { input });
       }
       await host.ok("systemctl", ["daemon-reload"]);
       await host.ok("systemctl", ["restart", "iexd", "vpnd"]);
-      for (const unit of ["vpnd", "iexd"]) {
+      const stopped = async (unit: string): Promise<void> => {
         const pid = await host.property(unit, "MainPID");
         await host.ok("kill", ["-STOP", pid]);
         await comesBack(host, unit, pid);
         assert.match(await host.journal("-u", unit), /[Ww]atchdog timeout/);
         assert.equal(await host.property(unit, "NRestarts"), "1");
-      }
+      };
+      await Promise.all([stopped("vpnd"), stopped("iexd")]);
       await peerUp(host);
     });
 

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
 import { IexdProcess } from "./support/iexd.js";
 
-const deadlineMs = 20_000;
+const deadlineMs = 60_000;
 let folder = "";
 let server: IexdProcess | undefined;
 beforeEach(() => {

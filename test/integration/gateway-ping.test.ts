@@ -31,7 +31,7 @@ async function portOf(server: Server): Promise<number> {
 }
 
 const ping = (url: string, ...more: string[]): Promise<Result> =>
-  vpnctl(["--timeout", "300ms", "gateway", "ping", url, "--interval", "100ms", ...more]);
+  vpnctl(["gateway", "ping", url, "--interval", "100ms", ...more]);
 
 test("both families, both protocols", async () => {
   const { url } = await gateway();
@@ -78,7 +78,7 @@ test("the token goes into a header, and is not shown", async () => {
 });
 
 test("no answer is exit 8, and what ends the tunnel is told", async () => {
-  const silent = await ping((await gateway("deaf")).url, "10.0.0.1", "-c", "2");
+  const silent = await ping((await gateway("deaf")).url, "10.0.0.1", "-c", "2", "--timeout", "300ms");
   assert.equal(silent.code, 8);
   assert.match(silent.out, /10\.0\.0\.1: no answer, seq 2\n# 2 sent, 0 answered, 100 % lost/);
   assert.match(silent.err, /private and special addresses/);

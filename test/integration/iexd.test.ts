@@ -6,7 +6,7 @@ import { after, describe, it } from "node:test";
 import { PaperNode, type PaperNodeOptions } from "../interop/paper-node.js";
 import { IexdProcess } from "./support/iexd.js";
 
-const deadlineMs = 20_000;
+const deadlineMs = 60_000;
 const running: { stop(): Promise<void> }[] = [];
 after(() => Promise.all(running.map((one) => one.stop())));
 

@@ -208,7 +208,7 @@ const daemonErrors: [string, number, RegExp][] = [
   ["peer twin", 2, /several peers are called twin\nname one: twin.home, twin.lab/],
   ["-n hang --timeout 100ms peers", 8, /did not answer in time\n/],
   ["ping deaf -c 2", 8, /deaf does not answer\n/],
-  ["wait --peers 2 --timeout 300ms", 8, /home has 1 of 2 peers\n/],
+  ["wait --peers 2 --timeout 1s", 8, /home has 1 of 2 peers\n/],
   [`join ${joinTail.replace(keyFile, "/nowhere/key")}`, 1, /cannot read \/nowhere\/key/],
 ];
 

@@ -26,8 +26,8 @@ const views: readonly [string, ...string[]][] = [
 ];
 
 /**
- * Links, addresses, routes, rules, nftables, iptables and settings. Left out is only what moves by itself: counters, ages, and
- * the queueing discipline that a device keeps once it was up.
+ * Links, addresses, routes, rules, nftables, iptables and settings. Left out is only what moves by itself (counters, ages, and the
+ * queueing discipline that a device keeps once it was up) and what tells of the machine (modules that the kernel has loaded).
  */
 export function netState(netns: string): string {
   return views
@@ -38,7 +38,10 @@ export function netState(netns: string): string {
     .replace(/ \w+_timer +[\d.]+/g, "")
     .replace(/packets \d+ bytes \d+|\[\d+:\d+\]/g, "")
     .replace(/^# (Generated|Completed).*$/gm, "")
-    .replace(/^\/proc\/sys\/net\/ipv4\/(tcp_fastopen_key|route\/gc_\w+|ping_group_range):.*$/gm, "");
+    .replace(
+      /^\/proc\/sys\/net\/ipv4\/(tcp_fastopen_key|tcp_available_\w+|route\/gc_\w+|ping_group_range):.*$/gm,
+      "",
+    );
 }
 
 /** Lines that only one of two states has. */
