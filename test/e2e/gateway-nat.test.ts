@@ -27,6 +27,7 @@ interface GatewayDocument {
     txPackets: number;
     drops: Record<string, number>;
   }[];
+  strays: Record<string, number>;
 }
 
 const port = 8080;
@@ -224,11 +225,13 @@ labSuite<Scene>(
         await a.host.ip("addr", "add", `${other}/32`, "dev", "vpn-net");
         const spoofed = ["-n", "-c", "2", "-i", "0.2", "-W", "1", "-I", other, internet4];
         assert.match((await a.host.exec("ping", spoofed)).stdout, / 0 received/);
-        const { clients } = await gateway.json<GatewayDocument>(["gateway", "clients"]);
-        assert.ok(
-          clients.some(({ drops }) => (drops["foreign-source"] ?? 0) >= 2),
-          JSON.stringify(clients),
-        );
+        await gateway.host.exec("ping", ["-n", "-c", "1", "-W", "1", "10.91.200.2"]);
+        const counted = async () => {
+          const { clients, strays } = await gateway.json<GatewayDocument>(["gateway", "clients"]);
+          const foreign = clients.some(({ drops }) => (drops["foreign-source"] ?? 0) >= 2);
+          return (foreign && (strays["no-client"] ?? 0) > 0) || undefined;
+        };
+        await waitFor(counted, 60_000, "what is foreign and what is for nobody is counted");
       },
     );
 

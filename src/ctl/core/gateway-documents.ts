@@ -46,6 +46,7 @@ function running(gateway: Gateway): { [key: string]: Json } {
     ...{ allow, allowHost, allowClients, dns, fanqiang, padding, anySource, isolation },
     clients: gateway.clients.map(clientJson),
     refused: counts(gateway.refused),
+    strays: counts(gateway.strays),
   };
 }
 

@@ -24,12 +24,15 @@ export function gatewayText(gateway: Gateway, at: Date, look: Look): string {
     rows.length === 0
       ? ""
       : table(header, rows, { look, droppable: ["DROPS", "SINCE", "LEFT", "RTT", "FROM"] });
-  const refused = Object.entries(gateway.refused).map(([why, count]) => `${count} ${why}`);
-  return (
-    headline(gateway) +
-    listed +
-    notes([...(refused.length === 0 ? [] : [`refused: ${refused.join(", ")}`]), ...gateway.notes])
-  );
+  const counted = (what: string, by: Gateway["refused"]): string[] => {
+    const parts = Object.entries(by).map(([why, count]) => `${count} ${why}`);
+    return parts.length === 0 ? [] : [`${what}: ${parts.join(", ")}`];
+  };
+  const [refused, strays] = [
+    counted("refused", gateway.refused),
+    counted("packets for nobody", gateway.strays),
+  ];
+  return headline(gateway) + listed + notes([...refused, ...strays, ...gateway.notes]);
 }
 
 /** One line on how it is. */

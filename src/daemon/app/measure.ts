@@ -34,7 +34,7 @@ export function measureNetworks(networks: Networks): NetworkMeasure[] {
 }
 
 export async function measureGateway(gateway: Gateway): Promise<GatewayMeasure> {
-  const { clients, refused } = await gateway.view();
+  const { clients, refused, strays } = await gateway.view();
   const address = (addresses: readonly string[]): string => addresses[0]?.replace(/\/.*/, "") ?? "";
-  return { clients: clients.map((one) => ({ ...one, address: address(one.addresses) })), refused };
+  return { clients: clients.map((one) => ({ ...one, address: address(one.addresses) })), refused, strays };
 }

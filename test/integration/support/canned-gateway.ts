@@ -39,6 +39,7 @@ const gateway = {
     },
   ],
   refused: { "wrong-token": 2n },
+  strays: { "no-client": 5n },
   notes: ["a remark"],
 };
 

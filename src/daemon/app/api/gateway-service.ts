@@ -75,13 +75,24 @@ export function gatewayService(
 }
 
 async function gatewayMessage(gateway: Gateway): Promise<MessageInitShape<typeof GatewaySchema>> {
-  const { state, reason, options, declaredIn = "", users, clients, refused, notes } = await gateway.view();
+  const {
+    state,
+    reason,
+    options,
+    declaredIn = "",
+    users,
+    clients,
+    refused,
+    strays,
+    notes,
+  } = await gateway.view();
   return {
     ...options,
     ...{ state, declaredIn, users },
     ...(reason !== undefined && { reason }),
     clients: clients.map((client) => clientMessage(client, gateway.users.quotaOf(client.user)?.left)),
     refused: counts(refused),
+    strays: counts(strays),
     notes,
   };
 }

@@ -44,6 +44,8 @@ export interface GatewayView {
   clients: ClientView[];
   /** Connections that were not served, by reason. */
   refused: Readonly<Record<string, number>>;
+  /** Packets of a shared device that went to no client, by reason. */
+  strays: Readonly<Record<string, number>>;
   notes: string[];
 }
 
@@ -125,13 +127,14 @@ export class Gateway {
     const life = this.#life.now;
     const { origin } = this.#declaration;
     const always = { users, ...(origin !== undefined && { declaredIn: origin }) };
-    const idle = { ...always, clients: [], refused: {}, notes: [] };
+    const idle = { ...always, clients: [], refused: {}, strays: {}, notes: [] };
     if (life.state === "off") return { state: "off", ...idle };
     const { options } = life;
     if (life.state === "error") return { state: "error", reason: life.reason, options, ...idle };
     const { service, notes } = life;
     const refused = Object.fromEntries(service.refused);
-    return { state: "up", options, ...always, clients: await service.clients(), refused, notes };
+    const [clients, strays] = await Promise.all([service.clients(), service.strays()]);
+    return { state: "up", options, ...always, clients, refused, strays, notes };
   }
 
   /** @throws VpnError `usage` for bad options, `conflict` when it runs with others, `failed` or `conflict` when it cannot */

@@ -131,6 +131,11 @@ export class GatewayService {
     return this.#admission.refused;
   }
 
+  /** Packets of a shared device that went to no client, by reason. */
+  strays(): Promise<Readonly<Record<string, number>>> {
+    return this.#stations.strays();
+  }
+
   /** How many connections a user has. */
   connections(user: string): number {
     return this.#clients.all().filter((one) => one.user === user && one.state === "up").length;

@@ -23,6 +23,7 @@ async function lines(perPeer: boolean): Promise<string[]> {
     gateway: async () => ({
       clients: [one, { ...one, address: "10.91.0.6", state: "away" }],
       refused: { "no-token": 4 },
+      strays: { "no-client": 5 },
     }),
   });
   return (await registry.metrics()).split("\n").filter((line) => line !== "" && !line.startsWith("#"));
@@ -34,6 +35,7 @@ test("clients are counted by state, and each has series of its own", async () =>
     'vpnd_gateway_clients{state="up"} 1',
     'vpnd_gateway_clients{state="away"} 1',
     'vpnd_gateway_refused_total{reason="no-token"} 4',
+    'vpnd_gateway_stray_packets_total{reason="no-client"} 5',
     'vpnd_gateway_client_bytes_total{address="10.91.0.2",user="alice",direction="rx"} 7',
     'vpnd_gateway_client_bytes_total{address="10.91.0.6",user="alice",direction="tx"} 9',
     'vpnd_gateway_client_dropped_packets_total{address="10.91.0.2",user="alice",reason="foreign-source"} 3',

@@ -24,6 +24,10 @@ export function addGateway(registers: Registry[], { gateway, perPeer }: MetricsI
   mirror("vpnd_gateway_refused_total", refusedHelp, ["reason"], registers, async (add) => {
     for (const [reason, count] of Object.entries((await ask()).refused)) add({ reason }, count);
   });
+  const straysHelp = "Packets of the clients' shared device that went to none of them";
+  mirror("vpnd_gateway_stray_packets_total", straysHelp, ["reason"], registers, async (add) => {
+    for (const [reason, count] of Object.entries((await ask()).strays)) add({ reason }, count);
+  });
   if (!perPeer) return;
   const bytesHelp = "Bytes of inner packets from and to the client";
   mirror("vpnd_gateway_client_bytes_total", bytesHelp, [...client, "direction"], registers, async (add) => {

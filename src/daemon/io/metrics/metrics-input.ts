@@ -32,6 +32,8 @@ export interface GatewayMeasure {
   }[];
   /** Connections that were not served, by reason. */
   refused: Readonly<Record<string, number>>;
+  /** Packets of a shared device that went to no client, by reason. */
+  strays: Readonly<Record<string, number>>;
 }
 
 export interface MetricsInput {
