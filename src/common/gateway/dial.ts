@@ -31,7 +31,8 @@ const trusted = [
 
 /**
  * @param use called with the open WebSocket before anything of it is read
- * @throws VpnError `not-permitted` when the token is refused, `failed` otherwise
+ * @throws VpnError `not-permitted` when the token is refused, `failed` otherwise; who is there and will say the same again
+ * has a word in `fields.reason`
  */
 export async function dialGateway<T>(
   options: DialOptions,
@@ -163,10 +164,12 @@ function refused({ statusCode = 0 }: IncomingMessage): VpnError {
     case 403:
       return new VpnError("not-permitted", "the gateway does not take the token", {
         hint: "ask who runs it for another; give it with --token-file FILE",
+        fields: { reason: "wrong-token" },
       });
     case 404:
       return new VpnError("failed", "there is no gateway at this path of the server", {
         hint: "compare the URL with the gateway's --path",
+        fields: { reason: "wrong-path" },
       });
     case 429:
       return new VpnError("failed", "the quota of the token's user is used up", {
@@ -192,6 +195,7 @@ function untrusted(host: string, error: Error): VpnError {
   if (/CERT|SELF_SIGNED|ISSUER|ALTNAME/.test(code)) {
     return new VpnError("failed", `the certificate of ${host} is not to be trusted: ${error.message}`, {
       hint: "is its authority among those of this machine? see: update-ca-certificates",
+      fields: { reason: "certificate" },
       cause: error,
     });
   }

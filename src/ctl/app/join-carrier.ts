@@ -4,7 +4,7 @@ import type { JoinRequestSchema } from "../../common/gen/vpnd/v1/network_pb.js";
 import { parsePsk } from "../../common/psk.js";
 import { hasPassword, passwordOf } from "../core/postgres-options.js";
 import { type CtlContext, warn } from "./context.js";
-import { readPskFile } from "./psk-file.js";
+import { readPasswordFile, readPskFile, readTokenFile } from "./named-secrets.js";
 
 /** Options of `join` that say over what, and with whom. */
 export interface CarrierFlags {
@@ -115,7 +115,7 @@ async function database(context: CtlContext, flags: CarrierFlags, url: string): 
       hint: "give one of them as a file",
     });
   }
-  const password = file === undefined ? new Uint8Array(0) : passwordOf(await readPskFile(context, file));
+  const password = file === undefined ? new Uint8Array(0) : passwordOf(await readPasswordFile(context, file));
   const psk = pskFile === undefined ? new Uint8Array(0) : await readPskFile(context, pskFile);
   if (pskFile !== undefined) parsePsk(psk, { badger: false });
   const kept = { retentionSeconds: retention, maxBytes: BigInt(maxSize), log };
@@ -129,7 +129,7 @@ async function gateway(context: CtlContext, flags: CarrierFlags, url: string): P
       hint: "the gateway gives its clients their addresses",
     });
   }
-  const token = tokenFile === undefined ? new Uint8Array(0) : await readPskFile(context, tokenFile);
+  const token = tokenFile === undefined ? new Uint8Array(0) : await readTokenFile(context, tokenFile);
   return { case: "gateway", value: { url, token, proxy, routes: [...route], fanqiang, padding } };
 }
 

@@ -8,7 +8,7 @@ import { networkOf } from "../core/globals.js";
 import { hasPassword, passwordOf } from "../core/postgres-options.js";
 import type { PacketLog, Question } from "../io/packet-log.js";
 import { type CtlContext, warn } from "./context.js";
-import { readPskFile } from "./psk-file.js";
+import { readPasswordFile, readPskFile } from "./named-secrets.js";
 
 /** Where the log is. */
 export interface LogPlaceFlags {
@@ -71,7 +71,9 @@ async function openLog(context: CtlContext, flags: LogPlaceFlags, readOnly: bool
     );
   }
   const given =
-    file === undefined ? password : new TextDecoder().decode(passwordOf(await readPskFile(context, file)));
+    file === undefined
+      ? password
+      : new TextDecoder().decode(passwordOf(await readPasswordFile(context, file)));
   const psk =
     pskFile === undefined ? undefined : parsePsk(await readPskFile(context, pskFile), { badger: false });
   return logOfDatabase({ url, password: given, psk, readOnly }, context.signal);

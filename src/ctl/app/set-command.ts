@@ -21,6 +21,12 @@ interface FixedFlags {
   readonly tlsPskFile?: never;
   readonly badger?: never;
   readonly tap?: never;
+  readonly postgres?: never;
+  readonly postgresPasswordFile?: never;
+  readonly fast?: never;
+  readonly gateway?: never;
+  readonly fanqiang?: never;
+  readonly padding?: never;
 }
 
 export const setCommand: Command<CtlContext> = buildCommand<SetFlags & FixedFlags, [string?], CtlContext>({
@@ -59,6 +65,12 @@ export const setCommand: Command<CtlContext> = buildCommand<SetFlags & FixedFlag
       tlsPskFile: fixed("--tls-psk-file"),
       badger: fixed("--badger"),
       tap: fixed("--tap"),
+      postgres: fixed("--postgres"),
+      postgresPasswordFile: fixed("--postgres-password-file"),
+      fast: fixed("--fast"),
+      gateway: fixed("--gateway"),
+      fanqiang: fixed("--fanqiang"),
+      padding: fixed("--padding"),
     },
     positional: { kind: "tuple", parameters: [networkArgument] },
   },

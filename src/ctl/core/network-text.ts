@@ -63,7 +63,7 @@ export function networkText(network: Network, details: NetworkDetails | undefine
     ["database", databaseText(network.postgres)],
     ["gateway", gatewayLinkText(network.gateway)],
     ["declared in", network.declaredIn],
-    ["address", network.virtualIp],
+    ["address", network.gateway?.addresses.join(", ") || network.virtualIp],
     ["name", network.nodeName],
     ["names", namesLine(network.dns)],
     ["device", network.device],

@@ -2,6 +2,7 @@ import { existsSync, unlinkSync } from "node:fs";
 import type { Logger } from "pino";
 import { VpnError } from "../../common/errors.js";
 import { probeSocket } from "../io/api-socket.js";
+import { metricsSocketPath } from "../io/metrics/metrics-sockets.js";
 import { type Executor, machineExecutor } from "../io/system/executor.js";
 import { lockState, openDoor } from "./changes.js";
 import { isKillSwitchOn, liftKillSwitch, staysOn } from "./kill-switch/without-daemon.js";
@@ -47,8 +48,8 @@ async function cleanUpRest(
     });
   }
   if (dryRun) {
-    const plan = await door.planUndoAll();
-    return (await isStale(socket)) ? [...plan, `remove socket ${socket}`] : plan;
+    const stale = await staleSockets(socket);
+    return [...(await door.planUndoAll()), ...stale.map((path) => `remove socket ${path}`)];
   }
   const done = await door.undoAll();
   const [first, ...more] = door.leftovers();
@@ -58,11 +59,18 @@ async function cleanUpRest(
       hint: "the log above says why; then again: vpnd --cleanup",
     });
   }
-  if (await isStale(socket)) {
-    unlinkSync(socket);
-    done.push(`remove socket ${socket}`);
+  for (const path of await staleSockets(socket)) {
+    unlinkSync(path);
+    done.push(`remove socket ${path}`);
   }
   return done;
+}
+
+/** The API's socket and that of metrics beside it, as far as they were left. */
+async function staleSockets(socket: string): Promise<string[]> {
+  const both = [socket, metricsSocketPath(socket)];
+  const stale = await Promise.all(both.map(isStale));
+  return both.filter((_, index) => stale[index]);
 }
 
 /** A socket that somebody listens on, or that is no socket, is not ours to remove. */

@@ -1,16 +1,18 @@
 import type { CarrierEvent, Reason } from "../core/carrier.js";
-import { NetworkStory, type StoryState } from "../core/events/network-story.js";
+import { lostTexts, NetworkStory, type StoryState } from "../core/events/network-story.js";
+import type { NetworkConfig } from "../core/network/config.js";
 
 const storyStates = ["up", "connecting", "error"] as const;
 
 /** Tells the events of a network and its carrier, each once. */
 export class NetworkTeller {
   readonly #tell: (event: CarrierEvent) => void;
-  readonly #story = new NetworkStory();
+  readonly #story: NetworkStory;
   #fingerprint: string;
 
   /** @param fingerprint of its PSK, which is not told */
-  constructor(tell: (event: CarrierEvent) => void, fingerprint: string) {
+  constructor(carrier: NetworkConfig["carrier"], tell: (event: CarrierEvent) => void, fingerprint: string) {
+    this.#story = new NetworkStory(lostTexts[carrier]);
     this.#tell = tell;
     this.#fingerprint = fingerprint;
   }

@@ -109,7 +109,11 @@ export class Network {
       save: (rules) => disk.saveFilter(name, rules),
       onError: (error) => parts.log.error({ network: name, err: error }, "cannot keep filter rules"),
     });
-    this.#teller = new NetworkTeller((event) => parts.onEvent(event), this.psks.fingerprint);
+    this.#teller = new NetworkTeller(
+      this.config.carrier,
+      (event) => parts.onEvent(event),
+      this.psks.fingerprint,
+    );
     this.#parts = parts;
   }
 

@@ -1,7 +1,11 @@
 import { VpnError } from "../../common/errors.js";
 import { isWeak, parsePsk } from "../../common/psk.js";
 import type { CarrierEvent } from "../core/carrier.js";
-import { type GatewayClientOptions, openGatewayWarning } from "../core/gateway/client-options.js";
+import {
+  type GatewayClientOptions,
+  nothingGoesNote,
+  openGatewayWarning,
+} from "../core/gateway/client-options.js";
 import { chooseNetwork, chooseNetworks } from "../core/network/choose.js";
 import {
   checkJoinOptions,
@@ -309,7 +313,7 @@ export class Networks {
   #same(existing: Network, options: JoinOptions, psk: Uint8Array, password: string | undefined): boolean {
     const differs = differences(existing.config, options);
     if (Buffer.compare(existing.secrets.psk, psk) !== 0) differs.push("PSK");
-    if (existing.secrets.password !== password) differs.push("password");
+    if (existing.secrets.password !== password) differs.push(options.gateway === undefined ? "password" : "token");
     if (differs.length === 0) return true;
     const what = differs.join(", ");
     const origin = this.declared.originOf(existing.name);
@@ -321,7 +325,7 @@ export class Networks {
         hint:
           origin !== undefined
             ? "change it there and reload: systemctl reload vpnd"
-            : `change it: vpnctl ${what === "PSK" ? "psk set" : "set"} ${existing.name}; or leave it first: vpnctl leave ${existing.name}`,
+            : howToChange(existing.name, differs),
       },
     );
   }
@@ -354,8 +358,24 @@ export class Networks {
   }
 }
 
-function gatewayNotes({ url }: GatewayClientOptions): string[] {
-  return url.startsWith("wss:") ? [] : [openGatewayWarning];
+/** What `set` does not change: with another one it is another network. */
+const fixed = new Set([
+  ...["--badger", "--tap", "--psk-file", "--tls-psk-file", "--postgres", "--fast", "password"],
+  ...["--gateway", "--fanqiang", "--padding"],
+]);
+
+function howToChange(network: string, differs: readonly string[]): string {
+  if (differs.some((one) => fixed.has(one)))
+    return `another one needs another label; or leave it first: vpnctl leave ${network}`;
+  const command = differs.join() === "PSK" ? "psk set" : "set";
+  return `change it: vpnctl ${command} ${network}; or leave it first: vpnctl leave ${network}`;
+}
+
+function gatewayNotes({ url, routes }: GatewayClientOptions): string[] {
+  return [
+    ...(url.startsWith("wss:") ? [] : [openGatewayWarning]),
+    ...(routes.length === 0 ? [nothingGoesNote] : []),
+  ];
 }
 
 function joinNotes(config: NetworkConfig, psk: Uint8Array): string[] {

@@ -14,6 +14,11 @@ export interface JoinWait {
 /** An entry that might be our own older self is a conflict if it is still there after 35 s; allow it a little more. */
 const proofMs = 40_000;
 
+/** How often somebody who says no is looked for, milliseconds. */
+const lookMs = 200;
+/** Reasons that mean that nobody was heard. */
+const silences = new Set(["connecting", "silent", "timeout", "unreachable"]);
+
 /** Whom a network waits for, and what may be the matter with them. */
 function servers({ iex, tcp, postgres, gateway }: JoinOptions): { who: string; what: string } {
   const what = "does somebody listen there, and is TCP";
@@ -25,7 +30,7 @@ function servers({ iex, tcp, postgres, gateway }: JoinOptions): { who: string; w
 
 /**
  * Waits until a server confirmed the node.
- * @throws VpnError `no-reply` when all servers are silent, `conflict` when the virtual IP is another's
+ * @throws VpnError `no-reply` when all servers are silent, as it says no when one does, `conflict` when the virtual IP is another's
  */
 export async function waitForJoin(
   carrier: Carrier,
@@ -38,12 +43,14 @@ export async function waitForJoin(
   const expire = (): void => {
     const { who, what } = servers(config.asked);
     const { reason } = carrier.view();
-    const why = reason === undefined ? "" : ` (${reason.message})`;
-    over.abort(
-      new VpnError("no-reply", `no answer from ${who} for ${wait.timeoutMs / 1000} s${why}`, {
-        hint: `${what} let through? To keep trying: --no-wait`,
-      }),
-    );
+    const seconds = wait.timeoutMs / 1000;
+    const message =
+      reason === undefined
+        ? `no answer from ${who} for ${seconds} s`
+        : `no connection with ${who} in ${seconds} s: ${reason.message}`;
+    const silent = reason === undefined || silences.has(reason.code);
+    const hint = `${silent ? `${what} let through? To` : "to"} keep trying: --no-wait`;
+    over.abort(new VpnError("no-reply", message, { hint }));
   };
   let timer = setTimeout(() => {
     // A server that answers may yet have to tell whose the virtual IP is.
@@ -51,6 +58,10 @@ export async function waitForJoin(
     if (heard) timer = setTimeout(expire, proofMs);
     else expire();
   }, wait.timeoutMs);
+  const look = setInterval(() => {
+    const refusal = carrier.refusal?.();
+    if (refusal !== undefined) over.abort(refusal);
+  }, lookMs);
   const both = AbortSignal.any([signal, over.signal]);
   try {
     await carrier.ready(both);
@@ -60,5 +71,6 @@ export async function waitForJoin(
     throw error;
   } finally {
     clearTimeout(timer);
+    clearInterval(look);
   }
 }

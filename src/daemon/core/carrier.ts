@@ -2,6 +2,7 @@
  * A carrier moves a network's packets; the mesh is the first of four. A network (src/daemon/app) owns the device,
  * addresses and routes, and runs one carrier on it.
  */
+import type { VpnError } from "../../common/errors.js";
 import type { EngineCounters, EngineFeatures } from "./engine.js";
 import type { EngineFilter } from "./filter/engine-filter.js";
 import type { GatewayClientOptions } from "./gateway/client-options.js";
@@ -147,6 +148,8 @@ export interface Carrier {
   announcements?(): AnnouncedPeer[];
   /** Whom to ask for names while a peer is this machine's exit node. Absent: the exit node itself. */
   resolvers?(): readonly string[];
+  /** Whoever is waited for is there and says no, as it will again; undefined: that is not so. Absent: it is never known. */
+  refusal?(): VpnError | undefined;
   /** Who carries which prefixes besides its own addresses, by node key; replaces what was set before. */
   setRoutes?(routes: ReadonlyMap<string, readonly string[]>): void;
   /**

@@ -9,7 +9,7 @@ import { type GatewayPong, gatewayPongLine, gatewayPongText } from "../../core/g
 import { pingSummary } from "../../core/peer-text.js";
 import type { Tunnel } from "../../io/gateway-tunnel.js";
 import type { CtlCommand, CtlContext } from "../context.js";
-import { readPskFile } from "../psk-file.js";
+import { readTokenFile } from "../named-secrets.js";
 
 export interface GatewayPingFlags {
   readonly tokenFile?: string;
@@ -67,7 +67,7 @@ async function open(context: CtlContext, flags: GatewayPingFlags, url: string): 
   const { tokenFile, fanqiang = false, proxy } = flags;
   if (fanqiang && tokenFile !== undefined)
     throw new VpnError("usage", "gateways of fanqiang-poc take no token", { hint: "leave --token-file out" });
-  const token = tokenFile === undefined ? "" : gatewayToken(await readPskFile(context, tokenFile));
+  const token = tokenFile === undefined ? "" : gatewayToken(await readTokenFile(context, tokenFile));
   const { openTunnel } = await import("../../io/gateway-tunnel.js");
   const { signal } = context;
   try {

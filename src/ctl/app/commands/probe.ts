@@ -5,7 +5,7 @@ import { jsonLine } from "../../core/present.js";
 import { notes } from "../../core/table.js";
 import type { ProbeVerdict } from "../../io/probe.js";
 import type { CtlCommand } from "../context.js";
-import { readPskFile } from "../psk-file.js";
+import { readPskFile } from "../named-secrets.js";
 
 export interface ProbeFlags {
   readonly pskFile?: string;

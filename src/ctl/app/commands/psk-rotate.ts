@@ -2,8 +2,8 @@ import { VpnError } from "../../../common/errors.js";
 import { generatePsk } from "../../../common/psk.js";
 import { networkOf } from "../../core/globals.js";
 import type { CtlCommand } from "../context.js";
+import { readPskFile } from "../named-secrets.js";
 import { type PskChange, printPskChange, setPsk } from "../psk-change.js";
-import { readPskFile } from "../psk-file.js";
 import { defaultGraceSeconds, type PskSetFlags } from "./psk-set.js";
 
 export interface PskRotateFlags extends PskSetFlags {

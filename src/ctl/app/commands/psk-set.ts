@@ -1,7 +1,7 @@
 import { networkOf } from "../../core/globals.js";
 import type { CtlCommand } from "../context.js";
+import { readPskFile } from "../named-secrets.js";
 import { printPskChange, setPsk } from "../psk-change.js";
-import { readPskFile } from "../psk-file.js";
 
 export interface PskSetFlags {
   readonly pskFile?: string;

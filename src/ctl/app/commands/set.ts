@@ -4,7 +4,7 @@ import { networkOf } from "../../core/globals.js";
 import { jsonLine } from "../../core/present.js";
 import { notes, printable } from "../../core/table.js";
 import { type CtlCommand, type CtlContext, unaryOptions, withApi } from "../context.js";
-import { readPskFile } from "../psk-file.js";
+import { readTokenFile } from "../named-secrets.js";
 import { planText } from "./plan-output.js";
 
 export interface SetFlags {
@@ -64,7 +64,7 @@ const set: CtlCommand<SetFlags, [string?]> = async (context, flags, positional) 
 
 /** @param file empty: no token */
 async function tokenIn(context: CtlContext, file: string): Promise<Uint8Array> {
-  return file === "" ? new Uint8Array(0) : readPskFile(context, file);
+  return file === "" ? new Uint8Array(0) : readTokenFile(context, file);
 }
 
 function setJson(network: string, answer: ChangeSettingsResponse, dryRun: boolean) {

@@ -16,6 +16,7 @@ import { linkFilter } from "../../core/filter/link-filter.js";
 import {
   type GatewayClientOptions,
   gatewayKey,
+  nothingGoesNote,
   openGatewayWarning,
 } from "../../core/gateway/client-options.js";
 import { GatewayPeer } from "../../core/gateway/gateway-peer.js";
@@ -65,9 +66,6 @@ export interface GatewayCarrierOptions {
   deadMs?: number;
 }
 
-const nothingGoes =
-  "nothing goes by way of the gateway but what is sent to it; name prefixes with --route, or send everything: vpnctl exit-node use gateway";
-
 export class GatewayCarrier implements Carrier {
   onChange: () => void = () => {};
   onEvent: (event: CarrierEvent) => void = () => {};
@@ -85,6 +83,9 @@ export class GatewayCarrier implements Carrier {
   #living: GatewayConnection | undefined;
   #resume: string;
   #reason: Reason | undefined;
+  #refusal: VpnError | undefined;
+  /** It is this machine's exit node, or carries prefixes that were accepted of it. */
+  #carries = false;
   #stopped: Promise<void> | undefined;
   #toldState: CarrierView["state"] | undefined;
   readonly #readiness = new Readiness();
@@ -103,7 +104,11 @@ export class GatewayCarrier implements Carrier {
         this.#endpoints = endpoints;
       },
       onOpened: (opened) => this.#opened(opened),
-      onFailure: (reason) => this.#fail(reason),
+      onFailure: (error) => {
+        const { reason: code } = error.fields;
+        this.#refusal = code === undefined ? undefined : error;
+        this.#fail({ code: code === undefined ? "unreachable" : String(code), message: error.message });
+      },
     });
   }
 
@@ -129,6 +134,10 @@ export class GatewayCarrier implements Carrier {
     return this.#readiness.wait(signal);
   }
 
+  refusal(): VpnError | undefined {
+    return this.#refusal;
+  }
+
   responds(): boolean {
     return this.#port?.responds() ?? true;
   }
@@ -146,6 +155,11 @@ export class GatewayCarrier implements Carrier {
     const nodeKey = gatewayKey(this.#options.gateway);
     const up = this.#state() === "up";
     return [{ virtualIp, name: "gateway", nodeKey, up, what: announcementOf(hello) }];
+  }
+
+  /** Everything goes to the gateway; this only tells how much is meant to. */
+  setRoutes(routes: ReadonlyMap<string, readonly string[]>): void {
+    this.#carries = (routes.get(gatewayKey(this.#options.gateway)) ?? []).length > 0;
   }
 
   resolvers(): readonly string[] {
@@ -215,7 +229,7 @@ export class GatewayCarrier implements Carrier {
     return [
       ...(encrypted ? [] : [openGatewayWarning]),
       ...(resolvers.length === 0 ? [] : [`the gateway names resolvers: ${resolvers.join(", ")}`]),
-      ...(routes.length === 0 ? [nothingGoes] : []),
+      ...(routes.length === 0 && !this.#carries ? [nothingGoesNote] : []),
     ];
   }
 
@@ -295,6 +309,7 @@ export class GatewayCarrier implements Carrier {
     living.accept(hello);
     this.#hello = hello;
     this.#reason = undefined;
+    this.#refusal = undefined;
     if (hello.resume !== this.#resume) {
       this.#resume = hello.resume;
       this.#options.onLearned({ resume: hello.resume });

@@ -4,7 +4,6 @@ import { VpnError } from "../../../common/errors.js";
 import { clientDialect } from "../../../common/gateway/client-dialect.js";
 import { dialGateway } from "../../../common/gateway/dial.js";
 import { backoffMs } from "../../core/backoff.js";
-import type { Reason } from "../../core/carrier.js";
 import type { Endpoint } from "../../core/engine.js";
 import { firstHop, type GatewayClientOptions } from "../../core/gateway/client-options.js";
 import { refuseLoop } from "../../core/gateway/refuse-loop.js";
@@ -22,7 +21,7 @@ export interface GatewayDiallingOptions {
   onEndpoints: (endpoints: readonly Endpoint[]) => void;
   /** The connection is the receiver's; `over` resolves at its end. */
   onOpened: (opened: Opened) => { over: Promise<void> };
-  onFailure: (reason: Reason) => void;
+  onFailure: (error: VpnError) => void;
 }
 
 const redial = { firstMs: 500, maxMs: 30_000 };
@@ -69,7 +68,7 @@ export class GatewayDialling {
         continue;
       }
       failures = error === undefined && performance.now() - began > goodMs ? 1 : failures + 1;
-      if (error !== undefined) this.#options.onFailure(reasonOf(error));
+      if (error !== undefined) this.#options.onFailure(error);
       await delay(backoffMs(redial, failures, Math.random()), undefined, { signal, ref: false }).catch(
         () => {},
       );
@@ -114,10 +113,4 @@ export class GatewayDialling {
       onOpened({ socket, dialect, endpoint, ...(cipher !== undefined && { cipher }) }),
     );
   }
-}
-
-function reasonOf(error: VpnError): Reason {
-  if (error.fields.reason === "quota") return { code: "quota", message: error.message };
-  const code = error.code === "not-permitted" ? "wrong-token" : "unreachable";
-  return { code, message: error.message };
 }

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { formatEvent, type NetworkEvent, parseEvent } from "./event.js";
 import { EventRing } from "./event-ring.js";
-import { NetworkStory, type StoryState } from "./network-story.js";
+import { lostTexts, NetworkStory, type StoryState } from "./network-story.js";
 import { type PeerSnapshot, peerEvents } from "./peer-events.js";
 
 const up: PeerSnapshot = {
@@ -53,7 +53,7 @@ test("another path and another key are told", () => {
 });
 
 test("a network's story tells each change once", () => {
-  const story = new NetworkStory();
+  const story = new NetworkStory(lostTexts.mesh);
   const became = (state: StoryState, code?: string) => {
     const event = story.became(state, code === undefined ? undefined : { code, message: "" });
     return event && `${event.type} ${event.state} ${event.reason?.code ?? ""}`.trim();

@@ -23,6 +23,10 @@ export const defaultGatewayMtu = 1500;
 export const openGatewayWarning =
   "the way to the gateway is not encrypted: whoever is on it can read and change what passes, and take the token; use wss://";
 
+/** A remark for people whose network has no use yet. */
+export const nothingGoesNote =
+  "nothing goes by way of the gateway but what is sent to it; name prefixes with --route, or send everything: vpnctl exit-node use gateway";
+
 const usage = (message: string, hint: string): VpnError => new VpnError("usage", message, { hint });
 
 /** Checks what came over the API. @throws VpnError `usage` */
@@ -53,7 +57,10 @@ function checkRoute(text: string): string {
   if (cidr === undefined)
     throw usage(`${JSON.stringify(text.slice(0, 64))} is no prefix`, "such as --route 192.0.2.0/24");
   if (cidr.length === 0) {
-    throw usage(`--route ${text} would take the way to the gateway itself`, "name narrower prefixes");
+    throw usage(
+      `--route ${text} would take the way to the gateway itself`,
+      "name narrower prefixes; for everything: vpnctl exit-node use gateway, once it is joined",
+    );
   }
   return cidr.prefix;
 }

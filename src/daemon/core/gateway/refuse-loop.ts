@@ -17,5 +17,6 @@ export function refuseLoop(endpoint: string, routes: readonly string[]): void {
   if (taken === undefined) return;
   throw new VpnError("failed", `${endpoint} is inside ${taken}, which goes by way of the gateway itself`, {
     hint: "name prefixes around it with --route",
+    fields: { reason: "loop" },
   });
 }

@@ -5,7 +5,7 @@
 import type { CarrierEvent, CarrierView, PeerView, Reason, ServerView } from "../carrier.js";
 import type { Endpoint, EngineEvent, PeerId, Tag } from "../engine.js";
 import { Flaps } from "../events/flaps.js";
-import { NetworkStory } from "../events/network-story.js";
+import { lostTexts, NetworkStory } from "../events/network-story.js";
 import { Repeats } from "../events/repeats.js";
 import type { Announcement } from "../routes/announcement.js";
 import { isHostAddress, type Subnet } from "./address.js";
@@ -61,7 +61,7 @@ export class MeshCore implements Context {
   #ignored = 0;
   #lastTag = 0;
   #shownState: CarrierView["state"] = "connecting";
-  readonly #story = new NetworkStory();
+  readonly #story = new NetworkStory(lostTexts.mesh);
   readonly #repeats = new Repeats();
   readonly #flaps = new Flaps();
   readonly #teller = new PeerTeller();
