@@ -6,6 +6,7 @@ import type { ConnectionOptions } from "node:tls";
 import pg from "pg";
 import { parseEndpoint } from "../endpoint.js";
 import { VpnError } from "../errors.js";
+import { noTls, untrusted } from "./faults.js";
 import type { PostgresAddress } from "./url.js";
 import { DatabaseError, WireConnection } from "./wire-connection.js";
 
@@ -60,6 +61,8 @@ export async function connectDatabase(options: ConnectOptions, signal: AbortSign
   throw last;
 }
 
+const noTlsThere = /does not support SSL/;
+
 async function logIn(
   options: ConnectOptions,
   server: string,
@@ -71,7 +74,7 @@ async function logIn(
   try {
     return await attempt(options, server, endpoint, true, signal);
   } catch (error) {
-    if (!(error instanceof Error) || !/does not support SSL/.test(error.message)) throw error;
+    if (!(error instanceof Error) || !noTlsThere.test(error.message)) throw error;
     return attempt(options, server, endpoint, false, signal);
   }
 }
@@ -198,7 +201,14 @@ function explained(error: unknown, endpoint: string): Error {
   }
   if (!(error instanceof Error)) return VpnError.from(error, "failed");
   const code = "code" in error ? String(error.code) : "";
+  const { message } = error;
+  // In the words of pg, which knew what to do no more than the server did.
+  if (/client password must be/.test(message))
+    return new DatabaseError({ code: "28P01", message: "it asks for a password, and none is given" });
+  if (noTlsThere.test(message)) return new DatabaseError({ code: noTls, message: `${endpoint}: ${message}` });
+  if (/CERT|SELF_SIGNED|ISSUER|ALTNAME/.test(code))
+    return new DatabaseError({ code: untrusted, message: `${endpoint}: ${message}` });
   // What pg says when its time is up.
-  const why = reasons[code] ?? (/timeout/.test(error.message) ? "no answer" : error.message);
+  const why = reasons[code] ?? (/timeout/.test(message) ? "no answer" : message);
   return new VpnError("failed", `cannot connect to ${endpoint}: ${why}`, { cause: error });
 }

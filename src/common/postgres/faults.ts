@@ -16,6 +16,9 @@ interface Known {
   hint?: string;
 }
 
+/** Not of PostgreSQL: seen before anybody logged in. */
+export const noTls = "no-tls";
+export const untrusted = "certificate";
 const again = { lasting: false };
 /** By SQLSTATE, or the class that it begins with. */
 const known: Readonly<Record<string, Known>> = {
@@ -24,6 +27,18 @@ const known: Readonly<Record<string, Known>> = {
     says: "the database refuses the user or the password",
     lasting: true,
     hint: "check the user in the URL and --postgres-password-file",
+  },
+  [noTls]: {
+    code: noTls,
+    says: "the database has no TLS, which the URL requires",
+    lasting: true,
+    hint: "switch it on there (ssl = on in postgresql.conf), or leave sslmode out of the URL",
+  },
+  [untrusted]: {
+    code: untrusted,
+    says: "the database's certificate is not to be trusted",
+    lasting: true,
+    hint: "name the file of its authority: &sslrootcert=/FILE in the URL",
   },
   "3D": { code: "no-database", says: "there is no such database", lasting: true, hint: "check the URL" },
   "42501": {
@@ -47,10 +62,15 @@ const known: Readonly<Record<string, Known>> = {
   "55P03": { code: "locked", says: "somebody holds a lock on the log", ...again },
 };
 
+/** What PostgreSQL says to who may do no more than its own part. */
+const ownersOnly = /does not own|must be (owner|member)/;
+
 export function faultOf({ code, message }: Refusal): Fault {
   const found = known[code] ?? known[code.slice(0, 3)] ?? known[code.slice(0, 2)];
   if (found === undefined)
     return { code: "database-error", message: `the database says: ${message}`, ...again };
   const { says, ...rest } = found;
+  if (found.code === "not-permitted" && ownersOnly.test(message))
+    return { ...rest, message: `${says}: ${message}`, hint: "only the owner of the schema vpnd may" };
   return { ...rest, message: `${says}: ${message}` };
 }

@@ -160,7 +160,8 @@ export class Networks {
     this.#networks.set(config.name, network);
     const both = AbortSignal.any([signal, this.#stopping.signal]);
     await network.exclusive(() => this.#joinNew(network, request, both));
-    return { network, alreadyJoined: false, notes, plan: [] };
+    const found = network.carrier?.view().notes ?? [];
+    return { network, alreadyJoined: false, notes: [...new Set([...notes, ...found])], plan: [] };
   }
 
   /** Forgets a network. A damaged one's files are moved aside instead. */
@@ -313,7 +314,8 @@ export class Networks {
   #same(existing: Network, options: JoinOptions, psk: Uint8Array, password: string | undefined): boolean {
     const differs = differences(existing.config, options);
     if (Buffer.compare(existing.secrets.psk, psk) !== 0) differs.push("PSK");
-    if (existing.secrets.password !== password) differs.push(options.gateway === undefined ? "password" : "token");
+    if (existing.secrets.password !== password)
+      differs.push(options.gateway === undefined ? "password" : "token");
     if (differs.length === 0) return true;
     const what = differs.join(", ");
     const origin = this.declared.originOf(existing.name);

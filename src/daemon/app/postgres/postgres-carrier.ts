@@ -402,7 +402,9 @@ export class PostgresCarrier implements Carrier {
       ...(fast.length === 0
         ? []
         : [`delivered before they are durable (--fast): packets of ${fast.join(", ")}`]),
-      ...(clear ? ["the way to the database is not encrypted: add ?sslmode=require to the URL"] : []),
+      ...(clear
+        ? ["the way to the database is not encrypted: its server has no TLS, or the URL says sslmode=disable"]
+        : []),
     ];
   }
 
