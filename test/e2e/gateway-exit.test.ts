@@ -118,7 +118,9 @@ labSuite<Scene>(
           await c.ok(["exit-node", "use", "gateway", "--dry-run"]),
           /send all traffic through gateway/,
         );
+        assert.match(await c.ok(["network"]), /nothing goes by way of the gateway/);
         assert.match(await c.ok(["exit-node", "use", "gateway"]), /all traffic goes through gateway/);
+        assert.doesNotMatch(await c.ok(["network"]), /nothing goes by way/);
         await watch(scene);
         await isSeenAs(c.host, web4, gw.host.address);
         await isSeenAs(c.host, web6, gw.host.address6);

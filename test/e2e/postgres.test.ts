@@ -209,6 +209,8 @@ labSuite<Scene>(
         const refused = await c.ctl([...join.slice(0, -1), passwordFile(c.host, "wrong")]);
         assert.equal(refused.code, 1, refused.stderr);
         assert.match(refused.stderr, /user or the password/);
+        const silent = await c.ctl(join.slice(0, -2));
+        assert.match(silent.stderr, /asks for a password.*\n.*--postgres-password-file/, silent.stderr);
         const early = await c.ctl([...join.slice(0, -1), passwordFile(c.host, "y")]);
         assert.equal(early.code, 1, early.stderr);
         assert.match(early.stderr, /may not do this/);

@@ -71,7 +71,10 @@ test("a dry run makes no file", async () => {
 
 const wrong: readonly (readonly [string, RegExp])[] = [
   ["psk set home", /no key is given\nadd --psk-file/],
-  ["psk set home --psk-file /nonexistent/key", /no such file/],
+  ["psk set home --psk-file /nonexistent/key", /no such file.*\nmake a key: vpnctl psk generate/],
+  ["join net --gateway wss://gw.example --token-file /nonexistent", /no such file.*\n.*gateway user add/],
+  ["join net --gateway wss://gw.example --token-file /dev/null", /holds no token\n/],
+  ["set home --gateway wss://gw.example", /--gateway is not changed by set\n.*vpnctl leave/],
   [`psk set home --psk-file ${keyFile} --grace soon`, /"soon" is no duration\nwrite it as --grace 7d/],
   [`psk rotate --psk-file ${keyFile} --out x`, /exclude each other/],
   [`probe nowhere --psk-file ${keyFile}`, /"nowhere" is no endpoint\nwrite HOST:PORT/],

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { apiScene } from "./support/api-scene.js";
 import { skip } from "./support/daemon.js";
@@ -50,13 +50,14 @@ test("an existing TUN device is used, and given back as it was; --cleanup does t
   assert.match(dry.output, /restore tun7: down, mtu 1300/);
   assert.equal(scene.bench.snapshot(), machine);
   assert.deepEqual(filesIn(scene.bench.stateDir), files);
-  assert.ok(existsSync(scene.bench.socket));
+  const sockets = [scene.bench.socket, join(dirname(scene.bench.socket), "metrics.sock")];
+  assert.deepEqual(sockets.filter(existsSync), sockets);
   const cleanup = scene.bench.vpnd("--cleanup");
   assert.equal(await cleanup.ended(), 0, cleanup.errors);
   assert.equal(cleanup.output, dry.output);
   assert.match(cleanup.output, /restore tun7: down, mtu 1300/);
   assert.equal(offloads(), plain);
-  assert.ok(!existsSync(scene.bench.socket), "the socket is left");
+  assert.deepEqual(sockets.filter(existsSync), [], "a socket is left");
   assert.equal(scene.bench.snapshot(), before);
   const again = scene.bench.vpnd("--cleanup");
   assert.equal(await again.ended(), 0);

@@ -106,8 +106,9 @@ export class LogReader {
   #noticeStale(cursor: Cursor, behind: bigint, before: bigint): void {
     const now = performance.now();
     const paused = now - cursor.readAt > pauseMs;
+    const missed = cursor.readAt > 0 || !cursor.older;
     cursor.readAt = now;
-    if (!paused || before - behind < 2n) return;
+    if (!paused || !missed || before - behind < 2n) return;
     const { me, events } = this.#options;
     const { sender, session } = cursor;
     this.#connection

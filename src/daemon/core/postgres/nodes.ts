@@ -27,7 +27,9 @@ export interface Cursor {
   /** Number of the last packet that was read. */
   behind: bigint;
   opening: Opening;
-  /** When packets of it were read last, monotonic milliseconds. */
+  /** The session was there before this node: what is in it from then was never to be delivered. */
+  readonly older: boolean;
+  /** When packets of it were read last, monotonic milliseconds; 0: never. */
   readAt: number;
   /** What `opening` was found with. */
   openings: Openings;
@@ -214,8 +216,9 @@ export class Nodes {
   #cursorOf(row: OtherRow, session: bigint, openings: Openings): Cursor {
     let cursor = this.#cursors.get(session);
     if (cursor === undefined) {
-      const behind = this.#begun ? 0n : row.head;
-      cursor = { session, sender: row.node, behind, readAt: 0, opening: openings.of(row), openings };
+      const older = !this.#begun;
+      const behind = older ? row.head : 0n;
+      cursor = { session, sender: row.node, behind, older, readAt: 0, opening: openings.of(row), openings };
       this.#cursors.set(session, cursor);
     } else if (cursor.openings !== openings) {
       cursor.opening = openings.of(row);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { faultOf } from "../../../common/postgres/faults.js";
+import { faultOf, noTls, untrusted } from "../../../common/postgres/faults.js";
 import { formatPostgresUrl, parsePostgresUrl, splitPassword } from "../../../common/postgres/url.js";
 import {
   AnswerReader,
@@ -68,7 +68,7 @@ test("what is no URL of a database is refused without being quoted", () => {
 
 test("refusals have a word, and say whether waiting helps", () => {
   assert.deepEqual(
-    ["28P01", "42501", "53100", "57P01", "42P01", "XX000"].map((code) => {
+    ["28P01", "42501", "53100", "57P01", "42P01", "XX000", noTls, untrusted].map((code) => {
       const fault = faultOf({ code, message: "m" });
       return [fault.code, fault.lasting];
     }),
@@ -79,6 +79,8 @@ test("refusals have a word, and say whether waiting helps", () => {
       ["database-down", false],
       ["no-schema", true],
       ["database-error", false],
+      ["no-tls", true],
+      ["certificate", true],
     ],
   );
 });
@@ -141,6 +143,7 @@ test("a reader begins behind what was there, and reads later sessions from their
   const nodes = new Nodes();
   assert.deepEqual(nodes.update([row({ session: 5n, head: 40n })], openings, 0).unread, []);
   assert.equal(nodes.cursor(5n)?.behind, 40n);
+  assert.equal(nodes.cursor(5n)?.older, true);
   const later = nodes.update([row({ session: 5n, head: 41n }), row({ session: 6n, head: 3n })], openings, 0);
   assert.deepEqual(
     later.unread.map(({ session, behind }) => [session, behind]),
