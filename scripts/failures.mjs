@@ -6,7 +6,7 @@
 import { relative } from "node:path";
 
 /** Of the first failure in a suite; those after it mostly follow from it. */
-const linesOfFirst = 30;
+const linesOfFirst = 45;
 
 /** @param {AsyncIterable<import("node:test/reporters").TestEvent>} source */
 export default async function* failures(source) {

@@ -10,7 +10,7 @@ const suite = `
 const { describe, it } = require("node:test");
 describe("suite", () => {
   it("passes", () => {});
-  it("fails first", () => { throw new Error("reason\\n\\n" + "more\\n".repeat(50)); });
+  it("fails first", () => { throw new Error("reason\\n\\n" + "more\\n".repeat(70)); });
   it("fails then", () => { throw new Error("follows\\nmore"); });
 });`;
 
@@ -25,7 +25,7 @@ test("what failed is told with its reason, the first of a suite in full", () => 
   assert.deepEqual(stdout.trimEnd().split("\n"), [
     "a.test.cjs: suite: fails first",
     "    Error: reason",
-    ...Array.from({ length: 29 }, () => "    more"),
+    ...Array.from({ length: 44 }, () => "    more"),
     "a.test.cjs: suite: fails then",
     "    Error: follows",
   ]);

@@ -11,6 +11,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { takeResolvConf } from "../support/resolv-conf.js";
 import { must, run, runSync } from "./command.js";
+import { lastWords } from "./last-words.js";
 import { Machine } from "./machine.js";
 import { type NatKind, type NatOptions, ruleset, translates } from "./nat.js";
 
@@ -166,6 +167,7 @@ export class Lab {
   /** Keeps the logs at `close`. */
   markFailed(reason: unknown): void {
     this.#failed = true;
+    if (reason instanceof Error) reason.stack += `\n${lastWords(this.logFolder).join("\n")}`;
     appendFileSync(
       join(this.logFolder, "failures.log"),
       `${reason instanceof Error ? reason.stack : reason}\n`,
