@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <cmath>
 #include <utility>
 
 #include "arguments.h"
@@ -21,6 +22,15 @@ using Hubs = Live<vpnd::PortHub>;
 
 std::optional<uint32_t> read_client(const Napi::CallbackInfo& info) {
   return read_number(info.Env(), info[0], "client", 0, UINT32_MAX);
+}
+
+// An integer that JavaScript can hold exactly.
+std::optional<uint64_t> read_bytes(Napi::Env env, Napi::Value value, const char* name) {
+  constexpr double kMost = 9007199254740991;
+  const double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : -1;
+  if (number >= 0 && number <= kMost && std::floor(number) == number) return static_cast<uint64_t>(number);
+  throw_type_error(env, std::string(name) + " must be a number of bytes");
+  return std::nullopt;
 }
 
 std::optional<vpnd::PortHub::Mode> read_mode(Napi::Env env, Napi::Value value) {
@@ -50,7 +60,7 @@ void PortHub::define(Napi::Env env, Napi::Object exports) {
   exports.Set("PortHub", DefineClass(env, "PortHub",
                                      {InstanceMethod<&PortHub::start>("start"), InstanceMethod<&PortHub::stop>("stop"),
                                       InstanceMethod<&PortHub::share>("share"), InstanceMethod<&PortHub::add>("add"), InstanceMethod<&PortHub::remove>("remove"),
-                                      InstanceMethod<&PortHub::set_mode>("setMode"), InstanceMethod<&PortHub::choose>("choose"),
+                                      InstanceMethod<&PortHub::set_mode>("setMode"), InstanceMethod<&PortHub::choose>("choose"), InstanceMethod<&PortHub::set_limit>("setLimit"),
                                       InstanceMethod<&PortHub::write>("write"), InstanceMethod<&PortHub::give_back>("giveBack"),
                                       InstanceMethod<&PortHub::memory>("memory"), InstanceMethod<&PortHub::counters>("counters"),
                                       InstanceMethod<&PortHub::shared_drops>("sharedDrops"), InstanceMethod<&PortHub::responds>("responds")}));
@@ -120,7 +130,7 @@ void PortHub::share(const Info& info) {
   Napi::Error::New(info.Env(), "cannot share the device: " + error).ThrowAsJavaScriptException();
 }
 
-// add(client, { tunFd?, mtu, items, sources, anySource })
+// add(client, { tunFd?, mtu, items, sources, anySource, limit? })
 void PortHub::add(const Info& info) {
   const Napi::Env env = info.Env();
   const auto client = read_client(info);
@@ -137,8 +147,13 @@ void PortHub::add(const Info& info) {
   auto sources = read_prefixes(env, options->Get("sources"));
   const auto any_source = read_bool(env, options->Get("anySource"), "anySource");
   if (!sources || !any_source || !hub_) return;
+  std::optional<uint64_t> limit;
+  if (const Napi::Value given = options->Get("limit"); !given.IsUndefined()) {
+    limit = read_bytes(env, given, "limit");
+    if (!limit) return;
+  }
   std::string error;
-  if (hub_->add(*client, {fd.IsUndefined() ? -1 : static_cast<int>(*tun), *mtu, *items, std::move(*sources), *any_source}, error)) return;
+  if (hub_->add(*client, {fd.IsUndefined() ? -1 : static_cast<int>(*tun), *mtu, *items, std::move(*sources), *any_source, limit}, error)) return;
   Napi::Error::New(env, "cannot add the client: " + error).ThrowAsJavaScriptException();
 }
 
@@ -156,6 +171,14 @@ void PortHub::set_mode(const Info& info) {
   if (!client) return;
   const auto mode = read_mode(info.Env(), info[1]);
   if (mode && hub_) hub_->set_mode(*client, *mode);
+}
+
+// setLimit(client, bytes)
+void PortHub::set_limit(const Info& info) {
+  const auto client = read_client(info);
+  if (!client) return;
+  const auto bytes = read_bytes(info.Env(), info[1], "bytes");
+  if (bytes && hub_) hub_->set_limit(*client, *bytes);
 }
 
 void PortHub::choose(const Info& info) {
@@ -194,7 +217,13 @@ Napi::Value PortHub::counters(const Info& info) {
   const auto client = read_client(info);
   if (!client || !hub_) return info.Env().Undefined();
   const auto now = hub_->info(*client);
-  return now ? Napi::Value(port_counters_object(info.Env(), *now)) : info.Env().Undefined();
+  if (!now) return info.Env().Undefined();
+  const Napi::Object out = port_counters_object(info.Env(), *now);
+  out.Set("passedBytes", static_cast<double>(now->passed));
+  Napi::Array learned = Napi::Array::New(info.Env(), now->learned.size());
+  for (uint32_t i = 0; i < now->learned.size(); i++) learned.Set(i, now->learned[i].text());
+  out.Set("learned", learned);
+  return out;
 }
 
 // sharedDrops() -> by reason

@@ -25,6 +25,7 @@ class PortHub : public Napi::ObjectWrap<PortHub> {
   void add(const Info& info);
   Napi::Value remove(const Info& info);
   void set_mode(const Info& info);
+  void set_limit(const Info& info);
   void choose(const Info& info);
   void write(const Info& info);
   void give_back(const Info& info);

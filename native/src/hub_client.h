@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "backlog.h"
+#include "byte_budget.h"
 #include "destinations.h"
 #include "port_hub.h"
 #include "port_reader.h"
@@ -22,20 +23,26 @@ struct HubClient final : PortWriter::Gate, PortReader::Gate {
         out(tun),
         writer(options.items, options.mtu, tun.offloads(), out, counters) {
     writer.guard(this);
-    if (!options.any_source) return;
-    nat.emplace(sources);
-    reader.guard(this);
+    if (options.any_source) nat.emplace(sources);
+    if (options.limit) budget.emplace(*options.limit);
+    if (nat || budget) reader.guard(this);
   }
 
   bool admits(const IpHeader& ip, const VnetHeader& header, std::span<uint8_t> packet) noexcept override {
     // First this: what goes nowhere teaches nothing of the client's address.
     if (!destinations.permits(ip.destination)) counters.drop(PortDrop::forbidden_destination);
     else if (nat ? !nat->knows(ip.source) : !any_contains(sources, ip.source)) counters.drop(PortDrop::foreign_source);
+    else if (budget && !budget->spend(packet.size())) counters.drop(PortDrop::quota);
     else if (nat && !nat->leaving(header, packet)) counters.drop(PortDrop::malformed_inner);
     else return true;
     return false;
   }
-  bool passes(const VnetHeader& header, std::span<uint8_t> packet) noexcept override { return nat->arriving(header, packet); }
+  bool passes(const VnetHeader& header, std::span<uint8_t> packet) noexcept override {
+    if (budget && !budget->spend(packet.size())) counters.drop(PortDrop::quota);
+    else if (nat && !nat->arriving(header, packet)) counters.drop(PortDrop::malformed_packet);
+    else return true;
+    return false;
+  }
 
   const bool has_device;
   const Tun tun;
@@ -43,6 +50,7 @@ struct HubClient final : PortWriter::Gate, PortReader::Gate {
   const Destinations& destinations;
   PortCounters counters;
   std::optional<SourceNat> nat;
+  std::optional<ByteBudget> budget;
   PortReader reader;
   TunOut out;
   PortWriter writer;

@@ -17,12 +17,13 @@ enum class PortDrop : uint8_t {
   forbidden_destination,  // from a client: its destination is not open to clients
   no_client,         // from the device: its client is away, or nobody has the address
   queue_full,        // from the device: its client takes nothing now, and too much waits for it already
+  quota,             // either way: its client may move no more
   count
 };
 
 inline constexpr std::array<const char*, static_cast<size_t>(PortDrop::count)> port_drop_names = {
     "malformed-packet", "too-big", "bad-batch", "malformed-inner", "bad-header", "tun-error", "filtered",
-    "foreign-source", "forbidden-destination", "no-client", "queue-full"};
+    "foreign-source", "forbidden-destination", "no-client", "queue-full", "quota"};
 
 struct PortCounters {
   Traffic rx;  // carrier to device

@@ -235,6 +235,10 @@ void PortHub::set_mode(uint32_t id, Mode mode) {
   if (mode == Mode::read && impl_->shared && impl_->shared->resume(*client)) wake_up(impl_->wake_fd);
 }
 
+void PortHub::set_limit(uint32_t id, uint64_t bytes) {
+  if (HubClient* client = impl_->find(id); client && client->budget) client->budget->set_limit(bytes);
+}
+
 void PortHub::choose(uint32_t id, PortItems items) {
   if (HubClient* client = impl_->find(id); client && items != PortItems::frames) client->reader.choose(items);
 }
@@ -251,10 +255,11 @@ std::optional<PortInfo> PortHub::shared_info() const {
   return impl_->shared->info();
 }
 
-std::optional<PortInfo> PortHub::info(uint32_t id) const {
+std::optional<HubClientInfo> PortHub::info(uint32_t id) const {
   const HubClient* client = impl_->find(id);
   if (!client) return std::nullopt;
-  return port_info(client->counters);
+  return HubClientInfo{port_info(client->counters), client->budget ? client->budget->passed() : 0,
+                       client->nat ? client->nat->learned() : std::vector<Address>{}};
 }
 
 std::optional<HubBatch> PortHub::take() { return impl_->stopped ? std::nullopt : impl_->batches.take(); }

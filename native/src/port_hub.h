@@ -2,7 +2,9 @@
 #pragma once
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "destinations.h"
 #include "hub_batches.h"
@@ -17,6 +19,12 @@ struct HubClientOptions {
   PortItems items = PortItems::packets;  // packets or supers
   std::vector<Prefix> sources;           // of what the client may send
   bool any_source = false;  // it may send as any one address of a family, and is given that of `sources`, which are addresses
+  std::optional<uint64_t> limit = std::nullopt;  // bytes that may pass, both ways together; empty: as many as they like
+};
+
+struct HubClientInfo : PortInfo {
+  uint64_t passed;               // bytes that count against the limit; 0 without one
+  std::vector<Address> learned;  // what it sends as, with any_source
 };
 
 // All but the thread's part is of one thread only: the carrier's.
@@ -50,12 +58,15 @@ class PortHub {
   // Closes its own device, unless it is to be kept. The descriptor, or -1.
   int remove(uint32_t client, bool keep);
   void set_mode(uint32_t client, Mode mode);
+  // For a client that has a limit: so many bytes may pass from its beginning on. When a packet would be too many, nothing more passes,
+  // and all of it counts as passed.
+  void set_limit(uint32_t client, uint64_t bytes);
   // What its batches hold from about now on.
   void choose(uint32_t client, PortItems items);
   // See PortWriter::write. Nothing for a client that is not there.
   void write(uint32_t client, std::span<uint8_t> data, std::span<const uint32_t> ends, PortItems items) noexcept;
   // Empty: it is not there.
-  std::optional<PortInfo> info(uint32_t client) const;
+  std::optional<HubClientInfo> info(uint32_t client) const;
 
   std::optional<HubBatch> take();
   void give_back(unsigned index);

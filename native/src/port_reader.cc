@@ -60,7 +60,7 @@ bool PortReader::put(Batch& batch, BatchMemory::One& memory, const VnetHeader& h
 
 // One item of the device, at its place.
 void PortReader::take(Batch& batch, BatchMemory::One& memory, const VnetHeader& header, std::span<uint8_t> bytes) noexcept {
-  if (gate_ && !gate_->passes(header, bytes)) return counters_.drop(PortDrop::malformed_packet);
+  if (gate_ && !gate_->passes(header, bytes)) return;
   switch (items_) {
     case PortItems::packets: return packet(batch, memory, header, bytes);
     case PortItems::supers: return super(batch, memory, header, bytes);

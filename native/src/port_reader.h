@@ -12,7 +12,7 @@ namespace vpnd {
 
 class PortReader {
  public:
-  // Sees each packet as the device gave it, and may change it, but not its length. False: it goes no further.
+  // Sees each packet as the device gave it, and may change it, but not its length. False: it goes no further, and is counted.
   class Gate {
    public:
     virtual bool passes(const VnetHeader& header, std::span<uint8_t> packet) noexcept = 0;

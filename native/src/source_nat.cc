@@ -117,6 +117,14 @@ bool SourceNat::knows(const Address& source) noexcept {
   return true;
 }
 
+std::vector<Address> SourceNat::learned() const {
+  std::vector<Address> out;
+  for (const Pair* pair : {&v4_, &v6_}) {
+    if (pair->learned.load(std::memory_order_relaxed)) out.push_back(pair->own);
+  }
+  return out;
+}
+
 bool SourceNat::leaving(const VnetHeader& header, std::span<uint8_t> packet) noexcept {
   const Pair& pair = packet[0] >> 4 == 4 ? v4_ : v6_;
   return pair.own == pair.given || replace_address(packet, header, Side::source, pair.own, pair.given);

@@ -31,6 +31,8 @@ class SourceNat {
   bool knows(const Address& source) noexcept;
   // For a packet whose source it knows. False: it cannot be changed.
   bool leaving(const VnetHeader& header, std::span<uint8_t> packet) noexcept;
+  // What the client sends as, as far as that is known. By the thread that calls knows and leaving.
+  std::vector<Address> learned() const;
   // A packet that came for the client. False: it cannot be changed. What is for others or no packet is let be.
   bool arriving(const VnetHeader& header, std::span<uint8_t> packet) noexcept;
 

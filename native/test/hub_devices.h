@@ -40,9 +40,10 @@ struct HubDevices {
   HubDevices(const HubDevices&) = delete;
   HubDevices& operator=(const HubDevices&) = delete;
 
-  void add(uint32_t id, std::vector<Prefix> sources = {*Prefix::parse("0.0.0.0/0"), *Prefix::parse("::/0")}, bool any_source = false) {
+  void add(uint32_t id, std::vector<Prefix> sources = {*Prefix::parse("0.0.0.0/0"), *Prefix::parse("::/0")}, bool any_source = false,
+           std::optional<uint64_t> limit = std::nullopt) {
     std::string error;
-    CHECK(hub->add(id, {shared ? -1 : make_device(id), kMtu, PortItems::packets, std::move(sources), any_source}, error));
+    CHECK(hub->add(id, {shared ? -1 : make_device(id), kMtu, PortItems::packets, std::move(sources), any_source, limit}, error));
   }
   // Returns the hub's end.
   int make_device(uint32_t id) {

@@ -131,3 +131,45 @@ TEST(hub_stop, "hub: it stops while all batches are held, and clients that come 
   std::string error;
   CHECK(!hub.hub->add(99, {0, kMtu, PortItems::packets, {}}, error) && !hub.hub->take() && hub.hub->responds());
 }
+
+TEST(hub_limit, "hub: what a client may move is counted both ways; then nothing passes, until there is more") {
+  Hub hub;
+  const Bytes packet = build(udp_from(1, 100));
+  const size_t size = packet.size();
+  hub.add(1, {*Prefix::parse("0.0.0.0/0")}, false, 3 * size + 5);
+  hub.add(2);
+  hub.hub->set_mode(1, PortHub::Mode::read);
+  hub.write(1, packet);
+  CHECK(hub.send(1, packet));
+  CHECK(hub.take(1)[1].size() == 1);
+  hub.write(1, packet);
+  CHECK(hub.hub->info(1)->passed == 3 * size && hub.arrived(1).size() == 2);
+  // There is less left than a packet, and no smaller one passes either.
+  hub.write(1, packet);
+  hub.write(1, build(udp_from(1, 0)));
+  CHECK(hub.arrived(1).empty() && hub.dropped(1, PortDrop::quota) == 2 && hub.hub->info(1)->passed == 3 * size + 5);
+  CHECK(hub.send(1, packet));
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  while (hub.dropped(1, PortDrop::quota) < 3 && std::chrono::steady_clock::now() < end) std::this_thread::yield();
+  CHECK(hub.dropped(1, PortDrop::quota) == 3);
+  hub.hub->set_limit(1, 1);
+  CHECK(hub.hub->info(1)->passed == 3 * size + 5);
+  hub.hub->set_limit(1, 4 * size + 5);
+  CHECK(hub.send(1, packet));
+  CHECK(hub.take(1)[1].size() == 1);
+  // Who has no limit gets none.
+  hub.hub->set_limit(2, 0);
+  hub.write(2, packet);
+  CHECK(hub.arrived(2).size() == 1 && hub.hub->info(2)->passed == 0);
+}
+
+TEST(hub_learned, "hub: what a client sends as is told") {
+  Hub hub;
+  hub.add(1, {*Prefix::parse("10.91.0.2/32"), *Prefix::parse("fd00::2/128")}, true);
+  CHECK(hub.hub->info(1)->learned.empty());
+  const Bytes packet = build(udp_from(1));
+  hub.write(1, packet);
+  const auto learned = hub.hub->info(1)->learned;
+  IpHeader ip;
+  CHECK(parse_ip(packet, ip) && learned.size() == 1 && learned[0] == ip.source);
+}

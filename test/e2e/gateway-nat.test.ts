@@ -25,6 +25,7 @@ interface GatewayDocument {
     addresses: string[];
     rxPackets: number;
     txPackets: number;
+    learnedAddresses: string[];
     drops: Record<string, number>;
   }[];
   strays: Record<string, number>;
@@ -168,6 +169,7 @@ labSuite<Scene>(
         const document = await gateway.json<GatewayDocument>(["gateway", "clients"]);
         assert.equal(document.anySource, true);
         assert.deepEqual(document.clients[0]?.addresses, ["10.91.0.2/30", "fd76:706e:6477::1/127"]);
+        assert.deepEqual(document.clients[0]?.learnedAddresses, [own4, own6]);
       },
     );
 

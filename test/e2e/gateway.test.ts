@@ -32,6 +32,10 @@ interface GatewayDocument {
   notes: string[];
 }
 
+interface UsersDocument {
+  users: { name: string; quotaUsed?: number }[];
+}
+
 interface NetworkDocument {
   state: string;
   virtualIp?: string;
@@ -350,7 +354,7 @@ labSuite<Scene>(
     });
 
     step(
-      "a quota that is used up ends the session, also after a restart of vpnd",
+      "a quota that is used up ends the session, also after a crash of vpnd",
       async ({ gateway, a, b }) => {
         const token = await addUser(gateway, "carol", "--quota", "50K/month");
         const url = `ws://${gateway.host.address}:${port}/`;
@@ -367,7 +371,10 @@ labSuite<Scene>(
         const reason = async () => (await b.json<NetworkDocument>(["network", "net"])).reason?.code;
         await waitFor(async () => (await reason()) === "quota", 20_000, "carol is told", reason);
         assert.equal((await ping(a.host, internet4)).received, 3, "alice is undisturbed");
-        assert.equal(await gateway.stop(), 0);
+        const { users } = await gateway.json<UsersDocument>(["gateway", "user", "list"]);
+        const carol = users.find(({ name }) => name === "carol");
+        assert.equal(carol?.quotaUsed, 51_200, "to the byte");
+        await gateway.crash();
         await gateway.start();
         await reachable(a.host, internet4, 60_000);
         await waitFor(

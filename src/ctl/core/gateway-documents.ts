@@ -57,6 +57,7 @@ function clientJson(client: GatewayClient): Json {
     user: filled(client.user),
     name: filled(client.name),
     ...{ remote, device, addresses, state },
+    learnedAddresses: client.learnedAddresses,
     foreign: client.foreign,
     since: rfc3339(client.since),
     rttSeconds: client.rttSeconds,

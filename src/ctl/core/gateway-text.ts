@@ -6,11 +6,13 @@ import { ago, bareAddress, rfc3339 } from "./present.js";
 import { notes, printable, table } from "./table.js";
 
 export function gatewayText(gateway: Gateway, at: Date, look: Look): string {
+  const learns = gateway.anySource;
   const header = [
     "ID",
     "USER",
     "STATE",
     "ADDRESS",
+    ...(learns ? ["SENDS AS"] : []),
     "FROM",
     "RTT",
     "RECEIVED",
@@ -19,11 +21,11 @@ export function gatewayText(gateway: Gateway, at: Date, look: Look): string {
     "LEFT",
     "DROPS",
   ];
-  const rows = gateway.clients.map((client) => row(client, at));
+  const rows = gateway.clients.map((client) => row(client, learns, at));
   const listed =
     rows.length === 0
       ? ""
-      : table(header, rows, { look, droppable: ["DROPS", "SINCE", "LEFT", "RTT", "FROM"] });
+      : table(header, rows, { look, droppable: ["DROPS", "SINCE", "LEFT", "RTT", "FROM", "SENDS AS"] });
   const counted = (what: string, by: Gateway["refused"]): string[] => {
     const parts = Object.entries(by).map(([why, count]) => `${count} ${why}`);
     return parts.length === 0 ? [] : [`${what}: ${parts.join(", ")}`];
@@ -77,13 +79,14 @@ function quotaText({
   return `${formatBytes(quotaUsed)} of ${formatBytes(quota)}${quotaPeriod === "" ? "" : `/${quotaPeriod}`}`;
 }
 
-function row(client: GatewayClient, at: Date): string[] {
+function row(client: GatewayClient, learns: boolean, at: Date): string[] {
   const { rttSeconds } = client;
   return [
     String(client.id),
     client.user || "-",
     client.state,
     bareAddress(client.addresses[0] ?? ""),
+    ...(learns ? [client.learnedAddresses.join(", ") || "-"] : []),
     client.remote,
     rttSeconds === undefined ? "-" : `${(rttSeconds * 1000).toFixed(1)} ms`,
     formatBytes(Number(client.rxBytes)),

@@ -36,6 +36,7 @@ const gateway = {
       txBytes: 2000n,
       txPackets: 20n,
       drops: { "foreign-source": 3n },
+      learnedAddresses: ["192.168.1.5"],
     },
   ],
   refused: { "wrong-token": 2n },

@@ -101,7 +101,7 @@ function clientMessage(
   client: ClientView,
   quotaLeft: number | undefined,
 ): MessageInitShape<typeof GatewayClientSchema> {
-  const { since, rttSeconds, rxBytes, rxPackets, txBytes, txPackets, drops, ...rest } = client;
+  const { since, rttSeconds, rxBytes, rxPackets, txBytes, txPackets, drops, learned, ...rest } = client;
   return {
     ...rest,
     since: timestampFromMs(since),
@@ -112,6 +112,7 @@ function clientMessage(
     txBytes: BigInt(txBytes),
     txPackets: BigInt(txPackets),
     drops: counts(drops),
+    learnedAddresses: [...learned],
   };
 }
 

@@ -32,9 +32,19 @@ export interface ClientView extends Omit<Client, "slot" | "station" | "metered">
   rxPackets: number;
   txPackets: number;
   drops: Readonly<Record<string, number>>;
+  /** What it sends as, where it may keep an address of its own; empty: not known. */
+  learned: readonly string[];
 }
 
-const nothing = { rxBytes: 0, txBytes: 0, rxPackets: 0, txPackets: 0, drops: {} };
+const nothing = {
+  rxBytes: 0,
+  txBytes: 0,
+  rxPackets: 0,
+  txPackets: 0,
+  drops: {},
+  passedBytes: 0,
+  learned: [],
+};
 
 /** @param device its name @param measured absent: nothing is known of its packets */
 export function viewOf(
@@ -44,9 +54,10 @@ export function viewOf(
   measured: Measured | undefined,
 ): ClientView {
   const { counters = nothing, rttSeconds } = measured ?? {};
+  const { passedBytes, ...shown } = counters;
   return {
     ...client,
-    ...counters,
+    ...shown,
     device,
     addresses: plan.at(slot).client,
     ...(client.state === "up" && rttSeconds !== undefined && { rttSeconds }),

@@ -129,8 +129,8 @@ export class GatewayUsers {
     return open ? "none" : user;
   }
 
-  /** A client of the user moved so many bytes. @returns whether there is something left of the quota */
-  spend(user: GatewayUser, bytes: number): boolean {
+  /** A client of the user moved so many bytes. @returns what is left of the quota, bytes; undefined: there is none */
+  spend(user: GatewayUser, bytes: number): number | undefined {
     return this.#quotas.spend(user, bytes);
   }
 

@@ -16,13 +16,14 @@ export interface GrantParts {
   into?: readonly string[];
 }
 
-/** @param fd of its device; undefined: it has the shared one @param user undefined: it came without a token */
+/** @param fd of its device; undefined: it has the shared one @param user undefined: it came without a token @param limit of its bytes */
 export function makeGrant(
   parts: GrantParts,
   { id, slot, foreign }: Client,
   fd: number | undefined,
   user: GatewayUser | undefined,
   lease: Resumed,
+  limit: number | undefined,
 ): Grant {
   const { options, plan, resumeKey } = parts;
   const { client, gateway } = plan.at(slot);
@@ -41,6 +42,7 @@ export function makeGrant(
     ...{ id, sources: client.map(hostPrefix), hello, foreign },
     ...(fd !== undefined && { fd }),
     ...(rate !== undefined && { rate }),
+    ...(limit !== undefined && { limit }),
   };
 }
 

@@ -4,8 +4,9 @@ import { Usage } from "../../core/gateway/usage.js";
 import type { GatewayUser } from "../../core/gateway/users.js";
 import type { GatewayStore } from "../../io/gateway/store.js";
 
-/** A vpnd that is killed forgets what was used within so long, milliseconds. */
+/** A vpnd that is killed forgets what was used within so long, milliseconds, but no more than so many bytes, and those of a moment. */
 const saveMs = 30_000;
+const saveBytes = 16 << 20;
 
 export class Quotas {
   readonly #store: GatewayStore;
@@ -13,6 +14,8 @@ export class Quotas {
   readonly #log: Logger;
   #usage = new Usage();
   #timer: NodeJS.Timeout | undefined;
+  #unsaved = 0;
+  #saving: Promise<void> = Promise.resolve();
 
   constructor(parts: { store: GatewayStore; now: () => number; log: Logger }) {
     this.#store = parts.store;
@@ -25,11 +28,16 @@ export class Quotas {
     this.#usage = new Usage(await this.#store.usage());
   }
 
-  /** @returns whether there is something left */
-  spend(user: GatewayUser, bytes: number): boolean {
-    if (bytes > 0) this.#usage.spend(user, bytes, this.#now());
-    if (bytes > 0) this.#soon();
-    return this.#usage.left(user, this.#now()) !== 0;
+  /** @returns what is left, bytes; undefined: there is no quota */
+  spend(user: GatewayUser, bytes: number): number | undefined {
+    if (bytes > 0) {
+      this.#usage.spend(user, bytes, this.#now());
+      this.#unsaved += bytes;
+      this.#soon();
+    }
+    const left = this.#usage.left(user, this.#now());
+    if (bytes > 0 && (left === 0 || this.#unsaved >= saveBytes)) void this.save();
+    return left;
   }
 
   used(user: GatewayUser): number {
@@ -47,13 +55,17 @@ export class Quotas {
   }
 
   /** Writes what is not on disk. Never throws. */
-  async save(): Promise<void> {
-    if (this.#timer === undefined) return;
+  save(): Promise<void> {
+    if (this.#timer === undefined) return this.#saving;
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    await this.#store.saveUsage(this.#usage.format()).catch((error: unknown) => {
-      this.#log.error({ err: error }, "what gateway users have used of their quotas is not on disk");
+    this.#unsaved = 0;
+    this.#saving = this.#saving.then(async () => {
+      await this.#store.saveUsage(this.#usage.format()).catch((error: unknown) => {
+        this.#log.error({ err: error }, "what gateway users have used of their quotas is not on disk");
+      });
     });
+    return this.#saving;
   }
 
   #soon(): void {

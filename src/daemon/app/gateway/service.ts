@@ -98,6 +98,7 @@ export class GatewayService {
     this.#metering = new Metering({
       clients: this.#clients,
       measure: () => this.#stations.measure(),
+      limit: (station, limits) => this.#stations.limit(station, limits),
       spend: parts.spend,
     });
     this.#slots = new SlotKeeper({
@@ -215,8 +216,10 @@ export class GatewayService {
     const { slot, resumed } = lease;
     try {
       return await this.#slots.handOver(slot, resumed, connectedAgain, (fd) => {
+        const limit = this.#metering.firstLimit(user);
         const client = this.#enter(id, knock, welcome, station);
-        return { grant: makeGrant({ ...this.#parts, plan: this.#plan }, client, fd, user, lease) };
+        if (limit === 0) setImmediate(() => this.#inBackground(this.#meter()));
+        return { grant: makeGrant({ ...this.#parts, plan: this.#plan }, client, fd, user, lease, limit) };
       });
     } catch (error) {
       this.#parts.log.error({ err: error, slot }, "a gateway client cannot be served");

@@ -5,8 +5,7 @@
 
 import type { GatewayHello } from "../../../common/gateway/hello.js";
 import type { Reason } from "../../core/carrier.js";
-import type { EngineCounters } from "../../core/engine.js";
-import type { HubDestinations } from "../../core/gateway/hub.js";
+import type { HubCounters, HubDestinations } from "../../core/gateway/hub.js";
 import type { Knock } from "../../io/gateway/server.js";
 import type { TlsPair } from "../../io/gateway/tls-files.js";
 
@@ -32,6 +31,8 @@ export interface Grant {
   sources: string[];
   /** Bytes a second each way; absent: as fast as it goes. */
   rate?: number;
+  /** Bytes that it may move, both ways together; absent: as many as it likes. */
+  limit?: number;
   hello: GatewayHello;
   /** It speaks another protocol than ours. */
   foreign: boolean;
@@ -50,15 +51,21 @@ export interface Released {
   /** Its device, the caller's again. */
   fd?: number;
   /** As they were at the end. */
-  counters?: EngineCounters;
+  counters?: HubCounters;
 }
 
 /** A client at the moment of asking. */
 export interface Measured {
   id: number;
-  counters: EngineCounters;
+  counters: HubCounters;
   /** Absent: it is away, or has answered nothing yet. */
   rttSeconds?: number;
+}
+
+/** Of a client's bytes. */
+export interface Limit {
+  id: number;
+  bytes: number;
 }
 
 /** What the control asks of a station. */
@@ -68,6 +75,8 @@ export interface StationCalls {
   /** Closes the connection if there is one. */
   release(id: number, farewell: Farewell): Promise<Released>;
   measure(): Promise<Measured[]>;
+  /** So many bytes may clients with these ids move from their beginning on, who were granted a limit. */
+  limit(limits: readonly Limit[]): Promise<void>;
   /** Packets of the shared device that went to no client, by reason. */
   strays(): Promise<Readonly<Record<string, number>>>;
   /** Connections from now on get this certificate. */

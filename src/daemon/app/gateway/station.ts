@@ -12,6 +12,7 @@ import type {
   ControlCalls,
   Farewell,
   Grant,
+  Limit,
   Measured,
   Released,
   StationHandle,
@@ -67,6 +68,10 @@ export class Station implements StationHandle {
     return { ...(fd !== undefined && { fd }), ...(counters !== undefined && { counters }) };
   }
 
+  async limit(limits: readonly Limit[]): Promise<void> {
+    for (const { id, bytes } of limits) this.#hub.setLimit(id, bytes);
+  }
+
   async measure(): Promise<Measured[]> {
     return [...this.#devices].flatMap((id) => {
       const counters = this.#hub.counters(id);
@@ -105,7 +110,7 @@ export class Station implements StationHandle {
   }
 
   #serve(socket: WebSocket | undefined, grant: Grant): void {
-    const { id, fd, sources, foreign } = grant;
+    const { id, fd, sources, foreign, limit } = grant;
     const { mtu, padding, anySource } = this.#setup;
     const dialect = dialectOf(foreign, padding);
     try {
@@ -115,6 +120,7 @@ export class Station implements StationHandle {
         items: dialect.items,
         sources,
         anySource,
+        ...(limit !== undefined && { limit }),
       });
       this.#devices.add(id);
     } catch (error) {

@@ -26,6 +26,7 @@ class FakeStation implements StationHandle {
   async release(): Promise<object> {
     return {};
   }
+  async limit(): Promise<void> {}
   async measure(): Promise<[]> {
     return [];
   }

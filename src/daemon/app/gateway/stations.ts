@@ -7,6 +7,7 @@ import { Station, type StationPlatform } from "./station.js";
 import type {
   ControlCalls,
   Farewell,
+  Limit,
   Measured,
   Released,
   StationHandle,
@@ -65,6 +66,11 @@ export class Stations {
   /** As `StationCalls.release`. */
   async release(station: number, id: number, farewell: Farewell): Promise<Released> {
     return this.#all[station]?.release(id, farewell) ?? {};
+  }
+
+  /** As `StationCalls.limit`. */
+  async limit(station: number, limits: readonly Limit[]): Promise<void> {
+    await this.#all[station]?.limit(limits);
   }
 
   async measure(): Promise<Measured[]> {

@@ -6,6 +6,7 @@ import { PortCalls } from "../../io/port-calls.js";
 import type {
   ControlCalls,
   Farewell,
+  Limit,
   Measured,
   Released,
   StationHandle,
@@ -57,6 +58,10 @@ export class ThreadStation implements StationHandle {
 
   release(id: number, farewell: Farewell): Promise<Released> {
     return this.#ask((calls) => calls.call("release", id, farewell), {});
+  }
+
+  limit(limits: readonly Limit[]): Promise<void> {
+    return this.#ask((calls) => calls.call("limit", limits), undefined);
   }
 
   measure(): Promise<Measured[]> {

@@ -27,6 +27,15 @@ export interface HubClient {
   items: GatewayItems;
   sources: readonly string[];
   anySource: boolean;
+  /** Bytes that may pass, both ways together; absent: as many as they like. */
+  limit?: number;
+}
+
+export interface HubCounters extends EngineCounters {
+  /** What counts against the limit, bytes; 0 without one. */
+  passedBytes: number;
+  /** What the client sends as, with `anySource` and as far as that is known. */
+  learned: string[];
 }
 
 export interface PortHub {
@@ -49,12 +58,17 @@ export interface PortHub {
   /** @returns the descriptor of its device, which is the caller's again; undefined: there was no such client */
   release(client: number): number | undefined;
   setMode(client: number, mode: ClientMode): void;
+  /**
+   * For a client that was added with a limit: so many bytes may pass from its beginning on. When a packet would be too many, nothing
+   * more passes, and all of the limit counts as passed.
+   */
+  setLimit(client: number, bytes: number): void;
   /** What its batches hold from about now on. */
   choose(client: number, items: GatewayItems): void;
   /** Puts items of the client into its device, at once; what is wrong, foreign or forbidden is counted and goes nowhere. */
   write(client: number, data: Uint8Array, ends: Uint32Array, items: GatewayItems): void;
   /** rx: from the client, tx: to it. Undefined: there is no such client. */
-  counters(client: number): EngineCounters | undefined;
+  counters(client: number): HubCounters | undefined;
   /** Packets of the shared device that went to no client, by reason. */
   strays(): Readonly<Record<string, number>>;
   responds(): boolean;

@@ -9,6 +9,7 @@ interface AddonHub {
   add(client: number, options: HubClient): void;
   remove(client: number, keep: boolean): number;
   setMode(client: number, mode: ClientMode): void;
+  setLimit(client: number, bytes: number): void;
   choose(client: number, items: GatewayItems): void;
   write(client: number, data: Uint8Array, ends: Uint32Array, items: GatewayItems): void;
   giveBack(index: number): void;
@@ -81,6 +82,10 @@ class NativePortHub implements PortHub {
 
   setMode(client: number, mode: ClientMode): void {
     this.#hub.setMode(client, mode);
+  }
+
+  setLimit(client: number, bytes: number): void {
+    this.#hub.setLimit(client, bytes);
   }
 
   choose(client: number, items: GatewayItems): void {
