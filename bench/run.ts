@@ -11,6 +11,7 @@ const benches: Readonly<Record<string, () => Promise<{ main(args: readonly strin
   paper: () => import("./paper.js"),
   postgres: () => import("./postgres.js"),
   "postgres-log": () => import("./postgres-log.js"),
+  "postgres-notify": () => import("./postgres-notify.js"),
   "postgres-rows": () => import("./postgres-rows.js"),
   port: () => import("./port.js"),
   profile: () => import("./profile.js"),

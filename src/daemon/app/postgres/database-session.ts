@@ -14,11 +14,10 @@ import { keep, type Opened, openSession, type SessionOptions } from "./open-sess
 import { otherRow } from "./other-row.js";
 import { begin, type Connections, connectAll } from "./session-connections.js";
 import { answerMs, faultFrom, inTime, renewed, replaced, SessionFault, silent } from "./session-faults.js";
+import { Wakes } from "./wakes.js";
 
 /** How often a node says that it lives and looks who else does. */
 const tickMs = 5_000;
-/** How often is read when nothing is notified. */
-const pollMs = 50;
 /** What is under way when a session ends may take so long. */
 const goodbyeMs = 1_000;
 /** After so long packets travel in the next part of vpnd.transit: as long as any is looked for. */
@@ -45,7 +44,7 @@ export class DatabaseSession {
   #end: (error: unknown) => void = () => {};
   #looking: Promise<void> | undefined;
   #lookAgain = false;
-  #deaf = false;
+  readonly #wakes: Wakes;
 
   private constructor(options: SessionOptions, connections: Connections, opened: Opened) {
     const { nodes, events } = options;
@@ -60,11 +59,15 @@ export class DatabaseSession {
     this.#log = opened.log;
     const place = { me: opened.node, nodes };
     const { keys } = opened;
+    this.#wakes = new Wakes(() => {
+      for (const cursor of nodes.cursors()) this.reader.read(cursor);
+    }, this.#over.signal);
     const connect = { ...options.connect, applicationName: "vpnd tidy" };
     this.#tidying = new LogTidying(connect, opened.node, this.#over.signal);
     this.writer = new LogWriter(connections.write, {
       ...place,
       onLogged: (bytes) => this.#tidying.grew(bytes),
+      onNotified: (error) => this.#wakes.notified(error),
       session: this.id,
       keep: parseLogPolicy(opened.log) ?? 1,
       ...(keys && { key: keys.key }),
@@ -115,6 +118,11 @@ export class DatabaseSession {
     }
   }
 
+  /** What is not as it should be, for people. */
+  get note(): string | undefined {
+    return this.#wakes.note;
+  }
+
   /** Number of this node in the database. */
   get node(): number {
     return this.#me;
@@ -149,7 +157,7 @@ export class DatabaseSession {
     const { listen } = this.#connections;
     listen.onNotification = (channel, payload) => {
       const session = channel === networkChannel(this.#network) ? undefined : parseWake(payload);
-      if (session !== undefined) this.#deaf = false;
+      if (session !== undefined) this.#wakes.heard();
       const cursor = session === undefined ? undefined : this.#options.nodes.cursor(session);
       // Of a session that is not known yet, or something about who is there.
       if (cursor === undefined) this.#lookSoon();
@@ -163,8 +171,8 @@ export class DatabaseSession {
       const [log, share] = row ?? [];
       if (log == null) throw new SessionFault(replaced);
       if (log !== this.#log) await this.renew();
-      // What is found by looking was notified, and not heard: the queue of notifications is full, or the like.
-      if (await this.#look()) void this.#listenNoMore();
+      // What is found by looking was notified, and not heard.
+      if (await this.#look()) this.#wakes.unheard();
       this.#tidying.tick(share == null ? undefined : Number(share));
       if (at % turnMs === 0) await this.#turn();
       if (this.writer.oldestMs > answerMs) throw new SessionFault(silent);
@@ -195,17 +203,6 @@ export class DatabaseSession {
         if (this.#lookAgain) this.#lookSoon();
         this.#lookAgain = false;
       });
-  }
-
-  /** Reads again and again, until there are notifications again. */
-  async #listenNoMore(): Promise<void> {
-    if (this.#deaf) return;
-    this.#deaf = true;
-    const { signal } = this.#over;
-    while (this.#deaf && !signal.aborted) {
-      for (const cursor of this.#options.nodes.cursors()) this.reader.read(cursor);
-      await delay(pollMs, undefined, { ref: false });
-    }
   }
 
   /** Who else is there. @returns there was something to read */

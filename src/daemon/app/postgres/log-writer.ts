@@ -21,6 +21,8 @@ export interface LogWriterOptions {
   key?: Uint8Array;
   /** So many bytes more are in the log. */
   onLogged(bytes: number): void;
+  /** Others were told that there is something to read, or could not be. */
+  onNotified(error?: unknown): void;
   nodes: Nodes;
   events: LogWriterEvents;
 }
@@ -106,14 +108,14 @@ export class LogWriter {
   /** What fails is not written again: whether it is in the log may not be known, and nothing may be in it twice. */
   async #write(batch: RowBatch): Promise<void> {
     const { receivers, unknown, log } = batch;
-    const { session, nodes, events, onLogged } = this.#options;
+    const { session, nodes, events, onLogged, onNotified } = this.#options;
     try {
       const copied = this.#copy(batch);
       // In a transaction of its own behind it: with it in one, all writers of the database would wait for each other.
       const notify = [...receivers.keys()].map(
         (node) => `NOTIFY ${nodeChannel(node)}, '${wakeText(session)}'`,
       );
-      if (notify.length > 0) this.#connection.script(notify.join(";")).catch(() => {});
+      if (notify.length > 0) this.#connection.script(notify.join(";")).then(() => onNotified(), onNotified);
       await copied;
       onLogged(log?.length ?? 0);
       this.#outgoing.recycle(batch);

@@ -398,7 +398,9 @@ export class PostgresCarrier implements Carrier {
   #notes(): string[] {
     const fast = [...(this.#options.postgres.fast ? ["this node"] : []), ...this.#nodes.fast()];
     const clear = this.#session !== undefined && this.#session.cipher === undefined;
+    const note = this.#session?.note;
     return [
+      ...(note === undefined ? [] : [note]),
       ...(fast.length === 0
         ? []
         : [`delivered before they are durable (--fast): packets of ${fast.join(", ")}`]),

@@ -1,7 +1,7 @@
 /** The connections of a session: one writes, one reads, one listens. */
 import type { ConnectOptions } from "../../../common/postgres/connect.js";
 import { connectDatabase } from "../../../common/postgres/connect.js";
-import type { WireConnection } from "../../../common/postgres/wire-connection.js";
+import { DatabaseError, type WireConnection } from "../../../common/postgres/wire-connection.js";
 import type { Endpoint } from "../../core/engine.js";
 import { networkChannel, nodeChannel } from "../../core/postgres/channels.js";
 import { LogReader } from "./log-reader.js";
@@ -49,5 +49,8 @@ export async function begin(
   await LogReader.prepare(read);
   await listen.script(`LISTEN ${nodeChannel(opened.node)}`);
   await listen.script(`LISTEN ${networkChannel(opened.network)}`);
-  await listen.script(`NOTIFY ${networkChannel(opened.network)}`);
+  // Without it the others see this node some seconds later.
+  await listen.script(`NOTIFY ${networkChannel(opened.network)}`).catch((error: unknown) => {
+    if (!(error instanceof DatabaseError)) throw error;
+  });
 }
