@@ -57,6 +57,8 @@ async function pings(from: Daemon): Promise<number> {
   return avgSeconds * 1000;
 }
 
+const say = (what: string): void => void process.stderr.write(`${what}\n`);
+
 const seconds = (since: number): number => Math.round(performance.now() - since) / 1000;
 
 export async function main(): Promise<void> {
@@ -81,15 +83,18 @@ export async function main(): Promise<void> {
         () => notes(node),
       );
     const before = await pings(a);
+    say("filling the queue: some minutes");
     await hold(database);
     const filling = performance.now();
     const refusal = await fill(database);
     const filled = seconds(filling);
+    say(`full after ${filled} s: ${refusal}`);
     const usage = Number(await database.sql("SELECT pg_notification_queue_usage()"));
     const full = performance.now();
     await reachable(a.host, addresses[1]);
     for (const node of [a, b]) await noted(node, /queue of notifications is full/, true);
     const noticed = seconds(full);
+    say(`named after ${noticed} s`);
     const during = await pings(a);
     const copy = await copyFile(a.host, b.host, addresses[1], copied);
     assert.equal(copy.receivedSha256, copy.sentSha256);
@@ -99,6 +104,7 @@ export async function main(): Promise<void> {
     await reachable(a.host, addresses[1]);
     const twice = await database.sql("SELECT count(*) - count(DISTINCT (session, seq)) FROM vpnd.packet");
     assert.equal(twice, "0");
+    say("the one who held it up goes");
     await database.sql(
       `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = '${holder}'`,
     );

@@ -173,10 +173,17 @@ export class DatabaseSession {
       if (log !== this.#log) await this.renew();
       // What is found by looking was notified, and not heard.
       if (await this.#look()) this.#wakes.unheard();
+      if (this.#wakes.full) await this.#askQueue();
       this.#tidying.tick(share == null ? undefined : Number(share));
       if (at % turnMs === 0) await this.#turn();
       if (this.writer.oldestMs > answerMs) throw new SessionFault(silent);
     }
+  }
+
+  /** A queue that is full stays so, whoever has gone, until it is asked about: only then, or when it takes something, PostgreSQL cleans it up. */
+  async #askQueue(): Promise<void> {
+    const [row] = await inTime(this.#connections.listen.run("SELECT pg_notification_queue_usage() < 0.99"));
+    if (row?.[0] === "t") this.#wakes.notified();
   }
 
   /** What has travelled is emptied, so that payloads that are not kept are not there for long. */

@@ -25,8 +25,8 @@ export interface LogReaderOptions {
 const mostRows = 256;
 /** What a statement names is not there: a part of the log was dropped the moment that it was to be read. */
 const partGone = "42P01";
-/** Without such a pause nothing can have become too old, milliseconds. */
-const pauseMs = 1_000;
+/** Since then everything was read: nothing can have become too old (10 s), milliseconds. */
+const freshMs = 9_000;
 
 /** Reads what is for this node, session by session, each behind what was read of it before. */
 export class LogReader {
@@ -70,6 +70,7 @@ export class LogReader {
     for (;;) {
       this.#reading.set(session, false);
       const before = cursor.behind;
+      const askedAt = performance.now();
       let rows = 0;
       let first = 0n;
       const parameters = [me, session, before, mostRows].map(String);
@@ -79,7 +80,11 @@ export class LogReader {
         this.#row(row, cursor);
       });
       this.#deliver();
-      if (rows > 0) this.#noticeStale(cursor, before, first);
+      const fresh = askedAt - cursor.caughtUpAt <= freshMs;
+      const missed = cursor.caughtUpAt > 0 || !cursor.older;
+      if (rows > 0 && missed && !fresh) this.#countStale(cursor, before, first);
+      // Nothing after a while: what there was may have been too old, and is counted when something comes behind it.
+      if (rows < mostRows && (rows > 0 || fresh)) cursor.caughtUpAt = askedAt;
       if (rows < mostRows && this.#reading.get(session) !== true) return;
     }
   }
@@ -102,13 +107,9 @@ export class LogReader {
     }
   }
 
-  /** What was too old by the time that it could be read is not even fetched; after a pause it is counted. */
-  #noticeStale(cursor: Cursor, behind: bigint, before: bigint): void {
-    const now = performance.now();
-    const paused = now - cursor.readAt > pauseMs;
-    const missed = cursor.readAt > 0 || !cursor.older;
-    cursor.readAt = now;
-    if (!paused || !missed || before - behind < 2n) return;
+  /** What was too old by the time that it could be read is not even fetched: it is counted by the numbers that are missing. */
+  #countStale(cursor: Cursor, behind: bigint, before: bigint): void {
+    if (before - behind < 2n) return;
     const { me, events } = this.#options;
     const { sender, session } = cursor;
     this.#connection

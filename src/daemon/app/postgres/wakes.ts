@@ -37,6 +37,11 @@ export class Wakes {
     if (this.#full) this.unheard();
   }
 
+  /** The queue took nothing when it was tried last. */
+  get full(): boolean {
+    return this.#full;
+  }
+
   /** For people; undefined: all is well. */
   get note(): string | undefined {
     const result = "packets are looked for 20 times a second";

@@ -29,8 +29,8 @@ export interface Cursor {
   opening: Opening;
   /** The session was there before this node: what is in it from then was never to be delivered. */
   readonly older: boolean;
-  /** When packets of it were read last, monotonic milliseconds; 0: never. */
-  readAt: number;
+  /** When it was last asked for packets and had no more, monotonic milliseconds; 0: never. */
+  caughtUpAt: number;
   /** What `opening` was found with. */
   openings: Openings;
 }
@@ -218,7 +218,8 @@ export class Nodes {
     if (cursor === undefined) {
       const older = !this.#begun;
       const behind = older ? row.head : 0n;
-      cursor = { session, sender: row.node, behind, older, readAt: 0, opening: openings.of(row), openings };
+      const opening = openings.of(row);
+      cursor = { session, sender: row.node, behind, older, caughtUpAt: 0, opening, openings };
       this.#cursors.set(session, cursor);
     } else if (cursor.openings !== openings) {
       cursor.opening = openings.of(row);
