@@ -113,7 +113,7 @@ describe("names on real sockets", () => {
   });
 
   const dig = async (...args: string[]): Promise<string> => {
-    const always = ["@127.0.0.1", "-p", String(sockets.port), "+tries=1", "+time=5"];
+    const always = ["@127.0.0.1", "-p", String(sockets.port), "+tries=1", "+time=20"];
     const { code, stdout, stderr } = await run("dig", [...always, ...args]);
     assert.equal(code, 0, `dig ${args.join(" ")}: ${stdout}${stderr}`);
     return stdout;

@@ -10,7 +10,7 @@ import type { PortScene } from "./support/port-scene.js";
 async function scene<T>(name: string, ...args: string[]): Promise<T> {
   const file = fileURLToPath(new URL(`./support/${name}.ts`, import.meta.url));
   const output = await must("unshare", ["--net", process.execPath, "--import", "tsx", file, ...args], {
-    timeoutMs: 120_000,
+    timeoutMs: 300_000,
   });
   return JSON.parse(output) as T;
 }
@@ -24,7 +24,7 @@ describe("packet ports", { timeout: 600_000 }, () => {
       );
       assert.deepEqual(pings, [0, 0, 0], "IPv4, IPv6, fragments");
       for (const bytes of tcp) assert.ok(bytes > 10 << 20, `${tcp}`);
-      assert.ok(udp.packets > 1000 && udp.lost < udp.packets / 10, JSON.stringify(udp));
+      assert.ok(udp.packets > 300 && udp.lost < udp.packets / 10, JSON.stringify(udp));
       assert.equal(hashes[1], hashes[0]);
       const [near, far] = counters;
       for (const [from, to] of [

@@ -35,6 +35,12 @@ const audits = (vpnd: Running): Record<string, unknown>[] =>
     .filter((line) => line.includes('"audit":true'))
     .map((line) => JSON.parse(line));
 
+/** What vpnd has said may come later than the answer to who asked. */
+async function audited(vpnd: Running, lines: number): Promise<Record<string, unknown>[]> {
+  await until(() => audits(vpnd).length >= lines, `${lines} lines of audit`);
+  return audits(vpnd);
+}
+
 function openToAll(): Promise<Running> {
   const config = join(bench.folder, "vpnd.toml");
   writeFileSync(config, 'read_access = "all"\n');
@@ -55,7 +61,7 @@ test("strangers are kept out, members of the group get in", { skip }, async () =
   assert.match(stranger.err, /^vpnctl: you may not use vpnd .*\njoin its group: /);
   const member = await vpnctlAs("member", bench, joining, { input: key });
   assert.equal(member.code, 0, member.err);
-  const [line, ...more] = audits(vpnd);
+  const [line, ...more] = await audited(vpnd, 1);
   assert.equal(more.length, 0);
   assert.equal(line?.uid, nobody);
   assert.equal(typeof line?.pid, "number");
@@ -79,7 +85,12 @@ test("a change leaves one line, also when it fails; looking and dry runs leave n
   assert.deepEqual(audits(vpnd), []);
   assert.equal((await vpnctlAs("root", bench, ["leave", "nowhere"])).code, 6);
   assert.deepEqual(
-    audits(vpnd).map(({ uid, command, network, outcome }) => ({ uid, command, network, outcome })),
+    (await audited(vpnd, 1)).map(({ uid, command, network, outcome }) => ({
+      uid,
+      command,
+      network,
+      outcome,
+    })),
     [{ uid: 0, command: "leave", network: "nowhere", outcome: "not-configured" }],
   );
 });
@@ -116,7 +127,7 @@ test("with read_access = all strangers look, see no fingerprints and change noth
   const members = await vpnctlAs("member", bench, ["leave", "home"]);
   assert.equal(members.code, 0, members.err);
   assert.deepEqual(
-    audits(vpnd).map(({ command, outcome }) => `${command} ${outcome}`),
+    (await audited(vpnd, 2)).map(({ command, outcome }) => `${command} ${outcome}`),
     ["join ok", "leave ok"],
   );
 });

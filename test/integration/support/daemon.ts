@@ -115,6 +115,7 @@ export class Running {
   output = "";
   errors = "";
   readonly child: ChildProcess;
+  #closed = false;
 
   constructor(child: ChildProcess) {
     this.child = child;
@@ -124,6 +125,9 @@ export class Running {
     child.stderr?.on("data", (data: Buffer) => {
       this.errors += data.toString();
     });
+    child.once("close", () => {
+      this.#closed = true;
+    });
   }
 
   /** Waits until the output matches. */
@@ -132,9 +136,9 @@ export class Running {
     if (!pattern.test(this.output)) throw new Error(`ended without ${pattern}: ${this.output}${this.errors}`);
   }
 
-  /** Waits for its end. @returns exit code, or the signal that ended it */
+  /** Waits for its end, and for all that it has said. @returns exit code, or the signal that ended it */
   async ended(): Promise<number | string> {
-    await until(() => this.child.exitCode !== null || this.child.signalCode !== null, "end of the program");
+    await until(() => this.#closed, "end of the program");
     return this.child.exitCode ?? this.child.signalCode ?? "";
   }
 
