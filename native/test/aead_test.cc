@@ -130,15 +130,14 @@ TEST(aead_wrong_tag, "aead: one wrong bit of tag, nonce, header or text is refus
       const Bytes key = pattern(kMaxKeySize, 3);
       const auto sealer = make(cipher, key.data(), Direction::seal, 1);
       const auto opener = make(cipher, key.data(), Direction::open, 1);
-      Bytes parts[] = {pattern(kTagSize, 0), pattern(kNonceSize, 9), pattern(27, 11), pattern(45, 13)};
-      auto& [tag, nonce, aad, text] = parts;
+      Bytes tag = pattern(kTagSize, 0), nonce = pattern(kNonceSize, 9), aad = pattern(27, 11), text = pattern(45, 13);
       CHECK(sealer->seal(0, nonce.data(), aad, text.data(), text.data(), text.size(), tag.data()));
       Bytes out(text.size());
       auto opens = [&] { return opener->open(0, nonce.data(), aad, text.data(), out.data(), text.size(), tag.data()); };
       CHECK(opens());
-      for (Bytes& part : parts) {
-        for (size_t bit = 0; bit < part.size() * 8; bit++) {
-          uint8_t& byte = part[bit / 8];
+      for (Bytes* part : {&tag, &nonce, &aad, &text}) {
+        for (size_t bit = 0; bit < part->size() * 8; bit++) {
+          uint8_t& byte = (*part)[bit / 8];
           byte = static_cast<uint8_t>(byte ^ 1u << bit % 8);
           CHECK(!opens());
           byte = static_cast<uint8_t>(byte ^ 1u << bit % 8);

@@ -32,7 +32,7 @@ struct Path {
       if (mtu.due_ms() == PathMtu::kNever) return;
       now = std::max(now, mtu.due_ms());
     }
-    CHECK(!"never settles");
+    CHECK(false && "it settles");
   }
   // A search that has come to its end.
   PathMtu searched(size_t top) {
