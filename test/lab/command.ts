@@ -72,6 +72,7 @@ export async function waitFor<T>(
   const start = performance.now();
   const end = start + deadlineMs * patience;
   for (;;) {
+    const asked = performance.now();
     const value = await condition();
     if (value !== false && value !== undefined) return value;
     if (performance.now() > end) {
@@ -79,6 +80,7 @@ export async function waitFor<T>(
       const seconds = Math.round((performance.now() - start) / 1000);
       throw new Error(`not within ${seconds} s: ${what}${last}`);
     }
-    await delay(100);
+    // What takes long to ask, as a command does, is asked less often: those who are waited for need the processors.
+    await delay(Math.min(Math.max(100, performance.now() - asked), 500));
   }
 }
