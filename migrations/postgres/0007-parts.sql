@@ -61,7 +61,7 @@ BEGIN
     INTO fetches, heads FROM vpnd.part p WHERE p.name = ANY (parts);
   EXECUTE format($make$
     CREATE OR REPLACE FUNCTION vpnd.fetch_%1$s(me integer, of_session bigint, behind bigint, most integer) RETURNS SETOF vpnd.packet
-    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog SET enable_sort = off AS $body$
+    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_sort = off AS $body$
     DECLARE
       found bigint;
     BEGIN
@@ -74,7 +74,7 @@ BEGIN
       END IF;
     END $body$;
     CREATE OR REPLACE FUNCTION vpnd.head_%1$s(me integer, of_session bigint) RETURNS bigint
-    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog SET enable_sort = off AS $body$
+    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_sort = off AS $body$
     DECLARE
       last vpnd.packet;
     BEGIN

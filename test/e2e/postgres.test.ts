@@ -131,7 +131,10 @@ labSuite<Scene>(
         );
         const peer = await a.peer("10.9.0.2", (one) => one.state === "connecting", 20_000, "connecting");
         assert.ok(peer.reason?.message, JSON.stringify(peer));
+        // What is sent meanwhile waits in the device.
+        const waits = ping(a.host, "10.9.0.2", { count: 3, waitSeconds: 60 });
         await database.start();
+        assert.equal((await waits).received, 3);
         await a.peerUp("10.9.0.2");
         await reachable(b.host, "10.9.0.1");
       },
@@ -241,6 +244,13 @@ labSuite<Scene>(
         ]) {
           assert.match((await as(text)).stderr, /permission denied|role .* is not node|does not own/, text);
         }
+        // Functions that run as the owner do not take its types and tables for those of the system.
+        const own = "CREATE DOMAIN pg_temp.text AS pg_catalog.text CHECK (false)";
+        const asOwner = await as(`${own}; SELECT vpnd.count_stale(${node}, 1, 1, 0, 0)`);
+        assert.equal(asOwner.code, 0, asOwner.stderr);
+        const open = `SELECT string_agg(proname, ' ') FROM pg_proc WHERE pronamespace = 'vpnd'::regnamespace
+          AND NOT coalesce(proconfig, '{}') @> ARRAY['search_path=pg_catalog, pg_temp']`;
+        assert.equal(await database.sql(open), "");
         // As somebody else in its own part of the log: the partition takes one sender.
         const posing = `INSERT INTO vpnd.packet_${node} (sender, session, seq, sent, kind, payload) VALUES (1, 1, 1, now(), 2, '')`;
         assert.match((await as(posing)).stderr, /partition/);

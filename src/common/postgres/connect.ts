@@ -134,9 +134,12 @@ function takeStream(client: pg.Client): Duplex {
   return stream;
 }
 
+/** What others may have put into schemas that everybody writes to is not taken for what belongs to the system. */
+const ownPath = "SET search_path = pg_catalog, pg_temp";
+
 /** Of two servers of a pair one takes no writes. */
 async function refuseStandby(connection: WireConnection, endpoint: string): Promise<void> {
-  const [row] = await connection.run("SELECT pg_is_in_recovery()");
+  const [row] = await connection.script(`${ownPath}; SELECT pg_catalog.pg_is_in_recovery()`);
   if (row?.[0] !== "t") return;
   connection.destroy(new Error("standby"));
   throw new DatabaseError({ code: "25006", message: `${endpoint} is a standby` });
