@@ -70,11 +70,9 @@ void remove_all(const Napi::CallbackInfo& info) {
 
 // forgetFlows(sources)
 void forget(const Napi::CallbackInfo& info) {
-  const auto hosts = read_prefixes(info.Env(), info[0]);
-  if (!hosts) return;
-  std::vector<Address> sources;
-  for (const Prefix& host : *hosts) sources.push_back(host.address);
-  if (const int error = forget_flows(sources)) throw_system_error(info.Env(), error, "forget_flows");
+  const auto sources = read_prefixes(info.Env(), info[0]);
+  if (!sources) return;
+  if (const int error = forget_flows(*sources)) throw_system_error(info.Env(), error, "forget_flows");
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "destinations.h"
 #include "netlink.h"
 
 namespace vpnd {
@@ -42,7 +43,7 @@ struct Flow {
 
 }  // namespace
 
-int forget_flows(const std::vector<Address>& sources) {
+int forget_flows(const std::vector<Prefix>& sources) {
   std::vector<Flow> found;
   Netlink kernel(NETLINK_NETFILTER);
   NetlinkMessage question(message_type(IPCTNL_MSG_CT_GET), NLM_F_DUMP, header_of(AF_UNSPEC));
@@ -50,7 +51,7 @@ int forget_flows(const std::vector<Address>& sources) {
     if (message.size() < sizeof(nfgenmsg)) return;
     const View attributes = message.subspan(NLMSG_ALIGN(sizeof(nfgenmsg)));
     const View tuple = find(attributes, CTA_TUPLE_ORIG), zone = find(attributes, CTA_ZONE);
-    if (std::find(sources.begin(), sources.end(), source_of(tuple)) == sources.end()) return;
+    if (!any_contains(sources, source_of(tuple))) return;
     found.push_back({message[0], {tuple.begin(), tuple.end()}, {zone.begin(), zone.end()}});
   });
   // The kernel has no connection tracking.

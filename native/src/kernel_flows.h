@@ -6,8 +6,9 @@
 
 namespace vpnd {
 
-// Makes the kernel forget the connections that these hosts opened, translated or not: what still comes for them comes for nobody.
+// Makes the kernel forget the connections that hosts in these prefixes opened, translated or not: what still comes for them comes for
+// nobody.
 // 0 or an errno value; where nothing is tracked there is nothing to forget.
-int forget_flows(const std::vector<Address>& sources);
+int forget_flows(const std::vector<Prefix>& sources);
 
 }  // namespace vpnd

@@ -389,8 +389,18 @@ labSuite<Scene>(
     );
 
     step("it comes back after a crash of the gateway, with the same addresses", async ({ gateway, a }) => {
+      const talk = `const c = require("node:dgram").createSocket("udp4"); c.send("x", 4545, "${internet4}", () => c.close());`;
+      await a.host.exec(process.execPath, ["-e", talk]);
+      const flows = async () => (await gateway.host.exec("cat", ["/proc/net/nf_conntrack"])).stdout;
+      await waitFor(
+        async () => /src=10\.91\.0\.2 .*dport=4545 /.test(await flows()),
+        10_000,
+        "a flow is there",
+      );
       await gateway.crash();
       await gateway.start();
+      // Somebody else may get the address now.
+      assert.doesNotMatch(await flows(), /dport=4545 /);
       await reachable(a.host, internet4, 60_000);
       assert.equal((await a.json<NetworkDocument>(["network", "net"])).virtualIp, "10.91.0.2/30");
       assert.match(await gateway.ok(["footprint"]), /vpngw-\*/);

@@ -7,10 +7,10 @@ import { pino } from "pino";
 import { GatewayStore } from "../../io/gateway/store.js";
 import { GatewayUsers } from "./gateway-users.js";
 
-function usersIn(folder: string): GatewayUsers {
+function usersIn(folder: string, now = () => 1): GatewayUsers {
   const store = new GatewayStore(folder);
   const log = pino({ level: "silent" });
-  return new GatewayUsers({ store, log, now: () => 1, onChange: () => {}, onRevoked: async () => 0 });
+  return new GatewayUsers({ store, log, now, onChange: () => {}, onRevoked: async () => 0 });
 }
 
 test("a file of users that makes no sense lets nobody in without a token, and is not written over", async (t) => {
@@ -36,4 +36,17 @@ test("before the first user nobody needs a token, and ever after everybody", asy
   assert.equal(typeof found === "string" ? found : found.name, "alice");
   await users.revoke("alice");
   assert.deepEqual([users.whoHas("", false), users.whoHas(token, false)], ["unknown", "unknown"]);
+});
+
+test("who is revoked, or whose time is over, may not go on", async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "users-"));
+  t.after(() => rmSync(folder, { recursive: true }));
+  let now = 1000;
+  const users = usersIn(folder, () => now);
+  await users.add("alice", { expiresInSeconds: 5 });
+  await users.add("bob", {});
+  assert.deepEqual([users.has("alice"), users.has("bob"), users.has("carol")], [true, true, false]);
+  now = 6000;
+  await users.revoke("bob");
+  assert.deepEqual([users.has("alice"), users.has("bob")], [false, false]);
 });

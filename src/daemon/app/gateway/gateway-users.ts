@@ -6,6 +6,7 @@ import {
   checkUserName,
   type GatewayUser,
   hashToken,
+  isOver,
   makeToken,
   tokenBytes,
   userOfToken,
@@ -127,6 +128,12 @@ export class GatewayUsers {
     const user = userOfToken(this.#users, token, this.#parts.now());
     if (typeof user !== "string") return this.#quotas.left(user) === 0 ? "used-up" : user;
     return open ? "none" : user;
+  }
+
+  /** Whether there is such a user, whose time is not over. */
+  has(name: string): boolean {
+    const user = this.#users.find((one) => one.name === name);
+    return user !== undefined && !isOver(user, this.#parts.now());
   }
 
   /** A client of the user moved so many bytes. @returns what is left of the quota, bytes; undefined: there is none */

@@ -67,6 +67,7 @@ export class Life {
         ...(tls !== undefined && { tls }),
         ...(into !== undefined && { into: into.prefixes }),
         spend: (user, bytes) => users.spend(user, bytes),
+        mayStay: (user) => users.has(user),
         userOf: (token) => users.whoHas(token, options.open),
         log: log.child({ gateway: options.listen }),
         onChange,

@@ -8,6 +8,6 @@ export interface GatewayPlatform extends Pick<Platform, "makeSocket" | "closeFd"
   openClientDevice(device: ClientDevice): { fd: number };
   openSharedDevice(device: ClientDevice): { fd: number };
   deleteClientDevices(group: number): void;
-  /** Makes the kernel forget connections that these addresses opened. */
+  /** Makes the kernel forget connections that hosts in these prefixes opened. */
   forgetFlows(sources: readonly string[]): void;
 }

@@ -31,6 +31,8 @@ export interface ServiceParts extends Pick<AdmissionParts, "userOf">, Pick<Meter
   options: GatewayOptions;
   resumeKey: Uint8Array;
   platform: GatewayPlatform;
+  /** Whether a user who came in may go on. */
+  mayStay: (user: string) => boolean;
   /** Absent: without TLS. */
   tls?: TlsFiles;
   /** Prefixes of the network that clients get to; absent: none. */
@@ -44,6 +46,7 @@ const tickMs = 1_000;
 const longestName = 63;
 const connectedAgain: Farewell = { code: closeCodes.policy, text: "connected again" };
 const quotaIsOver: Farewell = { code: closeCodes.quota, text: "the quota is used up" };
+const tokenIsOver: Farewell = { code: closeCodes.policy, text: "the token is good no longer" };
 const timeIsOver: Farewell = { code: closeCodes.normal, text: "" };
 
 export class GatewayService {
@@ -189,7 +192,8 @@ export class GatewayService {
   }
 
   async #open(): Promise<void> {
-    const { tls } = this.#parts;
+    const { tls, options } = this.#parts;
+    this.#slots.forgetFormer(options.subnets);
     this.#makeAhead();
     if (tls !== undefined) this.#certificate = await Certificate.load(tls);
     await this.#stations.open();
@@ -276,6 +280,7 @@ export class GatewayService {
     const over = slots.flatMap((slot) => this.#clients.at(slot) ?? []);
     this.#inBackground(this.#slots.recycle(over, timeIsOver));
     this.#inBackground(this.#meter());
+    this.#inBackground(this.#dismiss());
     this.#inBackground(this.#certificate?.renew((pair) => this.#stations.renew(pair), this.#parts.log));
   }
 
@@ -283,6 +288,13 @@ export class GatewayService {
     work?.catch((error: unknown) => {
       this.#parts.log.error({ err: error }, "the gateway ran into a fault of its own");
     });
+  }
+
+  /** Says goodbye to those whose time is over, and to who came in while their token was being revoked. */
+  async #dismiss(): Promise<void> {
+    const gone = ({ user, state }: Client): boolean =>
+      state === "up" && user !== "" && !this.#parts.mayStay(user);
+    if (this.#clients.all().some(gone)) await this.kick(gone, tokenIsOver);
   }
 
   /** Says goodbye to those whose quota is used up. */

@@ -20,7 +20,7 @@ export interface SlotKeeperParts {
   release: (station: number, id: number, farewell: Farewell) => Promise<Released>;
   /** The client is none any more. */
   onReleased: (client: Client, released: Released) => void;
-  /** Makes the kernel forget connections that these addresses opened. @throws Error with the system's code */
+  /** Makes the kernel forget connections that hosts in these prefixes opened. @throws Error with the system's code */
   forgetFlows: (sources: readonly string[]) => void;
   log: Logger;
 }
@@ -34,6 +34,11 @@ export class SlotKeeper {
 
   constructor(parts: SlotKeeperParts) {
     this.#parts = parts;
+  }
+
+  /** Before the first client: the kernel may remember connections of those whom a former vpnd served. */
+  forgetFormer(subnets: readonly string[]): void {
+    this.#forget(subnets);
   }
 
   /** Makes devices of the next slots that nobody has. @throws as `SlotDevices.prepare` */
@@ -96,10 +101,14 @@ export class SlotKeeper {
   }
 
   #forgetFlows(slots: readonly number[]): void {
-    if (slots.length === 0) return;
-    const { plan, forgetFlows, log } = this.#parts;
+    const { plan } = this.#parts;
+    if (slots.length > 0) this.#forget(slots.flatMap((slot) => plan.at(slot).client.map(hostPrefix)));
+  }
+
+  #forget(sources: readonly string[]): void {
+    const { forgetFlows, log } = this.#parts;
     try {
-      forgetFlows(slots.flatMap((slot) => plan.at(slot).client.map(hostPrefix)));
+      forgetFlows(sources);
     } catch (error) {
       log.warn({ err: error }, "flows of former gateway clients could not be ended");
     }

@@ -105,7 +105,7 @@ export class Station implements StationHandle {
   async #admit(knock: Knock): Promise<Admission> {
     const verdict = await this.#control.admit(knock);
     if ("refuse" in verdict) return verdict;
-    if ("close" in verdict) return { accept: (socket) => dismiss(socket, verdict.close) };
+    if ("close" in verdict) return { dismiss: verdict.close };
     return { accept: (socket) => this.#serve(socket, verdict.grant) };
   }
 

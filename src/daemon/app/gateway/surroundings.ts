@@ -1,5 +1,6 @@
 /** What a gateway wants of the machine around it: translation, forwarding, and who may talk to whom. */
 import type { Logger } from "pino";
+import { refuseTakenSubnets } from "../../core/gateway/free-subnets.js";
 import { type IntoNetwork, leadInto } from "../../core/gateway/into.js";
 import { clientDevices, gatewayItems, type NatParts } from "../../core/gateway/nat.js";
 import { type GatewayOptions, isLocal } from "../../core/gateway/options.js";
@@ -64,7 +65,7 @@ export class Surroundings {
    */
   async bringAbout(options: GatewayOptions): Promise<Pick<Look, "into" | "notes">> {
     const { door, forwarding, log } = this.#parts;
-    const { nat, devices, into, notes } = await this.#look(options);
+    const { nat, devices, into, notes } = await this.#look(options, "new");
     try {
       await door.apply(owner, gatewayItems(options, nat));
       await forwarding.want(wish, clientDevices, devices, false);
@@ -89,14 +90,14 @@ export class Surroundings {
 
   /** For devices that were made anew. @throws as `bringAbout` */
   async forwardAgain(options: GatewayOptions): Promise<void> {
-    const { devices } = await this.#look(options);
+    const { devices } = await this.#look(options, "running");
     await this.#parts.forwarding.release(wish);
     await this.#parts.forwarding.want(wish, clientDevices, devices, false);
   }
 
   /** What `bringAbout` would do, a line each. */
   async plan(options: GatewayOptions): Promise<{ plan: string[]; notes: string[] }> {
-    const { nat, devices, notes } = await this.#look(options);
+    const { nat, devices, notes } = await this.#look(options, "new");
     const steps = await this.#parts.door.plan([...gatewayItems(options, nat), ...timeoutItems]);
     const forward =
       devices.length === 0 ? [] : [`forward between ${devices.join(", ")} and devices of clients`];
@@ -108,12 +109,13 @@ export class Surroundings {
     return this.#parts.door.planUndo(owner);
   }
 
-  async #look(options: GatewayOptions): Promise<Look> {
+  async #look(options: GatewayOptions, gateway: "new" | "running"): Promise<Look> {
     const { door, networks, tls } = this.#parts;
     const into = leadInto(options.into, networks());
     const own = new Set(["lo", "", ...networks().map(({ device }) => device)]);
-    const local = (await door.localPrefixes()).map(({ device }) => device);
-    const lans = [...new Set(local)].filter(
+    const local = await door.localPrefixes();
+    if (gateway === "new") refuseTakenSubnets(options.subnets, local);
+    const lans = [...new Set(local.map(({ device }) => device))].filter(
       (device) => !own.has(device) && !device.startsWith(clientDevices.slice(0, -1)),
     );
     // It may be down now, and come back with another device of that name.

@@ -108,3 +108,15 @@ test("whatever happens, no slot has two sessions, and there are no more than the
     }),
   );
 });
+
+test("one user who comes and goes does not drive others' addresses out", () => {
+  const leases = new Leases(4, 1000);
+  leases.take("honest", 1, undefined, "n1");
+  leases.release(0, 1, 0);
+  for (let session = 2; session < 10; session++) {
+    const taken = leases.take("greedy", session, undefined, `n${session}`);
+    leases.release(taken?.slot ?? -1, session, session);
+  }
+  assert.equal(leases.take("honest", 10, { slot: 0, nonce: "n1" }, "n10")?.resumed, true);
+  assert.notEqual(leases.take("newcomer", 11, undefined, "n11")?.slot, 0);
+});

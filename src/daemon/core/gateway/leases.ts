@@ -96,12 +96,17 @@ export class Leases {
     return undefined;
   }
 
-  /** Who is here goes before who may come back. */
+  /** Who is here goes before who may come back; of these, one of the user with the most slots gives way, lest one drive out all others. */
   #oldestAway(): number | undefined {
-    let oldest: { slot: number; until: number } | undefined;
-    for (const [slot, { until }] of this.#leases) {
-      if (until !== undefined && (oldest === undefined || until < oldest.until)) oldest = { slot, until };
+    const counts = new Map<string, number>();
+    for (const { user } of this.#leases.values()) counts.set(user, (counts.get(user) ?? 0) + 1);
+    let found: { slot: number; until: number; count: number } | undefined;
+    for (const [slot, { user, until }] of this.#leases) {
+      const count = counts.get(user) ?? 0;
+      if (until === undefined) continue;
+      if (found === undefined || count > found.count || (count === found.count && until < found.until))
+        found = { slot, until, count };
     }
-    return oldest?.slot;
+    return found?.slot;
   }
 }

@@ -60,7 +60,7 @@ export function deleteClientDevices(group: number): void {
   addon().deleteDevices(group);
 }
 
-/** Makes the kernel forget the connections that these addresses opened, with their translation. */
+/** Makes the kernel forget the connections that hosts in these prefixes opened, with their translation. */
 export function forgetFlows(sources: readonly string[]): void {
   addon().forgetFlows(sources);
 }

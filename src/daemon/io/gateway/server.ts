@@ -5,9 +5,10 @@ import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { type WebSocket, WebSocketServer } from "ws";
 import type { HostPort } from "../../../common/endpoint.js";
-import { canonicalAddress, formatEndpoint } from "../../../common/endpoint.js";
+import { formatEndpoint } from "../../../common/endpoint.js";
 import { VpnError } from "../../../common/errors.js";
 import { gatewayHeaders, gatewayProtocol, largestMessage } from "../../../common/gateway/hello.js";
+import { remoteOf } from "../../core/gateway/remote.js";
 import { errorCode } from "../atomic-file.js";
 import type { MakeTcpSocket } from "../tcp/sockets.js";
 import type { TlsPair } from "./tls-files.js";
@@ -28,9 +29,13 @@ export interface Knock {
   name: string;
 }
 
-/** What becomes of it: it is served, or told off by an HTTP status. `accept` gets nothing when the handshake failed after all. */
+/**
+ * What becomes of it: it is served, told off by a WebSocket's close code, or by an HTTP status. `accept` gets nothing when the handshake failed
+ * after all.
+ */
 export type Admission =
   | { accept: (socket: WebSocket | undefined) => void }
+  | { dismiss: { code: number; text: string } }
   | { refuse: 401 | 403 | 404 | 426 | 429 | 503 };
 
 export interface GatewayServerOptions {
@@ -44,6 +49,8 @@ export interface GatewayServerOptions {
 }
 
 const handshakeMs = 10_000;
+/** Who is told off has so long to say goodbye, milliseconds. */
+const farewellMs = 2_000;
 /** Connections that have not been served yet. When there are more, the oldest goes: honest ones say at once what they want. */
 const mostKnocking = 512;
 const refusals: Readonly<Record<number, string>> = {
@@ -133,7 +140,10 @@ export class GatewayServer {
     socket.on("error", () => socket.destroy());
     const key = keyOf(socket);
     this.#knocking.set(key, socket);
-    socket.once("close", () => this.#knocking.delete(key));
+    // Another connection may come from the same port before this one's end is told.
+    socket.once("close", () => {
+      if (this.#knocking.get(key) === socket) this.#knocking.delete(key);
+    });
     if (this.#knocking.size <= mostKnocking) return;
     const [oldest] = this.#knocking.values();
     this.#options.onRefused("too-many-connections");
@@ -159,11 +169,21 @@ export class GatewayServer {
     let accepted: WebSocket | undefined;
     // It calls back at once, or never.
     this.#sockets.handleUpgrade(request, socket, head, (opened) => {
+      if ("dismiss" in admission) return dismiss(opened, admission.dismiss);
       accepted = opened;
       this.#knocking.delete(keyOf(request.socket));
     });
-    admission.accept(accepted);
+    if ("accept" in admission) admission.accept(accepted);
   }
+}
+
+/** It stays among those that knock until it is gone: who is not served must not take up descriptors. */
+function dismiss(socket: WebSocket, { code, text }: { code: number; text: string }): void {
+  socket.on("error", () => {});
+  socket.close(code, text);
+  const grace = setTimeout(() => socket.terminate(), farewellMs);
+  grace.unref();
+  socket.once("close", () => clearTimeout(grace));
 }
 
 /**
@@ -187,12 +207,13 @@ function knockOf(request: IncomingMessage): Knock {
     const value = request.headers[name];
     return typeof value === "string" ? value.slice(0, 1024) : "";
   };
+  const { remoteAddress = "", remotePort = 0 } = request.socket;
   const [path = ""] = (request.url ?? "").split("?", 1);
   const own = header("sec-websocket-protocol")
     .split(",")
     .some((one) => one.trim() === gatewayProtocol);
   return {
-    remote: remoteOf(request, header("x-forwarded-for")),
+    remote: remoteOf(remoteAddress, remotePort, header("x-forwarded-for")),
     path,
     own,
     // Those of fanqiang-poc do not know how.
@@ -201,14 +222,6 @@ function knockOf(request: IncomingMessage): Knock {
     resume: header(gatewayHeaders.resume),
     name: header(gatewayHeaders.name),
   };
-}
-
-/** Whom a proxy on this machine speaks for: the last address is the one that the proxy itself saw. */
-function remoteOf({ socket }: IncomingMessage, forwarded: string): string {
-  const address = canonicalAddress(socket.remoteAddress ?? "") ?? "";
-  const told = canonicalAddress(forwarded.split(",").at(-1)?.trim() ?? "");
-  const local = address.startsWith("127.") || address === "::1";
-  return local && told !== undefined ? told : formatEndpoint(address, socket.remotePort ?? 0);
 }
 
 function refused(where: string, error: unknown): VpnError {
