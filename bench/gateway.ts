@@ -1,7 +1,7 @@
 /**
  * `npm run bench -- gateway`: the Internet by way of a gateway, between own ends: TCP both ways and round trips, without and with TLS, and
- * with one device for all clients; then many clients at once in one process, each of which pings a host of the Internet, with a device
- * each and with one for all. Under six minutes.
+ * with one device for all clients, and with two workers; then many clients at once in one process, each of which pings a host of the
+ * Internet, with a device each and with one for all, and with two workers. Under ten minutes.
  *
  *   --runs N       rounds (3)
  *   --seconds S    of each TCP test (3)
@@ -26,9 +26,14 @@ import { median } from "./statistics.js";
 
 type Isolation = "tun" | "shared";
 
-interface Run {
+/** How the gateway is started. */
+interface Way {
   tls: boolean;
   isolation: Isolation;
+  workers: number;
+}
+
+interface Run extends Way {
   /** Bits a second. */
   up: number;
   down: number;
@@ -36,8 +41,7 @@ interface Run {
   ping: number;
 }
 
-interface Crowd extends GatewayClientsReport {
-  isolation: Isolation;
+interface Crowd extends GatewayClientsReport, Omit<Way, "tls"> {
   clients: number;
   /** Bytes of the gateway's vpnd that one client takes. */
   bytesEach: number;
@@ -55,11 +59,14 @@ interface Scene {
 /** The original's, by the same tests on such a machine. */
 const original = { up: 82e6, down: 80e6, ping: 0.0013 };
 const roundsForPage = 3;
-const ways = [
-  { tls: false, isolation: "tun" },
-  { tls: true, isolation: "tun" },
-  { tls: false, isolation: "shared" },
-] as const;
+const ways: readonly Way[] = [
+  { tls: false, isolation: "tun", workers: 1 },
+  { tls: true, isolation: "tun", workers: 1 },
+  { tls: false, isolation: "shared", workers: 1 },
+  { tls: false, isolation: "tun", workers: 2 },
+  { tls: false, isolation: "shared", workers: 2 },
+];
+const crowdWays = ways.filter(({ tls }) => !tls);
 const port = 8443;
 
 async function build(lab: Lab): Promise<Scene> {
@@ -78,8 +85,7 @@ async function build(lab: Lab): Promise<Scene> {
 
 async function start(
   { gateway }: Scene,
-  tls: boolean,
-  isolation: Isolation,
+  { tls, isolation, workers }: Way,
   maxClients = 10_000,
 ): Promise<string> {
   const config = ["--config", join(gateway.host.folder, "vpnd.toml")];
@@ -91,14 +97,16 @@ async function start(
     String(maxClients),
     "--isolation",
     isolation,
+    "--workers",
+    String(workers),
   ];
   await gateway.ok(["gateway", "start", "--open", ...options]);
   return `${tls ? "wss" : "ws"}://${gateway.host.address}:${port}/`;
 }
 
-async function measure(scene: Scene, way: Pick<Run, "tls" | "isolation">, seconds: number): Promise<Run> {
+async function measure(scene: Scene, way: Way, seconds: number): Promise<Run> {
   const { gateway, client, web } = scene;
-  const url = await start(scene, way.tls, way.isolation);
+  const url = await start(scene, way);
   await client.ok(["join", "net", "--gateway", url, "--route", internetRoutes]);
   await reachable(client.host, internet4);
   const ends = { a: client.host, b: web };
@@ -111,10 +119,10 @@ async function measure(scene: Scene, way: Pick<Run, "tls" | "isolation">, second
   return { ...way, up, down, ping };
 }
 
-async function many(scene: Scene, clients: number, isolation: Isolation): Promise<Crowd> {
+async function many(scene: Scene, clients: number, way: Way): Promise<Crowd> {
   const { gateway, crowd } = scene;
   // One more is too many.
-  const url = await start(scene, false, isolation, clients);
+  const url = await start(scene, way, clients);
   const { pid } = gateway.program;
   const before = status(pid, "VmRSS") * 1024;
   const program = ["--import", join(repository, "node_modules/tsx/dist/loader.mjs")];
@@ -132,7 +140,7 @@ async function many(scene: Scene, clients: number, isolation: Isolation): Promis
   const cpuMsEach = (((used?.cpuSecondsPerMinute ?? Number.NaN) * minutes) / clients) * 1000;
   await gateway.ok(["gateway", "stop"]);
   await gateway.stop();
-  return { ...report, isolation, clients, bytesEach, cpuMsEach };
+  return { ...report, isolation: way.isolation, workers: way.workers, clients, bytesEach, cpuMsEach };
 }
 
 export async function main(args: readonly string[]): Promise<void> {
@@ -156,9 +164,7 @@ export async function main(args: readonly string[]): Promise<void> {
       for (const way of ways) runs.push(await measure(scene, way, seconds));
     }
     const crowds: Crowd[] = [];
-    for (const isolation of clients === 0 ? [] : (["tun", "shared"] as const)) {
-      crowds.push(await many(scene, clients, isolation));
-    }
+    for (const way of clients === 0 ? [] : crowdWays) crowds.push(await many(scene, clients, way));
     if (values.json) {
       process.stdout.write(
         `${JSON.stringify({ schema: "bench.gateway/v1", ...machineLine(), runs, crowds })}\n`,
@@ -178,12 +184,18 @@ export async function main(args: readonly string[]): Promise<void> {
 
 function speeds(runs: readonly Run[], rounds: number, seconds: number): string {
   const { date, machine, kernel, node } = machineLine();
-  const rows = ways.map(({ tls, isolation }) => {
-    const of = (what: (run: Run) => number): number =>
-      median(runs.filter((run) => run.tls === tls && run.isolation === isolation).map(what));
+  const rows = ways.map(({ tls, isolation, workers }) => {
+    const same = runs.filter(
+      (run) => run.tls === tls && run.isolation === isolation && run.workers === workers,
+    );
+    const of = (what: (run: Run) => number): number => median(same.map(what));
     const [up, down, ping] = [of((run) => run.up), of((run) => run.down), of((run) => run.ping)];
     return [
-      `${tls ? "`wss://`" : "`ws://`"}${isolation === "shared" ? ", `--isolation shared`" : ""}`,
+      [
+        tls ? "`wss://`" : "`ws://`",
+        ...(isolation === "shared" ? ["`--isolation shared`"] : []),
+        ...(workers > 1 ? [`\`--workers ${workers}\``] : []),
+      ].join(", "),
       ...[up, down].map((bps) => (bps / 1e6).toFixed(0)),
       (up / original.up).toFixed(1),
       (down / original.down).toFixed(1),
@@ -210,7 +222,8 @@ function speeds(runs: readonly Run[], rounds: number, seconds: number): string {
 function crowdText(crowds: readonly Crowd[]): string {
   const { date, machine, kernel, node } = machineLine();
   const rows = crowds.map((crowd) => [
-    crowd.isolation === "tun" ? "a device each" : "`--isolation shared`",
+    (crowd.isolation === "tun" ? "a device each" : "`--isolation shared`") +
+      (crowd.workers > 1 ? `, \`--workers ${crowd.workers}\`` : ""),
     ...[crowd.connected, crowd.answered, crowd.same].map(String),
     (crowd.bytesEach / 1024).toFixed(0),
     crowd.cpuMsEach.toFixed(1),
