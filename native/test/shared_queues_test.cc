@@ -121,3 +121,25 @@ TEST(queues_slow_hub, "shared device: a hub whose carrier takes nothing loses it
   CHECK(all.one.strays(PortDrop::queue_full) > 0);
   CHECK(!all.two.take(1)[2].empty());
 }
+
+TEST(queues_late, "shared device: what another queue had for one that went away does not get to the next with its address") {
+  Queues all;
+  come(all.two, 2);
+  for (size_t i = 0; all.one.strays(PortDrop::queue_full) == 0 && i < 50'000; i++) {
+    CHECK(all.one.send(kShared, between(9, 2, false, 0, 1300)));
+  }
+  all.two.hub->remove(2, true);
+  all.two.add(7, addresses_of(2));
+  all.two.hub->set_mode(7, PortHub::Mode::read);
+  std::map<uint32_t, std::vector<Bytes>> taken;
+  CHECK(soon([&] {
+    all.two.take_ready(taken);
+    return all.two.strays(PortDrop::no_client) > 0;
+  }));
+  CHECK(all.one.send(kShared, between(9, 2, true)));
+  CHECK(soon([&] {
+    all.two.take_ready(taken);
+    return taken.contains(7);
+  }));
+  CHECK(taken[7] == std::vector<Bytes>{between(9, 2, true)});
+}

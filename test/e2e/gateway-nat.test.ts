@@ -4,6 +4,7 @@ import { join as joinPath } from "node:path";
 import process from "node:process";
 import { waitFor } from "../lab/command.js";
 import type { GatewayClientsReport } from "../lab/gateway-clients.js";
+import type { GatewayCrashReport } from "../lab/gateway-crash.js";
 import { internet4, internet6, internetHost, internetRoutes } from "../lab/internet-host.js";
 import { type Host, repository } from "../lab/lab.js";
 import { type Daemon, vpnd } from "../lab/programs.js";
@@ -37,10 +38,10 @@ const families = [
   { near: internet4, far: "93.184.216.35", any: "0.0.0.0" },
   { near: internet6, far: "2606:2800:220:1::35", any: "::" },
 ] as const;
-const crowdProgram = [
+const program = (name: string): string[] => [
   "--import",
   joinPath(repository, "node_modules/tsx/dist/loader.mjs"),
-  joinPath(repository, "test/lab/gateway-clients.ts"),
+  joinPath(repository, "test/lab", name),
 ];
 const own4 = "192.168.1.5";
 const own6 = "fd00:5::5";
@@ -253,7 +254,7 @@ labSuite<Scene>(
       ];
       await gateway.ok(["gateway", "start", "--listen", `0.0.0.0:${port}`, ...options]);
       const url = `ws://${gateway.host.address}:${port}/`;
-      const crowd = [...crowdProgram, url, "60", internet4];
+      const crowd = [...program("gateway-clients.ts"), url, "60", internet4];
       const run = await b.host.exec(process.execPath, crowd, { timeoutMs: 60_000 });
       assert.equal(run.code, 0, run.stderr);
       const report = JSON.parse(run.stdout) as GatewayClientsReport;
@@ -262,6 +263,18 @@ labSuite<Scene>(
         [60, 60, 30, 1013],
         run.stdout,
       );
+      // A worker takes its queue with it, and has another when it starts again.
+      process.kill(gateway.program.pid, "SIGUSR1");
+      const crash = [...program("gateway-crash.ts"), `ws://127.0.0.1:${port}/`, internet4];
+      const { code, stdout, stderr } = await gateway.host.exec(process.execPath, crash, {
+        timeoutMs: 120_000,
+      });
+      assert.equal(code, 0, stderr);
+      const { clients: all, lost, answered, same } = JSON.parse(stdout) as GatewayCrashReport;
+      assert.ok(all === 16 && lost > 0 && answered === all - lost && same === lost, stdout);
+      const queues = async () =>
+        /numqueues 2 /.test(await gateway.host.ip("-d", "link", "show", "vpngw-all")) || undefined;
+      await waitFor(queues, 60_000, "there are two queues again");
       await gateway.ok(["gateway", "stop"]);
       await gateway.ok(["gateway", "start", "--listen", `0.0.0.0:${port}`, ...options]);
       // The kernel expects answers by the queue that the question came by, which is the other's.
@@ -272,11 +285,11 @@ labSuite<Scene>(
       }
       assert.equal((await ping(a.host, await addressOf(b), { size: 4000 })).received, 3);
       assert.equal((await ping(b.host, internet6)).received, 3);
-      const { clients } = await gateway.json<GatewayDocument>(["gateway", "clients"]);
-      const counted = clients
+      const document = await gateway.json<GatewayDocument>(["gateway", "clients"]);
+      const counted = document.clients
         .filter(({ state }) => state === "up")
         .map(({ rxPackets, txPackets }) => rxPackets >= 3 && txPackets >= 3);
-      assert.deepEqual(counted, [true, true], JSON.stringify(clients));
+      assert.deepEqual(counted, [true, true], JSON.stringify(document));
       await gateway.ok(["gateway", "stop"]);
       assert.doesNotMatch(await gateway.host.ip("-br", "link"), /vpngw-/);
     });
