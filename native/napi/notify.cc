@@ -61,7 +61,11 @@ int send_message(const SocketAddress& to, std::string& text, int fd) {
     header->cmsg_len = CMSG_LEN(sizeof(int));
     memcpy(CMSG_DATA(header), &fd, sizeof fd);
   }
-  const int error = sendmsg(socket_fd, &message, MSG_NOSIGNAL) < 0 ? errno : 0;
+  ssize_t sent;
+  do {
+    sent = sendmsg(socket_fd, &message, MSG_NOSIGNAL);
+  } while (sent < 0 && errno == EINTR);
+  const int error = sent < 0 ? errno : 0;
   close(socket_fd);
   return error;
 }

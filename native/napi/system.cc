@@ -155,7 +155,12 @@ Napi::Value hung_up(const Napi::CallbackInfo& info) {
   const auto fd = read_number(env, info[0], "fd", 0, kMaxFd);
   if (!fd) return {};
   pollfd state{.fd = static_cast<int>(*fd), .events = 0, .revents = 0};
-  if (poll(&state, 1, 0) < 0 || (state.revents & POLLNVAL) != 0) {
+  // Though it does not wait, a signal that has just come, such as a child's end, may take the answer's place.
+  int answered;
+  do {
+    answered = poll(&state, 1, 0);
+  } while (answered < 0 && errno == EINTR);
+  if (answered < 0 || (state.revents & POLLNVAL) != 0) {
     throw_system_error(env, (state.revents & POLLNVAL) != 0 ? EBADF : errno, "poll");
     return {};
   }

@@ -268,6 +268,31 @@ test("the other end of a Unix socket has our credentials", async () => {
   }
 });
 
+test("signals are no errors of whoever asks for a hang-up", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "vpnd-hup-"));
+  const server = createServer({ pauseOnConnect: true }).listen(join(folder, "s"));
+  const client = createConnection(join(folder, "s"));
+  const heard = (): void => {};
+  process.on("SIGUSR2", heard);
+  const storm = `const end = Date.now() + 1000; while (Date.now() < end) process.kill(${process.pid}, "SIGUSR2");`;
+  const child = spawn(process.execPath, ["-e", storm]);
+  try {
+    const [accepted] = (await once(server, "connection")) as [Socket & { _handle: { fd: number } }];
+    while (child.exitCode === null) {
+      for (let i = 0; i < 10_000; i++) assert.equal(hungUp(accepted._handle.fd), false);
+      await setImmediate();
+    }
+    assert.equal(child.exitCode, 0);
+    accepted.destroy();
+  } finally {
+    child.kill("SIGKILL");
+    process.off("SIGUSR2", heard);
+    client.destroy();
+    server.close();
+    rmSync(folder, { recursive: true });
+  }
+});
+
 test("a hang-up is seen though nothing is read", async () => {
   const folder = mkdtempSync(join(tmpdir(), "vpnd-hup-"));
   const server = createServer({ pauseOnConnect: true }).listen(join(folder, "s"));
