@@ -54,6 +54,12 @@ for (const kind of carrierKinds.filter(({ name }) => name === "tcp" || name === 
         await reachable(b.host, `${lan}.1`);
         await b.ok(["routes", "reject", inner.a]);
         assert.equal((await ping(b.host, `${lan}.1`, { count: 1, waitSeconds: 1 })).received, 0);
+        if (kind.name !== "postgres") return;
+        // Nor does anything of the subnet come from there: in a log, several could say so.
+        const refused = async () => (await b.stats()).drops["foreign-source"] ?? 0;
+        const before = await refused();
+        await a.host.exec("ping", ["-n", "-c", "1", "-W", "1", "-I", `${lan}.1`, inner.b]);
+        await waitFor(async () => (await refused()) > before, 20_000, "a packet of the subnet is refused");
       });
     },
   );

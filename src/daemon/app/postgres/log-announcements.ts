@@ -15,7 +15,7 @@ export interface LogPeer {
 }
 
 /** Says something to a node by way of the database. */
-type Say = (node: number, message: Uint8Array) => void;
+export type Say = (node: number, message: Uint8Array) => void;
 
 /**
  * What nodes announce to each other. A row may come too late to be read, so each announcement is said again, whenever it is looked who is

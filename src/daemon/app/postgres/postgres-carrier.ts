@@ -8,52 +8,29 @@ import { parsePostgresUrl } from "../../../common/postgres/url.js";
 import { backoffMs } from "../../core/backoff.js";
 import type { AnnouncedPeer, Carrier, CarrierEvent, CarrierView, LiveSettings } from "../../core/carrier.js";
 import type { CarrierDrop } from "../../core/carrier-drops.js";
-import type { Endpoint } from "../../core/engine.js";
 import type { EngineFilter } from "../../core/filter/engine-filter.js";
-import type { SigningKey } from "../../core/keys/ed25519.js";
 import type { PskEpoch } from "../../core/keys/psk-ring.js";
-import { parseCidr } from "../../core/network/cidr.js";
-import type { PacketBatch, PacketPort, PortItems } from "../../core/packet-port.js";
+import type { PacketBatch, PacketPort } from "../../core/packet-port.js";
 import { type Cursor, Nodes, type OtherRow } from "../../core/postgres/nodes.js";
 import { Openings } from "../../core/postgres/openings.js";
-import type { LogRules, PostgresOptions } from "../../core/postgres/options.js";
-import { PrefixTable } from "../../core/postgres/prefix-table.js";
+import type { LogRules } from "../../core/postgres/options.js";
 import type { Announcement } from "../../core/routes/announcement.js";
-import { resolveServer } from "../../io/server-names.js";
-import type { MakeTcpSocket } from "../../io/tcp/sockets.js";
 import { Readiness } from "../readiness.js";
 import { roundTrip } from "../round-trip.js";
 import { DatabaseSession } from "./database-session.js";
-import { LogAnnouncements, type LogPeer } from "./log-announcements.js";
+import type { LogPeer } from "./log-announcements.js";
 import { LogPings } from "./log-pings.js";
+import { LogRoutes } from "./log-routes.js";
 import type { SessionOptions } from "./open-session.js";
+import { peerNumber } from "./peer-number.js";
+import { type PostgresCarrierOptions, sessionBasics } from "./postgres-carrier-options.js";
 import { renewed, SessionFault } from "./session-faults.js";
-
-export interface PostgresCarrierOptions {
-  /** Label, for logs; and the network's name in the database, unless the URL has another. */
-  network: string;
-  postgres: PostgresOptions;
-  /** Undefined: none. */
-  password: string | undefined;
-  /** Of a network whose payloads are encrypted. */
-  psks: readonly PskEpoch[];
-  /** Own address in CIDR notation, canonical. */
-  virtualIp: string;
-  nodeName: string;
-  nodeKey: SigningKey;
-  /** Of the device, bytes. */
-  mtu: number;
-  /** Makes the port on the network's device; called once, in `start`. */
-  port: (items: PortItems) => PacketPort;
-  makeSocket: MakeTcpSocket;
-  /** Looks "HOST:PORT" up; never rejects. Absent: as the system does. */
-  resolve?: (server: string) => Promise<Endpoint[]>;
-  log: Logger;
-}
+import { sessionNotes } from "./session-notes.js";
 
 const retry = { firstMs: 500, maxMs: 5_000 };
 /** A session that lasted so long was a good one, milliseconds. */
 const goodMs = 10_000;
+
 export class PostgresCarrier implements Carrier {
   onChange: () => void = () => {};
   onEvent: (event: CarrierEvent) => void = () => {};
@@ -70,10 +47,7 @@ export class PostgresCarrier implements Carrier {
   #rules: LogRules;
   #asked: LogRules;
   readonly #pings = new LogPings();
-  readonly #announcements: LogAnnouncements;
-  /** As `setRoutes` was told, and packets to which come here. */
-  #routes: ReadonlyMap<string, readonly string[]> = new Map();
-  #carried = new PrefixTable<true>([]);
+  readonly #routes: LogRoutes;
   readonly #drops = new Map<CarrierDrop, number>();
   #port: PacketPort | undefined;
   #filter: EngineFilter | undefined;
@@ -94,13 +68,23 @@ export class PostgresCarrier implements Carrier {
     this.#psks = options.psks.map(({ psk }) => psk);
     this.#rules = options.postgres;
     this.#asked = options.postgres;
-    this.#sessionOptions = this.#makeSessionOptions(address);
-    const { network } = this.#sessionOptions;
+    const basics = sessionBasics(options, address);
+    const { network } = basics;
     this.#openings = new Openings(network, this.#psks);
-    this.#announcements = new LogAnnouncements(network, options.nodeKey, () => {
-      this.#applyRoutes();
-      this.onChange();
-    });
+    this.#routes = new LogRoutes(network, options.nodeKey, this.#nodes, () => this.onChange());
+    this.#sessionOptions = {
+      ...basics,
+      takes: (destination) => basics.takes(destination) || this.#routes.offers(destination),
+      nodes: this.#nodes,
+      events: {
+        onRoom: () => this.#port?.resume(),
+        onUnknown: (packets) => this.#count("no-such-peer", packets),
+        onItems: (data, ends) => this.#port?.write(data, ends, "supers"),
+        onControl: (node, session, message) => this.#control({ node, session }, message),
+        onRefused: (reason, rows) => this.#count(reason, rows),
+        onOthers: (rows) => this.#others(rows),
+      },
+    };
   }
 
   async start(): Promise<void> {
@@ -149,7 +133,10 @@ export class PostgresCarrier implements Carrier {
       ...(features !== undefined && {
         features: { ...features, ...buffers, crypto: session?.cipher === undefined ? "none" : "TLS" },
       }),
-      notes: this.#notes(),
+      notes: sessionNotes(session, [
+        ...(this.#options.postgres.fast ? ["this node"] : []),
+        ...this.#nodes.fast(),
+      ]),
     };
   }
 
@@ -164,23 +151,15 @@ export class PostgresCarrier implements Carrier {
   }
 
   announce(what: Announcement): void {
-    if (!this.#announcements.set(what)) return;
-    const { exit, routes } = what;
-    const carried = [...routes, ...(exit.v4 ? ["0.0.0.0/0"] : []), ...(exit.v6 ? ["::/0"] : [])];
-    this.#carried = new PrefixTable(carried.map((prefix) => [prefix, true] as const));
-    this.#tellAnnouncement();
+    if (this.#routes.offer(what)) this.#tellAnnouncement();
   }
 
   announcements(): AnnouncedPeer[] {
-    return this.#nodes.known().flatMap(({ id, virtualIp, name, up }) => {
-      const heard = this.#announcements.heardOf(id);
-      return heard === undefined ? [] : [{ virtualIp, ...(name !== "" && { name }), ...heard, up }];
-    });
+    return this.#routes.heard();
   }
 
   setRoutes(routes: ReadonlyMap<string, readonly string[]>): void {
-    this.#routes = routes;
-    this.#applyRoutes();
+    this.#routes.accept(routes);
   }
 
   setPsks(psks: readonly PskEpoch[]): void {
@@ -226,18 +205,8 @@ export class PostgresCarrier implements Carrier {
 
   /** Numbers in the database. @param peer name or virtual IP @throws VpnError when there is no such peer, or no session */
   between(peer: string): { sender: number; receiver: number } {
-    const peers = this.#nodes.views(this.#options.mtu, undefined);
-    const found = peers.filter(({ virtualIp, name }) => virtualIp === peer || name === peer);
-    const [one] = found;
-    const receiver = one === undefined ? undefined : this.#nodes.idOf(one.virtualIp);
+    const receiver = peerNumber(peer, this.#nodes);
     const sender = this.#session?.node;
-    if (found.length > 1) {
-      const candidates = found.map(({ virtualIp }) => virtualIp).join(", ");
-      throw new VpnError("ambiguous", `several peers are called ${peer}`, { hint: `one of ${candidates}` });
-    }
-    if (receiver === undefined) {
-      throw new VpnError("not-found", `there is no peer ${peer}`, { hint: "see them: vpnctl peers" });
-    }
     if (sender === undefined) throw unreached();
     return { sender, receiver };
   }
@@ -248,34 +217,6 @@ export class PostgresCarrier implements Carrier {
     if (session === undefined) throw unreached();
     if (!session.writer.send({ data, ends, items: "supers", release: () => {} }))
       await session.writer.flush();
-  }
-
-  #makeSessionOptions(address: ReturnType<typeof parsePostgresUrl>): Omit<SessionOptions, "rules" | "psk"> {
-    const { network, postgres, password, virtualIp, nodeName, nodeKey, makeSocket } = this.#options;
-    const { resolve = resolveServer } = this.#options;
-    const { fast } = postgres;
-    const own = parseCidr(virtualIp);
-    if (own === undefined) throw new VpnError("internal", `${virtualIp} is no address with prefix length`);
-    const ownBytes = Uint8Array.from(own.bytes);
-    return {
-      connect: { address, password, makeSocket, resolve },
-      network: address.network ?? network,
-      address: own.address,
-      takes: (destination) =>
-        Buffer.compare(destination, ownBytes) === 0 || this.#carried.find(destination) === true,
-      nodeName,
-      nodeKey: nodeKey.publicKey,
-      fast,
-      nodes: this.#nodes,
-      events: {
-        onRoom: () => this.#port?.resume(),
-        onUnknown: (packets) => this.#count("no-such-peer", packets),
-        onItems: (data, ends) => this.#port?.write(data, ends, "supers"),
-        onControl: (node, session, message) => this.#control({ node, session }, message),
-        onRefused: (reason, rows) => this.#count(reason, rows),
-        onOthers: (rows) => this.#others(rows),
-      },
-    };
   }
 
   #renew(): void {
@@ -364,7 +305,7 @@ export class PostgresCarrier implements Carrier {
     await session?.close();
     await this.#running;
     await this.#port?.stop();
-    this.#announcements.stop();
+    this.#routes.stop();
   }
 
   #others(rows: readonly OtherRow[]): readonly Cursor[] {
@@ -379,35 +320,12 @@ export class PostgresCarrier implements Carrier {
   #control(peer: LogPeer, message: Uint8Array): void {
     const rttSeconds = this.#pings.heard(peer.node, message, this.#say);
     if (rttSeconds !== undefined) this.#nodes.measured(peer.node, rttSeconds);
-    else this.#announcements.hear(peer, message, this.#say);
+    else this.#routes.hear(peer, message, this.#say);
   }
 
   #tellAnnouncement(): void {
     const session = this.#session;
-    if (session !== undefined) this.#announcements.tell(session.id, this.#nodes.living(), this.#say);
-  }
-
-  #applyRoutes(): void {
-    const carriers = [...this.#routes].flatMap(([nodeKey, prefixes]) => {
-      const node = this.#announcements.nodeOf(nodeKey);
-      return node === undefined ? [] : prefixes.map((prefix) => [prefix, node] as const);
-    });
-    this.#nodes.setRoutes(new PrefixTable(carriers));
-  }
-
-  #notes(): string[] {
-    const fast = [...(this.#options.postgres.fast ? ["this node"] : []), ...this.#nodes.fast()];
-    const clear = this.#session !== undefined && this.#session.cipher === undefined;
-    const note = this.#session?.note;
-    return [
-      ...(note === undefined ? [] : [note]),
-      ...(fast.length === 0
-        ? []
-        : [`delivered before they are durable (--fast): packets of ${fast.join(", ")}`]),
-      ...(clear
-        ? ["the way to the database is not encrypted: its server has no TLS, or the URL says sslmode=disable"]
-        : []),
-    ];
+    if (session !== undefined) this.#routes.tell(session.id, this.#say);
   }
 
   #tell(events: readonly CarrierEvent[]): void {
