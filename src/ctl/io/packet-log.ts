@@ -24,6 +24,8 @@ export interface Question {
 
 /** Failures are VpnErrors. */
 export interface PacketLog {
+  /** What a question's network is called where it is asked; empty: the only one. */
+  nameOf(network: string): string;
   /** The oldest first, in pieces. */
   records(question: Question): AsyncIterable<LogRecord[]>;
   /** The newest ones, as many as `limit` says, and then whatever comes. */
@@ -41,6 +43,7 @@ export function logOfVpnd(api: Api, signal: AbortSignal): PacketLog {
     for await (const { records } of answers) yield records.map(recordFrom);
   };
   return {
+    nameOf: (network) => network,
     records: (question) => pieces(api.log.queryLog({ query: queryMessage(question) }, { signal })),
     follow: (question) => pieces(api.log.followLog({ query: queryMessage(question) }, { signal })),
     view: async (view, question) => {
@@ -87,6 +90,7 @@ export async function logOfDatabase(options: DatabaseOptions, signal: AbortSigna
     return { ...rest, network: nameOf(network), ...(filter !== undefined && { filter }) };
   };
   return {
+    nameOf,
     records: (question) => log.records(query(question)),
     follow: (question) => log.follow({ ...query(question), limit: question.limit }, signal),
     view: (view, question) => log.view(view, query(question)),

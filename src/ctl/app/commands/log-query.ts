@@ -32,12 +32,16 @@ const logQuery: CtlCommand<LogQueryFlags, [string?]> = async (context, flags, ne
       await context.out.drained?.();
     }
     if (json) return 0;
-    if (rows === 0) context.out.write(notes(["no such packets"]));
+    if (rows === 0) context.out.write(notes([noneOf(log.nameOf(asked.network))]));
     else if (!everything && rows >= shown)
       context.out.write(notes([`the newest ${shown}; more: --since 1h`]));
     return 0;
   });
 };
+
+/** Who asks a database and names no network, or a wrong one, finds nothing there. */
+const noneOf = (network: string): string =>
+  network === "" ? "no such packets" : `no such packets in the log of ${network}`;
 
 async function showView(
   context: CtlContext,
@@ -46,12 +50,14 @@ async function showView(
   asked: Question,
 ): Promise<number> {
   const { limit = rowsOfView } = asked;
-  const rows = await withLog(context, flags, (log) => log.view(view, { ...asked, limit }));
+  const { rows, name } = await withLog(context, flags, async (log) => {
+    return { rows: await log.view(view, { ...asked, limit }), name: log.nameOf(asked.network) };
+  });
   if (context.globals.json) context.out.write(rows.map((row) => jsonLine(viewJson(view, row))).join(""));
   else {
     const more = rows.length >= limit ? [`the first ${limit}; more: --limit`] : [];
     const text = rows.length === 0 ? "" : viewText(view, rows, context.out.look);
-    context.out.write(text + notes(rows.length === 0 ? ["no such packets"] : more));
+    context.out.write(text + notes(rows.length === 0 ? [noneOf(name)] : more));
   }
   return 0;
 }

@@ -14,6 +14,8 @@ export interface GrantParts {
   resumeKey: Uint8Array;
   /** Prefixes of the network that clients get to; absent: none. */
   into?: readonly string[];
+  /** IPv6 of clients gets anywhere. */
+  six: boolean;
 }
 
 /** @param fd of its device; undefined: it has the shared one @param user undefined: it came without a token @param limit of its bytes */
@@ -51,7 +53,15 @@ export const hostPrefix = (cidr: string): string =>
   `${cidr.slice(0, cidr.indexOf("/"))}/${cidr.includes(":") ? 128 : 32}`;
 
 /** What a client with these addresses reaches. */
-function routesOf({ options, into = [] }: GrantParts, client: readonly string[]): string[] {
-  const all = client.map((text) => (text.includes(":") ? "::/0" : "0.0.0.0/0"));
+export function routesOf(
+  {
+    options,
+    into = [],
+    six,
+  }: { options: Pick<GatewayOptions, "internet"> } & Pick<GrantParts, "into" | "six">,
+  client: readonly string[],
+): string[] {
+  const carried = client.filter((text) => six || !text.includes(":"));
+  const all = carried.map((text) => (text.includes(":") ? "::/0" : "0.0.0.0/0"));
   return [...(options.internet ? all : []), ...into];
 }

@@ -58,7 +58,7 @@ export class Life {
     const tls = this.#parts.tls();
     // After the last one was revoked nobody gets in, which is no danger.
     refuseStrangers(options, users.never ? 0 : 1);
-    const { into, notes } = await surroundings.bringAbout(options);
+    const { into, six, notes } = await surroundings.bringAbout(options);
     try {
       const service = await GatewayService.start({
         options,
@@ -66,6 +66,7 @@ export class Life {
         platform,
         ...(tls !== undefined && { tls }),
         ...(into !== undefined && { into: into.prefixes }),
+        six,
         spend: (user, bytes) => users.spend(user, bytes),
         mayStay: (user) => users.has(user),
         userOf: (token) => users.whoHas(token, options.open),

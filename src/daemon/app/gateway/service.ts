@@ -37,6 +37,8 @@ export interface ServiceParts extends Pick<AdmissionParts, "userOf">, Pick<Meter
   tls?: TlsFiles;
   /** Prefixes of the network that clients get to; absent: none. */
   into?: readonly string[];
+  /** IPv6 of clients gets anywhere. */
+  six: boolean;
   log: Logger;
   onChange: () => void;
 }

@@ -32,6 +32,8 @@ interface Look {
   /** Forwarded between them and clients' devices. */
   devices: string[];
   into: IntoNetwork | undefined;
+  /** The machine forwards IPv6 of clients, or will. */
+  six: boolean;
   notes: string[];
 }
 
@@ -60,12 +62,12 @@ export class Surroundings {
 
   /**
    * All of it, or nothing.
-   * @returns the network that clients get to, and notes for people
+   * @returns the network that clients get to, whether they have IPv6, and notes for people
    * @throws VpnError `not-found` or `failed` when there is no such network now, else as the door
    */
-  async bringAbout(options: GatewayOptions): Promise<Pick<Look, "into" | "notes">> {
+  async bringAbout(options: GatewayOptions): Promise<Pick<Look, "into" | "six" | "notes">> {
     const { door, forwarding, log } = this.#parts;
-    const { nat, devices, into, notes } = await this.#look(options, "new");
+    const { nat, devices, into, six, notes } = await this.#look(options, "new");
     try {
       await door.apply(owner, gatewayItems(options, nat));
       await forwarding.want(wish, clientDevices, devices, false);
@@ -75,10 +77,10 @@ export class Surroundings {
     }
     try {
       await door.apply(timeouts, timeoutItems);
-      return { into, notes };
+      return { into, six, notes };
     } catch (error) {
       log.warn({ err: error }, "no time-outs of clients' connections");
-      return { into, notes: [...notes, noTimeoutsNote] };
+      return { into, six, notes: [...notes, noTimeoutsNote] };
     }
   }
 
@@ -127,12 +129,12 @@ export class Surroundings {
     ];
     const asItIs = { guarded6: [], turnOn6: false };
     if (options.subnets.length < 2 || (await door.readSetting(forwardingKey6)) === "1")
-      return { nat: asItIs, devices, into, notes };
+      return { nat: asItIs, devices, into, six: true, notes };
     for (const device of lans) {
       if ((await door.readSetting(`net/ipv6/conf/${device}/accept_ra`)) === "1")
-        return { nat: asItIs, devices, into, notes: [...notes, noSixNote] };
+        return { nat: asItIs, devices, into, six: false, notes: [...notes, noSixNote] };
     }
     const turnOn6 = (await door.readSetting(forwardingKey6)) === "0";
-    return { nat: { guarded6: turnOn6 ? devices : [], turnOn6 }, devices, into, notes };
+    return { nat: { guarded6: turnOn6 ? devices : [], turnOn6 }, devices, into, six: true, notes };
   }
 }

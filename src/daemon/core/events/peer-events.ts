@@ -1,4 +1,5 @@
 import type { CarrierEvent, PeerView, Reason } from "../carrier.js";
+import { unknownAddress } from "../tcp/other-end.js";
 
 /** What an event of a peer can be about, at one moment. */
 export type PeerSnapshot = Pick<
@@ -49,5 +50,6 @@ function whoOf({ virtualIp, name }: PeerSnapshot): { virtualIp: string; name?: s
 }
 
 function label({ virtualIp, name }: PeerSnapshot): string {
-  return name === undefined ? virtualIp : `${name} (${virtualIp})`;
+  if (name === undefined) return virtualIp;
+  return virtualIp === unknownAddress ? name : `${name} (${virtualIp})`;
 }
