@@ -285,11 +285,19 @@ labSuite<Scene>(
       }
       assert.equal((await ping(a.host, await addressOf(b), { size: 4000 })).received, 3);
       assert.equal((await ping(b.host, internet6)).received, 3);
-      const document = await gateway.json<GatewayDocument>(["gateway", "clients"]);
-      const counted = document.clients
-        .filter(({ state }) => state === "up")
-        .map(({ rxPackets, txPackets }) => rxPackets >= 3 && txPackets >= 3);
-      assert.deepEqual(counted, [true, true], JSON.stringify(document));
+      const up = async () => {
+        const { clients } = await gateway.json<GatewayDocument>(["gateway", "clients"]);
+        return clients.filter(({ state }) => state === "up");
+      };
+      await waitFor(
+        async () => {
+          const counted = (await up()).map(({ rxPackets, txPackets }) => rxPackets >= 3 && txPackets >= 3);
+          return counted.length === 2 && counted.every(Boolean);
+        },
+        20_000,
+        "the packets of both are counted",
+        up,
+      );
       await gateway.ok(["gateway", "stop"]);
       assert.doesNotMatch(await gateway.host.ip("-br", "link"), /vpngw-/);
     });

@@ -12,7 +12,7 @@ export interface GatewayCrashReport {
   lost: number;
   /** Of those that were not, how many were answered afterwards. */
   answered: number;
-  /** Came back with the addresses that they had. */
+  /** Came back with the addresses that they had, and were answered. */
   same: number;
 }
 
@@ -79,25 +79,34 @@ async function breakOne(): Promise<void> {
   inspected.close();
 }
 
-async function answered(all: readonly GatewayClient[], to: string): Promise<number> {
-  for (const client of all) client.ping(to);
-  await waitFor(() => all.every((client) => client.answered > 0), deadlineMs, "all are answered");
-  return all.length;
+/** @returns those that were; the others are cut off, not all of them in the same moment */
+async function answered(all: readonly GatewayClient[], to: string): Promise<GatewayClient[]> {
+  const settled = ({ answered, code }: GatewayClient): boolean => answered > 0 || code !== undefined;
+  await waitFor(
+    () => {
+      const open = all.filter((client) => !settled(client));
+      for (const client of open) client.ping(to);
+      return open.length === 0;
+    },
+    deadlineMs,
+    "all are answered or cut off",
+  );
+  return all.filter(({ answered }) => answered > 0);
 }
 
 const [url = "", to = ""] = process.argv.slice(2);
 const clients = await Promise.all(Array.from({ length: count }, () => welcome(url)));
 await breakOne();
-const lost = clients.filter(({ code }) => code !== undefined);
-const stayed = clients.filter(({ code }) => code === undefined);
-const served = await answered(stayed, to);
+const stayed = await answered(clients, to);
+const lost = clients.filter((client) => !stayed.includes(client));
 const back = await Promise.all(lost.map((client) => welcome(url, client.hello?.resume)));
-await answered(back, to);
+const served = await answered(back, to);
 const report: GatewayCrashReport = {
   clients: clients.filter(({ hello }) => hello !== undefined).length,
   lost: lost.length,
-  answered: served,
-  same: back.filter((client, index) => client.address === lost[index]?.address).length,
+  answered: stayed.filter(({ code }) => code === undefined).length,
+  same: back.filter((client, index) => served.includes(client) && client.address === lost[index]?.address)
+    .length,
 };
 process.stdout.write(`${JSON.stringify(report)}\n`);
 process.exit(0);
