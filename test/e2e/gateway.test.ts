@@ -335,6 +335,18 @@ labSuite<Scene>(
       },
     );
 
+    step("one client does not fill the kernel's table of connections", async ({ gateway, a, b }) => {
+      const flood = `const s = require("node:dgram").createSocket("udp4");
+        const send = (n) => n === 9000 ? s.close() : s.send("x", 10000 + (n % 4500), "${internet4}", () => send(n + 1));
+        send(0);`;
+      await b.host.exec(process.execPath, ["-e", flood], { timeoutMs: 60_000 });
+      const { stdout } = await gateway.host.exec("cat", ["/proc/net/nf_conntrack"]);
+      const flows = stdout.split("\n").filter((line) => line.includes("src=10.91.0.6 ")).length;
+      assert.ok(flows > 1000 && flows <= 4096, `${flows} connections`);
+      assert.equal((await ping(b.host, internet4, { count: 1, waitSeconds: 1 })).received, 0, "one more");
+      assert.equal((await ping(a.host, internet4)).received, 3, "alice is undisturbed");
+    });
+
     step("kicked clients may come back, revoked users may not", async ({ gateway, b }) => {
       const before = await client(gateway, ({ user }) => user === "bob", "bob");
       await gateway.ok(["gateway", "kick", "bob"]);

@@ -1,5 +1,6 @@
 /** What a gateway wants of the machine around it: translation, forwarding, and who may talk to whom. */
 import type { Logger } from "pino";
+import { flowLimitItems } from "../../core/gateway/flow-limit.js";
 import { refuseTakenSubnets } from "../../core/gateway/free-subnets.js";
 import { type IntoNetwork, leadInto } from "../../core/gateway/into.js";
 import { clientDevices, gatewayItems, type NatParts } from "../../core/gateway/nat.js";
@@ -39,7 +40,6 @@ interface Look {
 
 /** In the journal it is nobody's network. */
 const owner = "/gateway";
-const timeouts = `${owner}/timeouts`;
 /** Of `Forwarding`'s wishes. */
 const wish = "/gateway";
 
@@ -52,6 +52,14 @@ const noSixNote =
   "IPv6 of clients goes nowhere: this machine does not forward IPv6 and listens to router advertisements; if it is meant to be a router: sysctl net.ipv6.conf.all.forwarding=1";
 const noTimeoutsNote =
   "this kernel has no time-outs by rule: connections of clients that vanished are remembered as long as all others";
+const noLimitNote =
+  "this kernel cannot count connections by rule: one client can fill its table of connections, and keep others from new ones";
+
+/** Without these the gateway still works, and says what is missing. */
+const whereTheKernelCan = [
+  { part: "timeouts", items: timeoutItems, note: noTimeoutsNote },
+  { part: "limits", items: flowLimitItems, note: noLimitNote },
+] as const;
 
 export class Surroundings {
   readonly #parts: SurroundingsParts;
@@ -75,13 +83,16 @@ export class Surroundings {
       await this.takeBack();
       throw error;
     }
-    try {
-      await door.apply(timeouts, timeoutItems);
-      return { into, six, notes };
-    } catch (error) {
-      log.warn({ err: error }, "no time-outs of clients' connections");
-      return { into, six, notes: [...notes, noTimeoutsNote] };
+    const said = [...notes];
+    for (const { part, items, note } of whereTheKernelCan) {
+      try {
+        await door.apply(`${owner}/${part}`, items);
+      } catch (error) {
+        log.warn({ err: error, part }, "the kernel cannot do it for clients of the gateway");
+        said.push(note);
+      }
     }
+    return { into, six, notes: said };
   }
 
   /** Never throws. */
@@ -100,7 +111,8 @@ export class Surroundings {
   /** What `bringAbout` would do, a line each. */
   async plan(options: GatewayOptions): Promise<{ plan: string[]; notes: string[] }> {
     const { nat, devices, notes } = await this.#look(options, "new");
-    const steps = await this.#parts.door.plan([...gatewayItems(options, nat), ...timeoutItems]);
+    const extras = whereTheKernelCan.flatMap(({ items }) => items);
+    const steps = await this.#parts.door.plan([...gatewayItems(options, nat), ...extras]);
     const forward =
       devices.length === 0 ? [] : [`forward between ${devices.join(", ")} and devices of clients`];
     return { plan: [...steps, ...forward], notes };
