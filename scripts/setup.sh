@@ -23,6 +23,7 @@ needed=(
   "iperf3 iperf3"
   "ethtool ethtool"
   "tcpdump tcpdump"
+  "tshark tshark"
   "dig bind9-dnsutils"
   "openssl openssl"
   "ssh openssh-client"
