@@ -2,8 +2,6 @@
  * `npm run bench -- postgres-log [--seconds S] [--json]`: traffic both ways over a PostgreSQL for ten minutes (600 s unless told), and then
  * whether everything that left a device is in the log, each packet as often as it left, and nothing else; and what the log needs on the disk.
  */
-import { writeFileSync } from "node:fs";
-import { join } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { Capture } from "../test/lab/capture.js";
@@ -11,11 +9,8 @@ import { Lab } from "../test/lab/lab.js";
 import { captured, logged, type PacketCounts } from "../test/lab/packet-log.js";
 import { Database } from "../test/lab/postgres.js";
 import { vpnd } from "../test/lab/programs.js";
-import { reachable } from "../test/lab/traffic.js";
 import { tcp } from "./iperf.js";
-
-const role = "bench";
-const addresses = ["10.9.0.1", "10.9.0.2"] as const;
+import { addresses, joinBoth, role } from "./postgres-pair.js";
 
 /** Bytes of a capture, which is read whole in the end. */
 const mostCaptured = 1.2e9;
@@ -48,14 +43,7 @@ export async function main(args: readonly string[]): Promise<void> {
     const database = await Database.create(server, server.address);
     await database.makeLog(role, role);
     const [a, b] = [await vpnd(await lab.publicHost("a")), await vpnd(await lab.publicHost("b"))];
-    for (const [index, node] of [a, b].entries()) {
-      const secret = join(node.host.folder, "password");
-      writeFileSync(secret, role, { mode: 0o600 });
-      const where = ["join", "--postgres", database.url(role), "--vip", `${addresses[index]}/24`];
-      await node.ok([...where, "--name", `n${index}`, "--postgres-password-file", secret]);
-    }
-    await a.peerUp(addresses[1]);
-    await reachable(a.host, addresses[1]);
+    await joinBoth([a, b], database);
     await database.sql("TRUNCATE vpnd.packet");
     const captures = [];
     for (const { host } of [a, b]) captures.push(await Capture.start(host, "vpn-default", "out"));

@@ -3,17 +3,14 @@
  * some minutes), while a network goes through that server: whether it carries on, says why it is slow, and comes back by itself.
  */
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
-import { join } from "node:path";
 import process from "node:process";
 import { waitFor } from "../test/lab/command.js";
 import { Lab } from "../test/lab/lab.js";
 import { Database } from "../test/lab/postgres.js";
 import { type Daemon, vpnd } from "../test/lab/programs.js";
 import { copyFile, ping, reachable } from "../test/lab/traffic.js";
+import { addresses, joinBoth, role } from "./postgres-pair.js";
 
-const role = "bench";
-const addresses = ["10.9.0.1", "10.9.0.2"] as const;
 /** Payloads of nearly a page each, so many at a time: a transaction keeps its own in memory until it ends. */
 const atOnce = 10_000;
 /** More than any queue holds. */
@@ -68,13 +65,7 @@ export async function main(): Promise<void> {
     const database = await Database.create(server, server.address, ["fsync=off"]);
     await database.makeLog(role, role);
     const [a, b] = [await vpnd(await lab.publicHost("a")), await vpnd(await lab.publicHost("b"))];
-    for (const [index, node] of [a, b].entries()) {
-      const secret = join(node.host.folder, "password");
-      writeFileSync(secret, role, { mode: 0o600 });
-      const where = ["join", "--postgres", database.url(role), "--vip", `${addresses[index]}/24`];
-      await node.ok([...where, "--name", `n${index}`, "--postgres-password-file", secret]);
-    }
-    await reachable(a.host, addresses[1]);
+    await joinBoth([a, b], database);
     const noted = (node: Daemon, what: RegExp, yes: boolean): Promise<unknown> =>
       waitFor(
         async () => (await notes(node)).some((note) => what.test(note)) === yes,

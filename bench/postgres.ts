@@ -4,18 +4,16 @@
  * rows and of whole packets, before and after. Load on the machine is in the table: figures of a busy one say little. Rewrites its section
  * of docs/performance.md, unless there are fewer than 3 rounds.
  */
-import { writeFileSync } from "node:fs";
 import { loadavg } from "node:os";
-import { join } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { Lab, repository } from "../test/lab/lab.js";
 import { Database } from "../test/lab/postgres.js";
 import { type Daemon, vpnd } from "../test/lab/programs.js";
-import { reachable } from "../test/lab/traffic.js";
 import { roundTrips, tcp } from "./iperf.js";
 import { machineLine } from "./limits-page.js";
 import { table, writeSection } from "./performance-page.js";
+import { addresses, joinBoth, role } from "./postgres-pair.js";
 import { costs } from "./process-cost.js";
 import { median } from "./statistics.js";
 
@@ -42,29 +40,6 @@ interface Alone {
 /** The newest form of the original, on such a machine: bits a second. */
 const original = 22.6e6;
 const roundsForPage = 3;
-const role = "bench";
-const password = "bench";
-const addresses = ["10.9.0.1", "10.9.0.2"] as const;
-
-async function joinBoth(nodes: readonly Daemon[], database: Database, fast: boolean): Promise<void> {
-  for (const [index, node] of nodes.entries()) {
-    const secret = join(node.host.folder, "password");
-    writeFileSync(secret, password, { mode: 0o600 });
-    const where = ["join", "--postgres", database.url(role), "--vip", `${addresses[index]}/24`];
-    await node.ok([
-      ...where,
-      "--name",
-      `n${index}`,
-      "--postgres-password-file",
-      secret,
-      ...(fast ? ["--fast"] : []),
-    ]);
-  }
-  const [a] = nodes;
-  if (a === undefined) throw new Error("no nodes");
-  await a.peerUp(addresses[1]);
-  await reachable(a.host, addresses[1]);
-}
 
 async function measure(
   nodes: readonly [Daemon, Daemon],
@@ -73,7 +48,7 @@ async function measure(
   seconds: number,
 ): Promise<Run> {
   const [a, b] = nodes;
-  await joinBoth(nodes, database, !durable);
+  await joinBoth(nodes, database, durable ? [] : ["--fast"]);
   const ends = { a: a.host, b: b.host };
   const ping = await roundTrips(ends, addresses[1], 1);
   const load = loadavg()[0] ?? Number.NaN;
@@ -133,7 +108,7 @@ export async function main(args: readonly string[]): Promise<void> {
   try {
     const host = await lab.publicHost("db");
     const database = await Database.create(host, host.address);
-    await database.makeLog(role, password);
+    await database.makeLog(role, role);
     const nodes = [await vpnd(await lab.publicHost("a")), await vpnd(await lab.publicHost("b"))] as const;
     // A new write-ahead log costs more than one that is written over.
     await copyAlone(database, seconds);
