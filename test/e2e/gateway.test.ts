@@ -1,36 +1,14 @@
 /** The WebSocket gateway: clients, users, addresses that stay, what may not pass, and nothing left behind. */
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { waitFor } from "../lab/command.js";
+import { addUser, client, clients, type GatewayDocument, refusals, tokenFile } from "../lab/gateway.js";
 import { internet4, internet6, internetHost, internetRoutes } from "../lab/internet-host.js";
 import type { Host } from "../lab/lab.js";
 import { type Daemon, iexd, iexPort, pskGenerate, vpnd } from "../lab/programs.js";
 import { assertUnchanged, snapshot } from "../lab/snapshot.js";
 import { labSuite } from "../lab/suite.js";
 import { copyFile, iperf, ping, reachable } from "../lab/traffic.js";
-
-interface Client {
-  id: number;
-  user?: string;
-  name?: string;
-  device: string;
-  addresses: string[];
-  state: string;
-  rxPackets: number;
-  txPackets: number;
-  drops: Record<string, number>;
-  quotaLeft?: number;
-}
-
-interface GatewayDocument {
-  schema: string;
-  state: string;
-  users: number;
-  clients?: Client[];
-  refused?: Record<string, number>;
-  notes: string[];
-}
 
 interface UsersDocument {
   users: { name: string; quotaUsed?: number }[];
@@ -53,37 +31,6 @@ interface Scene {
 
 const routes = ["--route", internetRoutes];
 const port = 8080;
-
-function tokenFile(host: Host, name: string, token: string): string {
-  const path = join(host.folder, name);
-  writeFileSync(path, `${token}\n`, { mode: 0o600 });
-  return path;
-}
-
-async function clients(gateway: Daemon): Promise<Client[]> {
-  return (await gateway.json<GatewayDocument>(["gateway", "clients"])).clients ?? [];
-}
-
-async function refusals(gateway: Daemon): Promise<Record<string, number>> {
-  return (await gateway.json<GatewayDocument>(["gateway", "clients"])).refused ?? {};
-}
-
-function client(gateway: Daemon, condition: (one: Client) => boolean, what: string): Promise<Client> {
-  let last: Client[] = [];
-  return waitFor(
-    async () => {
-      last = await clients(gateway);
-      return last.find(condition);
-    },
-    20_000,
-    what,
-    () => last,
-  );
-}
-
-async function addUser(gateway: Daemon, name: string, ...more: string[]): Promise<string> {
-  return (await gateway.json<{ token: string }>(["gateway", "user", "add", name, ...more])).token;
-}
 
 labSuite<Scene>(
   "gateway",
